@@ -1,0 +1,8 @@
+//! Users, their credentials, browsers, sessions and claims.
+
+pub mod claims;
+pub mod email;
+pub mod import;
+pub mod passwords;
+pub mod sessions;
+pub mod users;

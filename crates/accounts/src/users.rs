@@ -1,0 +1,296 @@
+//! Users: the record, and what is read and written of it.
+//!
+//! An account is its `sub`: random, never reused, never changed. The e-mail address finds it, in canonical
+//! form.
+
+use db::{Conn, execute, run};
+use protocol::{Scope, Subject, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::claims::{Claim, Claims};
+use crate::email::Email;
+use crate::passwords::StoredHash;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub sub: Subject,
+    pub email: Email,
+    pub email_verified: bool,
+    /// What is known besides the e-mail address.
+    pub claims: Claims,
+    /// None until the person sets a password.
+    pub password_hash: Option<StoredHash>,
+    /// Rises with each change of a credential or of the e-mail address; what was proven before is void.
+    pub epoch: i64,
+    pub disabled_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    /// Of the claims, not of the password.
+    pub updated_at: Timestamp,
+}
+
+impl User {
+    /// The value of a claim about this user; `None` when it is not known.
+    pub fn claim(&self, claim: Claim) -> Option<Value> {
+        match claim {
+            Claim::Email => Some(self.email.shown().into()),
+            Claim::EmailVerified => Some(self.email_verified.into()),
+            Claim::UpdatedAt => Some(self.updated_at.as_secs().into()),
+            other => self.claims.of(other).cloned(),
+        }
+    }
+
+    /// The claims that a scope releases: OpenID Connect Core §5.4.
+    pub fn released(&self, scope: &Scope) -> Map<String, Value> {
+        Claim::ALL
+            .iter()
+            .filter(|claim| scope.contains(claim.scope()))
+            .filter_map(|claim| Some((claim.as_str().to_owned(), self.claim(*claim)?)))
+            .collect()
+    }
+}
+
+/// What is to be recorded of a user. What is `None` is left as it is, or unknown where nothing is yet.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// `None`: a new random one.
+    pub sub: Option<Subject>,
+    pub email: Email,
+    pub email_verified: Option<bool>,
+    /// All of them: they replace the claims that are there.
+    pub claims: Claims,
+    pub password_hash: Option<StoredHash>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Draft {
+    pub fn new(email: Email) -> Self {
+        Self {
+            sub: None,
+            email,
+            email_verified: None,
+            claims: Claims::default(),
+            password_hash: None,
+            updated_at: None,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("another user already has the e-mail address {0}")]
+    EmailTaken(String),
+    #[error("another user already has the sub {0}")]
+    SubTaken(Subject),
+    #[error(transparent)]
+    Database(#[from] db::Error),
+}
+
+/// What became of a record that was to be there in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upserted {
+    Created,
+    Updated,
+}
+
+/// All columns, in the order of [`Row`], before or after the rest of a statement.
+macro_rules! columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " sub, email, email_canonical, email_verified, claims, password_hash, epoch, disabled_at, \
+             created_at, updated_at ",
+            $after
+        )
+    };
+}
+
+const BY_SUB: &str = columns!("SELECT", "FROM users WHERE sub = $1");
+const BY_EMAIL: &str = columns!("SELECT", "FROM users WHERE email_canonical = $1");
+const LIST: &str = columns!("SELECT", "FROM users WHERE sub > $1 ORDER BY sub LIMIT $2");
+
+pub async fn by_sub(sub: &Subject, conn: &mut Conn) -> db::Result<Option<User>> {
+    let row: Option<Row> = run!(conn, |c| sqlx::query_as(BY_SUB)
+        .bind(sub.as_str())
+        .fetch_optional(c))?;
+    row.map(User::try_from).transpose()
+}
+
+pub async fn by_email(email: &Email, conn: &mut Conn) -> db::Result<Option<User>> {
+    let row: Option<Row> = run!(conn, |c| sqlx::query_as(BY_EMAIL)
+        .bind(email.canonical())
+        .fetch_optional(c))?;
+    row.map(User::try_from).transpose()
+}
+
+/// Users in the order of their `sub`, from behind `after` on.
+pub async fn list(after: Option<&Subject>, limit: u32, conn: &mut Conn) -> db::Result<Vec<User>> {
+    let after = after.map_or("", Subject::as_str);
+    let rows: Vec<Row> = run!(conn, |c| sqlx::query_as(LIST)
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(c))?;
+    rows.into_iter().map(User::try_from).collect()
+}
+
+/// The user that a draft would update: the one of its `sub`, else the one of its e-mail address.
+pub async fn matching(draft: &Draft, conn: &mut Conn) -> db::Result<Option<User>> {
+    if let Some(sub) = &draft.sub
+        && let Some(user) = by_sub(sub, conn).await?
+    {
+        return Ok(Some(user));
+    }
+    by_email(&draft.email, conn).await
+}
+
+// DO NOTHING and not an error: on PostgreSQL an error would end the transaction before it can be explained.
+const INSERT: &str = columns!(
+    "INSERT INTO users (sub, email, email_canonical, email_verified, claims, password_hash, epoch, \
+     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8) \
+     ON CONFLICT DO NOTHING RETURNING",
+    ""
+);
+
+/// # Errors
+/// [`Error::EmailTaken`] or [`Error::SubTaken`]; the transaction is still usable then.
+pub async fn insert(draft: Draft, conn: &mut Conn, now: Timestamp) -> Result<User, Error> {
+    let sub = draft.sub.unwrap_or_else(Subject::random);
+    let claims = json(&draft.claims)?;
+    let row: Option<Row> = run!(conn, |c| sqlx::query_as(INSERT)
+        .bind(sub.as_str())
+        .bind(draft.email.shown())
+        .bind(draft.email.canonical())
+        .bind(draft.email_verified.unwrap_or(false))
+        .bind(&claims)
+        .bind(draft.password_hash.as_ref().map(StoredHash::as_str))
+        .bind(now.as_secs())
+        .bind(draft.updated_at.unwrap_or(now).as_secs())
+        .fetch_optional(c))
+    .map_err(db::Error::from)?;
+    match row {
+        Some(row) => Ok(row.try_into()?),
+        None if by_email(&draft.email, conn).await?.is_some() => {
+            Err(Error::EmailTaken(draft.email.to_string()))
+        }
+        None => Err(Error::SubTaken(sub)),
+    }
+}
+
+// A verified address that is replaced is not verified any more. Rising the epoch ends what was proven with
+// the old password or address.
+const UPDATE: &str = columns!(
+    "UPDATE users SET \
+     epoch = epoch + CASE WHEN email_canonical <> $3 \
+         OR ($6 IS NOT NULL AND password_hash IS DISTINCT FROM $6) THEN 1 ELSE 0 END, \
+     updated_at = COALESCE($7, CASE WHEN email = $2 AND claims = $5 \
+         AND email_verified = COALESCE($4, email_verified) THEN updated_at ELSE $8 END), \
+     email = $2, email_canonical = $3, \
+     email_verified = COALESCE($4, email_verified AND email_canonical = $3), \
+     claims = $5, password_hash = COALESCE($6, password_hash) \
+     WHERE sub = $1 RETURNING",
+    ""
+);
+
+/// Makes the record what the draft says: the one of its `sub`, else the one of its e-mail address (which
+/// keeps its own `sub`), else a new one.
+///
+/// # Errors
+/// [`Error::EmailTaken`] when the address belongs to a user of another `sub` than the one that was found.
+pub async fn upsert(draft: Draft, conn: &mut Conn, now: Timestamp) -> Result<(User, Upserted), Error> {
+    let Some(found) = matching(&draft, conn).await? else {
+        return Ok((insert(draft, conn, now).await?, Upserted::Created));
+    };
+    let owner = by_email(&draft.email, conn).await?;
+    if owner.is_some_and(|owner| owner.sub != found.sub) {
+        return Err(Error::EmailTaken(draft.email.to_string()));
+    }
+    let claims = json(&draft.claims)?;
+    let updated: sqlx::Result<Row> = run!(conn, |c| sqlx::query_as(UPDATE)
+        .bind(found.sub.as_str())
+        .bind(draft.email.shown())
+        .bind(draft.email.canonical())
+        .bind(draft.email_verified)
+        .bind(&claims)
+        .bind(draft.password_hash.as_ref().map(StoredHash::as_str))
+        .bind(draft.updated_at.map(Timestamp::as_secs))
+        .bind(now.as_secs())
+        .fetch_one(c));
+    match updated.map_err(db::Error::from) {
+        Ok(row) => Ok((row.try_into()?, Upserted::Updated)),
+        Err(error) if error.is_conflict() => Err(Error::EmailTaken(draft.email.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+const REHASH: &str = "UPDATE users SET password_hash = $3 WHERE sub = $1 AND password_hash = $2";
+
+/// Stores another hash of the same password; `false` when the password has been changed since `old` was read.
+/// Nothing was proven anew and nothing is void: the epoch stays.
+pub async fn rehash(sub: &Subject, old: &StoredHash, new: &StoredHash, conn: &mut Conn) -> db::Result<bool> {
+    let touched = execute!(
+        conn,
+        sqlx::query(REHASH)
+            .bind(sub.as_str())
+            .bind(old.as_str())
+            .bind(new.as_str())
+    )?;
+    Ok(touched == 1)
+}
+
+// A user who is disabled twice has been disabled since the first time.
+const SET_DISABLED: &str = "UPDATE users SET disabled_at = \
+    CASE WHEN $2 IS NULL THEN NULL ELSE COALESCE(disabled_at, $2) END WHERE sub = $1";
+
+/// Disables a user since an instant, or enables one with `None`; `false` when there is no such user. Whoever
+/// relies on a user looks at this column at use, so nothing else needs to change.
+pub async fn set_disabled(sub: &Subject, since: Option<Timestamp>, conn: &mut Conn) -> db::Result<bool> {
+    let touched = execute!(
+        conn,
+        sqlx::query(SET_DISABLED)
+            .bind(sub.as_str())
+            .bind(since.map(Timestamp::as_secs))
+    )?;
+    Ok(touched == 1)
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    sub: String,
+    email: String,
+    email_canonical: String,
+    email_verified: bool,
+    claims: String,
+    password_hash: Option<String>,
+    epoch: i64,
+    disabled_at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl TryFrom<Row> for User {
+    type Error = db::Error;
+
+    fn try_from(row: Row) -> db::Result<Self> {
+        Ok(Self {
+            sub: row.sub.into(),
+            email: Email::stored(row.email, row.email_canonical),
+            email_verified: row.email_verified,
+            claims: serde_json::from_str(&row.claims).map_err(db::Error::corrupt)?,
+            password_hash: row
+                .password_hash
+                .map(|text| StoredHash::parse(&text))
+                .transpose()
+                .map_err(db::Error::corrupt)?,
+            epoch: row.epoch,
+            disabled_at: row.disabled_at.map(Timestamp::from_secs),
+            created_at: Timestamp::from_secs(row.created_at),
+            updated_at: Timestamp::from_secs(row.updated_at),
+        })
+    }
+}
+
+fn json(claims: &Claims) -> db::Result<String> {
+    serde_json::to_string(claims).map_err(db::Error::corrupt)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! The parameters of an authorization request, one small check each, in one order: RFC 6749 §4.1.1, OpenID
+//! Connect Core §3.1.2.1, RFC 7636 §4.3, RFC 8707 §2.1. What they refuse goes back to the client.
+
+use db::Conn;
+use grants::AuthorizationRequest;
+use issuance::Target;
+use keyring::Keyring;
+use protocol::pkce::CodeChallenge;
+use protocol::{
+    Error, GrantType, Issuer, Params, Prompt, ResponseMode, ResponseType, Scope, Timestamp, scope,
+};
+
+use crate::bound::Bound;
+use crate::hint;
+
+/// Longest `nonce` we carry into an ID token.
+const MAX_NONCE: usize = 512;
+/// Resources of one request; more would be several requests.
+const MAX_RESOURCES: usize = 8;
+
+/// What the checks look things up in.
+pub(crate) struct Context<'a> {
+    pub(crate) issuer: &'a Issuer,
+    pub(crate) keyring: &'a Keyring,
+    pub(crate) now: Timestamp,
+}
+
+pub(crate) async fn parse(
+    params: &Params,
+    bound: &Bound,
+    context: &Context<'_>,
+    conn: &mut Conn,
+) -> Result<AuthorizationRequest, Error> {
+    refuse_unsupported(params)?;
+    let response_type = response_type(params, bound)?;
+    let response_mode = response_mode(params)?;
+    let target = target(params, conn).await?;
+    let scope = scope(params, bound, &target)?;
+    let code_challenge = code_challenge(params, bound)?;
+    let prompt = prompt(params)?;
+    Ok(AuthorizationRequest {
+        client_id: bound.client.id.clone(),
+        redirect_uri: bound.redirect_uri.clone(),
+        redirect_uri_implied: bound.redirect_uri_implied,
+        response_type,
+        response_mode,
+        scope,
+        resources: target.identifiers(),
+        state: bound.state.clone(),
+        nonce: nonce(params)?,
+        code_challenge,
+        prompt,
+        max_age: max_age(params)?,
+        login_hint: params.get("login_hint").map(str::to_owned),
+        ui_locales: params.get("ui_locales").map(str::to_owned),
+        hinted_sub: hint::subject(params, context)?,
+    })
+}
+
+/// OpenID Connect Core §6 and §7.2.1: what we cannot honour is refused by its own code, never ignored, because
+/// ignoring it would answer another request than the one that was signed.
+fn refuse_unsupported(params: &Params) -> Result<(), Error> {
+    if params.get("request").is_some() {
+        return Err(Error::request_not_supported(
+            "this server takes no request objects: send plain parameters",
+        ));
+    }
+    if params.get("request_uri").is_some() {
+        return Err(Error::request_uri_not_supported(
+            "this server takes no request_uri: send plain parameters",
+        ));
+    }
+    if params.get("registration").is_some() {
+        return Err(Error::registration_not_supported(
+            "register the client beforehand",
+        ));
+    }
+    Ok(())
+}
+
+fn response_type(params: &Params, bound: &Bound) -> Result<ResponseType, Error> {
+    let given = params.require("response_type")?;
+    let response_type: ResponseType = given.parse().map_err(|_| {
+        Error::unsupported_response_type(
+            "response_type has to be one of those in this server's metadata: code",
+        )
+    })?;
+    let registered = bound.client.metadata.response_types.contains(&response_type)
+        && bound.client.may_use(GrantType::AuthorizationCode);
+    match registered {
+        true => Ok(response_type),
+        false => Err(Error::unauthorized_client(
+            "this client has not registered this response_type",
+        )),
+    }
+}
+
+fn response_mode(params: &Params) -> Result<ResponseMode, Error> {
+    match params.get("response_mode") {
+        None => Ok(ResponseMode::Query),
+        Some(given) => given.parse().map_err(|_| {
+            Error::invalid_request("response_mode has to be one of those in this server's metadata: query")
+        }),
+    }
+}
+
+async fn target(params: &Params, conn: &mut Conn) -> Result<Target, Error> {
+    let named: Vec<String> = params.all("resource").map(str::to_owned).collect();
+    if named.len() > MAX_RESOURCES {
+        return Err(Error::invalid_target("at most 8 resources fit into one request"));
+    }
+    Target::find(&named, conn).await
+}
+
+/// Unknown scopes are dropped (RFC 6749 §3.3 lets us); the token response says what is left.
+fn scope(params: &Params, bound: &Bound, target: &Target) -> Result<Scope, Error> {
+    let asked = Scope::parse(params.get("scope").unwrap_or_default())?;
+    let client = &bound.client;
+    let refreshes = client.may_use(GrantType::RefreshToken);
+    let usable = |token: &str| client.may_ask(token) && (token != scope::OFFLINE_ACCESS || refreshes);
+    let granted = target.of(&asked).retain(usable);
+    if granted.is_empty() {
+        return Err(Error::invalid_scope(
+            "scope names nothing that this client may ask for here; scopes of an API also need its resource parameter",
+        ));
+    }
+    if granted.contains(scope::OPENID) && bound.redirect_uri_implied {
+        return Err(Error::invalid_request(
+            "an OpenID Connect request names its redirect_uri",
+        ));
+    }
+    Ok(granted)
+}
+
+fn code_challenge(params: &Params, bound: &Bound) -> Result<Option<CodeChallenge>, Error> {
+    let challenge =
+        CodeChallenge::from_request(params.get("code_challenge"), params.get("code_challenge_method"))?;
+    if challenge.is_none() && bound.client.requires_pkce() {
+        return Err(Error::invalid_request(
+            "code_challenge is missing: this client has to use PKCE with code_challenge_method=S256",
+        ));
+    }
+    Ok(challenge)
+}
+
+fn prompt(params: &Params) -> Result<Vec<Prompt>, Error> {
+    let Some(given) = params.get("prompt") else {
+        return Ok(Vec::new());
+    };
+    let prompts: Result<Vec<Prompt>, _> = given
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .map(str::parse)
+        .collect();
+    let prompts = prompts
+        .map_err(|_| Error::invalid_request("prompt holds a value that is not in this server's metadata"))?;
+    if prompts.contains(&Prompt::None) && prompts.len() > 1 {
+        return Err(Error::invalid_request("prompt=none stands alone"));
+    }
+    Ok(prompts)
+}
+
+fn max_age(params: &Params) -> Result<Option<u64>, Error> {
+    let Some(given) = params.get("max_age") else {
+        return Ok(None);
+    };
+    match given.parse() {
+        Ok(seconds) if given.bytes().all(|b| b.is_ascii_digit()) => Ok(Some(seconds)),
+        _ => Err(Error::invalid_request("max_age is a number of seconds")),
+    }
+}
+
+fn nonce(params: &Params) -> Result<Option<String>, Error> {
+    match params.get("nonce") {
+        Some(nonce) if nonce.len() > MAX_NONCE => {
+            Err(Error::invalid_request("nonce has at most 512 characters"))
+        }
+        nonce => Ok(nonce.map(str::to_owned)),
+    }
+}

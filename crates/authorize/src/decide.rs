@@ -1,0 +1,94 @@
+//! What has to happen next: OpenID Connect Core §3.1.2.3 and §3.1.2.4. A pure function of the request and of
+//! what is proven; pages record outcomes and come back here.
+
+use accounts::sessions::{BrowserSessions, Session};
+use clients::Client;
+use grants::flow::Answer;
+use grants::{Consent, Flow};
+use pages::front::session_for;
+use protocol::{Error, Prompt, Timestamp};
+
+/// The next step of a flow.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    Login,
+    Consent,
+    Respond(&'a Session, &'a Consent),
+    Refuse(Error),
+}
+
+/// The session to go on with, or what to do when there is none that fits.
+pub(crate) fn session<'a>(
+    flow: &Flow,
+    sessions: Option<&'a BrowserSessions>,
+    now: Timestamp,
+) -> Result<&'a Session, Step<'static>> {
+    if let Some(Answer::Denied) = flow.answer() {
+        return Err(Step::Refuse(Error::access_denied("the user did not allow it")));
+    }
+    let session = sessions.map(|sessions| session_for(flow, sessions));
+    match session {
+        Some(session) if !needs_login(flow, session, now) => match is_hinted(flow, session) {
+            true => Ok(session),
+            // They signed in for this very flow, as somebody else: asking again would go round in circles.
+            false if session.authenticated_for(&flow.id).is_some() => Err(Step::Refuse(
+                Error::login_required("another user signed in than id_token_hint names"),
+            )),
+            false => Err(login(flow)),
+        },
+        _ => Err(login(flow)),
+    }
+}
+
+/// What a session and a consent allow.
+pub(crate) fn step<'a>(
+    flow: &Flow,
+    session: &'a Session,
+    consent: Option<&'a Consent>,
+    client: &Client,
+) -> Step<'a> {
+    match consent.filter(|consent| is_enough(flow, consent, client)) {
+        Some(consent) => Step::Respond(session, consent),
+        None if flow.request().prompts(Prompt::None) => Step::Refuse(Error::consent_required(
+            "the user has not allowed this yet; send a request without prompt=none",
+        )),
+        None => Step::Consent,
+    }
+}
+
+fn login(flow: &Flow) -> Step<'static> {
+    match flow.request().prompts(Prompt::None) {
+        true => Step::Refuse(Error::login_required(
+            "the user has to sign in; send a request without prompt=none",
+        )),
+        false => Step::Login,
+    }
+}
+
+/// Only an authentication that names this flow answers a request for a fresh one: a session that happens to be
+/// young must not.
+fn needs_login(flow: &Flow, session: &Session, now: Timestamp) -> bool {
+    let request = flow.request();
+    let fresh = request.prompts(Prompt::Login) || request.prompts(Prompt::SelectAccount);
+    let too_old = request
+        .max_age
+        .is_some_and(|max_age| now.since(session.proof.auth_time).as_secs() > max_age);
+    (fresh || too_old) && session.authenticated_for(&flow.id).is_none()
+}
+
+fn is_hinted(flow: &Flow, session: &Session) -> bool {
+    flow.request()
+        .hinted_sub
+        .as_ref()
+        .is_none_or(|hinted| *hinted == session.sub)
+}
+
+/// RFC 8252 §8.6: any program on the device can pose as a public client with a loopback or private-scheme
+/// redirect, so its requests are never answered without the person.
+fn is_enough(flow: &Flow, consent: &Consent, client: &Client) -> bool {
+    let request = flow.request();
+    let confirmed_here = consent.flow_id == flow.id;
+    let imitable = client.is_public() && !request.redirect_uri.starts_with("https://");
+    consent.covers(&request.scope, &request.resources, client.version)
+        && (confirmed_here || !(imitable || request.prompts(Prompt::Consent)))
+}

@@ -1,0 +1,134 @@
+//! The walk of an authorization request.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use grants::Flow;
+use grants::flow::Binding;
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use pages::{Problem, Why, error, front};
+use protocol::form::Form;
+use protocol::{Error, Params, RequestId, Timestamp, path};
+
+use crate::Authorize;
+use crate::bound::{Answer, Bound, see_other};
+use crate::checks::{self, Context};
+use crate::respond;
+
+/// What a handler answers with when it does not go on.
+pub(crate) enum Stop {
+    /// Nothing is proven, or we failed: a page of ours.
+    Page(Error),
+    /// The client is to know.
+    Client(Box<Bound>, Error),
+    /// The flow in the request is none of this browser's.
+    Expired,
+    /// The flow was answered before, and its code is no longer valid.
+    Completed,
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Page(error.into())
+    }
+}
+
+pub(crate) async fn receive(
+    State(authorize): State<Arc<Authorize>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let now = authorize.front.clock.now();
+    let outcome = get(&authorize, &headers, query.as_deref().unwrap_or_default(), now).await;
+    outcome.unwrap_or_else(|stop| authorize.answer(stop, &headers, &id, now))
+}
+
+/// A POST from the client's site carries none of our cookies, and none is set: the GET that follows is
+/// same-site, sees them, and binds the flow.
+pub(crate) async fn receive_post(
+    State(authorize): State<Arc<Authorize>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    form: Result<Form, Error>,
+) -> Response {
+    let now = authorize.front.clock.now();
+    let outcome = async {
+        let Form(params) = form?;
+        let flow = authorize.begin(&params, now).await?;
+        let sealed = authorize.front.seal(&flow, Binding::Unbound)?;
+        Ok(see_other(&authorize.front.at(path::AUTHORIZE, &sealed)))
+    };
+    outcome
+        .await
+        .unwrap_or_else(|stop| authorize.answer(stop, &headers, &id, now))
+}
+
+async fn get(
+    authorize: &Authorize,
+    headers: &HeaderMap,
+    query: &str,
+    now: Timestamp,
+) -> Result<Response, Stop> {
+    let front = &authorize.front;
+    let params = Params::parse(query.as_bytes())?;
+    let flow = match params.get("flow") {
+        None => authorize.begin(&params, now).await?,
+        Some(sealed) => match front.open(sealed, headers, now)? {
+            Some(flow) => flow,
+            None => front.open_unbound(sealed, now)?.ok_or(Stop::Expired)?,
+        },
+    };
+    respond::advance(authorize, &flow, headers, now).await
+}
+
+impl Authorize {
+    /// From parameters to a flow: from here on nothing of the request is read again.
+    async fn begin(&self, params: &Params, now: Timestamp) -> Result<Flow, Stop> {
+        let mut conn = self.front.db.reader().await?;
+        let bound = Bound::prove(params, &mut conn).await?;
+        let context = Context {
+            issuer: &self.issuer,
+            keyring: &self.front.keyring,
+            now,
+        };
+        match checks::parse(params, &bound, &context, &mut conn).await {
+            Ok(request) => Ok(Flow::start(request, now)),
+            Err(error) => Err(Stop::Client(Box::new(bound), error)),
+        }
+    }
+
+    /// To the next page, with the flow bound to this browser.
+    pub(crate) fn send_to(&self, page: &str, flow: &Flow, headers: &HeaderMap) -> Result<Response, Stop> {
+        let cookie = self.front.flow_cookie(headers);
+        let sealed = self.front.seal(flow, Binding::Browser(&cookie.value))?;
+        let mut response = see_other(&self.front.at(page, &sealed));
+        if let Some(set) = cookie.fresh {
+            response.headers_mut().append(SET_COOKIE, set);
+        }
+        Ok(response)
+    }
+
+    fn answer(&self, stop: Stop, headers: &HeaderMap, id: &RequestId, now: Timestamp) -> Response {
+        let shell = self.front.shell(headers, None, id);
+        match stop {
+            Stop::Expired => front::expired(&shell, headers, now),
+            Stop::Completed => {
+                let error = Error::invalid_request("this flow was answered before, and its code has expired");
+                error::page(&shell, headers, Problem::new(&error, Why::Completed), now)
+            }
+            Stop::Page(error) => error::page(&shell, headers, &error, now),
+            // A fault of ours stays with us: a client could do nothing with it, and the person would lose the way back.
+            Stop::Client(_, error) if error.status().is_server_error() => {
+                error::page(&shell, headers, &error, now)
+            }
+            Stop::Client(bound, error) => {
+                error.log();
+                bound.redirect(&Answer::Error(&error), &self.issuer)
+            }
+        }
+    }
+}

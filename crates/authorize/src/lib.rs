@@ -1,0 +1,36 @@
+//! The authorization endpoint: RFC 6749 §3.1, OpenID Connect Core §3.1.2.
+//!
+//! Two worlds of errors, told apart by type. Until client and redirect URI are proven, a failure is a page of
+//! ours; from then on a [`bound::Bound`] exists, and only it can make a redirect to a client.
+
+mod bound;
+mod checks;
+mod decide;
+mod endpoint;
+mod hint;
+mod respond;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use issuance::Gate;
+use pages::Front;
+use protocol::{Issuer, path};
+
+/// What this endpoint leans on.
+#[derive(Debug)]
+pub struct Authorize {
+    pub front: Front,
+    pub gate: Gate,
+    pub issuer: Issuer,
+}
+
+pub fn router(authorize: Authorize) -> Router {
+    Router::new()
+        .route(
+            path::AUTHORIZE,
+            get(endpoint::receive).post(endpoint::receive_post),
+        )
+        .with_state(Arc::new(authorize))
+}

@@ -1,0 +1,121 @@
+//! From a flow to its next step, and from an allowed one to the code: RFC 6749 §4.1.2.
+
+use accounts::sessions::Session;
+use axum::response::Response;
+use grants::{Consent, Flow, consents};
+use http::HeaderMap;
+use issuance::{Approved, Approving};
+use protocol::{Error, GrantType, Timestamp, path, scope};
+
+use crate::Authorize;
+use crate::bound::{Answer, Bound};
+use crate::decide::{self, Step};
+use crate::endpoint::Stop;
+
+/// How often the decision is taken anew because something changed under it.
+const ATTEMPTS: usize = 3;
+
+pub(crate) async fn advance(
+    authorize: &Authorize,
+    flow: &Flow,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Response, Stop> {
+    for _ in 0..ATTEMPTS {
+        if let Some(response) = attempt(authorize, flow, headers, now).await? {
+            return Ok(response);
+        }
+    }
+    Err(Error::temporarily_unavailable("session, consent or client kept changing").into())
+}
+
+/// One decision from fresh reads; `None` when what was read no longer held at the write.
+async fn attempt(
+    authorize: &Authorize,
+    flow: &Flow,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Option<Response>, Stop> {
+    let request = flow.request();
+    let mut conn = authorize.front.db.reader().await?;
+    let given = (!request.redirect_uri_implied).then_some(request.redirect_uri.as_str());
+    let bound = Bound::of(&request.client_id, given, &mut conn).await?;
+    let bound = Bound {
+        state: request.state.clone(),
+        ..bound
+    };
+    let sessions = authorize.front.sessions(headers, &mut conn, now).await?;
+
+    let session = match decide::session(flow, sessions.as_ref(), now) {
+        Ok(session) => session,
+        Err(Step::Refuse(error)) => return Err(Stop::Client(Box::new(bound), error)),
+        Err(_) => return authorize.send_to(path::LOGIN, flow, headers).map(Some),
+    };
+    let consent = consents::of(&session.sub, &request.client_id, &mut conn).await?;
+    drop(conn);
+    match decide::step(flow, session, consent.as_ref(), &bound.client) {
+        Step::Login => authorize.send_to(path::LOGIN, flow, headers).map(Some),
+        Step::Consent => authorize.send_to(path::CONSENT, flow, headers).map(Some),
+        Step::Refuse(error) => Err(Stop::Client(Box::new(bound), error)),
+        Step::Respond(session, consent) => {
+            let approving = approving(flow, &bound, session, consent);
+            match authorize.gate.approve(approving, now).await? {
+                Approved::Code(code) => {
+                    authorize.touch(session, now).await;
+                    Ok(Some(
+                        bound.redirect(&Answer::Code(code.expose()), &authorize.issuer),
+                    ))
+                }
+                Approved::AlreadyCompleted => Err(Stop::Completed),
+                Approved::Changed => Ok(None),
+            }
+        }
+    }
+}
+
+fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -> Approving {
+    let (request, client) = (flow.request().clone(), &bound.client);
+    // A refresh token outlives the session, so OpenID Connect makes it a scope of its own (Core §11); plain
+    // OAuth knows no such scope.
+    let asked = request.scope.contains(scope::OFFLINE_ACCESS) || !request.scope.contains(scope::OPENID);
+    let trusted = match client.trust {
+        clients::Trust::Trusted => true,
+        clients::Trust::Unverified => false,
+    };
+    Approving {
+        flow_id: flow.id.clone(),
+        client_id: client.id.clone(),
+        client_version: client.version,
+        client_generation: client.generation,
+        sub: session.sub.clone(),
+        session_id: session.session_id.clone(),
+        consent_id: consent.id.clone(),
+        scope: request.scope,
+        resources: request.resources,
+        offline: asked && trusted && client.may_use(GrantType::RefreshToken),
+        auth_time: session.proof.auth_time,
+        acr: session.proof.acr.to_string(),
+        amr: session.proof.amr.iter().map(ToString::to_string).collect(),
+        redirect_uri: request.redirect_uri,
+        redirect_uri_implied: request.redirect_uri_implied,
+        code_challenge: request.code_challenge,
+        nonce: request.nonce,
+    }
+}
+
+impl Authorize {
+    /// Notes that the session is in use. Losing this note costs nothing but a little of its idle time.
+    async fn touch(&self, session: &Session, now: Timestamp) {
+        if !session.is_to_be_touched(now) {
+            return;
+        }
+        let id = session.session_id.clone();
+        let touch = self
+            .front
+            .db
+            .transact(move |conn| Box::pin(async move { accounts::sessions::touch(&id, conn, now).await }));
+        if let Err(error) = touch.await {
+            tracing::warn!(%error, "a session could not be touched");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Client authentication: RFC 6749 §2.3. It decides which client is speaking, or that none is.
+//!
+//! A client registered for a secret may send it in the header or in the body: libraries differ in what they
+//! try first, and both carry the same secret over the same connection. A client registered without one never
+//! gets in with a secret, and one registered with a secret never without. Every refusal reads the same and
+//! does the same work, so that nobody learns here which clients exist.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use db::Conn;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use protocol::error::Challenge;
+use protocol::{ClientAuthMethod, ClientId, Error, Params, Secret};
+use url::form_urlencoded;
+
+use crate::secrets::MAX_ACTIVE;
+use crate::{Client, records, secrets};
+
+/// What a request says about the client that sent it. Nothing of it is proven yet.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    client_id: ClientId,
+    method: ClientAuthMethod,
+    /// The ways in which the secret can be read; none for a client that sent none.
+    secrets: Vec<Secret>,
+}
+
+impl Credentials {
+    /// # Errors
+    /// `invalid_request` when the request uses more than one method (RFC 6749 §2.3) or one in a broken form;
+    /// `invalid_client` when it uses none, or one we do not know.
+    pub fn from_request(headers: &HeaderMap, params: &Params) -> Result<Self, Error> {
+        let header = from_header(headers)?;
+        let secret = params.get("client_secret");
+        let asserted =
+            params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some();
+        let methods = [header.is_some(), secret.is_some(), asserted];
+        if methods.into_iter().filter(|used| *used).count() > 1 {
+            return Err(Error::invalid_request(
+                "the client authenticates twice; use the Authorization header or the body, not both",
+            ));
+        }
+        if asserted {
+            return Err(Error::invalid_client(
+                "client assertions are not supported; use client_secret_basic, client_secret_post or none",
+            ));
+        }
+        match header {
+            Some(basic) => basic.confirmed_by(params),
+            None => from_body(params, secret),
+        }
+    }
+
+    /// The client that the request claims to be.
+    pub fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// RFC 6749 §3.2.1 lets a request repeat its `client_id` in the body; it has to be the same one.
+    fn confirmed_by(self, params: &Params) -> Result<Self, Error> {
+        match params.get("client_id") {
+            Some(other) if other != self.client_id.as_str() => Err(Error::invalid_request(
+                "client_id in the body differs from the one in the Authorization header",
+            )),
+            _ => Ok(self),
+        }
+    }
+}
+
+fn from_body(params: &Params, secret: Option<&str>) -> Result<Credentials, Error> {
+    let Some(client_id) = params.get("client_id") else {
+        return Err(match secret {
+            Some(_) => Error::invalid_request("client_secret is given without client_id"),
+            None => Error::invalid_client(
+                "the request names no client; send client_id and client_secret, as Basic or in the body",
+            ),
+        });
+    };
+    Ok(Credentials {
+        client_id: client_id.into(),
+        method: match secret {
+            Some(_) => ClientAuthMethod::ClientSecretPost,
+            None => ClientAuthMethod::None,
+        },
+        secrets: secret.into_iter().map(Secret::from).collect(),
+    })
+}
+
+/// HTTP Basic: RFC 7617, with both halves form-urlencoded by RFC 6749 §2.3.1.
+fn from_header(headers: &HeaderMap) -> Result<Option<Credentials>, Error> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let Some(header) = all.next() else {
+        return Ok(None);
+    };
+    if all.next().is_some() {
+        return Err(Error::invalid_request(
+            "the request has more than one Authorization header",
+        ));
+    }
+    let (scheme, encoded) = header
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return Err(Error::invalid_client(
+            "clients authenticate here with the Basic scheme, not another one",
+        )
+        .with_challenge(Challenge::Basic));
+    }
+    let bytes = STANDARD
+        .decode(encoded.trim_matches(' '))
+        .map_err(|_| malformed())?;
+    let text = Secret::new(String::from_utf8(bytes).map_err(|_| malformed())?);
+    let (client_id, secret) = text.expose().split_once(':').ok_or_else(malformed)?;
+
+    // NUL: PostgreSQL cannot be asked about it.
+    let client_id = form_decoded(client_id);
+    if client_id.is_empty() || client_id.contains('\0') {
+        return Err(malformed());
+    }
+    if secret.is_empty() {
+        return Err(
+            Error::invalid_client("the Authorization header holds an empty client_secret")
+                .with_challenge(Challenge::Basic),
+        );
+    }
+    Ok(Some(Credentials {
+        client_id: client_id.into(),
+        method: ClientAuthMethod::ClientSecretBasic,
+        secrets: readings(secret),
+    }))
+}
+
+fn malformed() -> Error {
+    Error::invalid_request(
+        "the Authorization header is malformed; expected Basic and the base64 of \
+         client_id:client_secret, each form-urlencoded",
+    )
+}
+
+/// The secret as the RFC has it, and as it stands: many clients do not encode. Both readings are proof of the
+/// same knowledge. Our own secrets read the same either way; those made elsewhere may hold a plus or a
+/// percent sign.
+fn readings(secret: &str) -> Vec<Secret> {
+    let decoded = form_decoded(secret);
+    match decoded == secret {
+        true => vec![Secret::new(decoded)],
+        false => vec![Secret::new(decoded), Secret::from(secret)],
+    }
+}
+
+/// One form-urlencoded value on its own: a raw `&` or `=` in it separates nothing.
+fn form_decoded(value: &str) -> String {
+    let pair = format!("={}", value.replace('&', "%26"));
+    let decoded = form_urlencoded::parse(pair.as_bytes()).next();
+    decoded.map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+/// What is compared where there is no secret to compare: as long as a digest, and equal to none.
+const NO_DIGEST: &str = "*******************************************";
+
+/// The client that the credentials prove.
+///
+/// # Errors
+/// `invalid_client`, the same whatever was wrong; our log has the reason.
+pub async fn authenticate(credentials: &Credentials, conn: &mut Conn) -> Result<Client, Error> {
+    let client = records::by_id(&credentials.client_id, conn).await?;
+    let digests = secrets::digests(&credentials.client_id, conn).await?;
+    let proven = matches_one(&credentials.secrets, &digests);
+    match client {
+        None => Err(refuse(credentials, "unknown client")),
+        Some(client) => match fault(&client, credentials.method, proven) {
+            None => Ok(client),
+            Some(fault) => Err(refuse(credentials, fault)),
+        },
+    }
+}
+
+/// Compares with as many digests for every client, known or not, and never stops early.
+fn matches_one(given: &[Secret], digests: &[String]) -> bool {
+    let padded = digests.iter().map(String::as_str).chain([NO_DIGEST; MAX_ACTIVE]);
+    let padded: Vec<&str> = padded.take(MAX_ACTIVE).collect();
+    let mut proven = false;
+    for secret in given {
+        let own = seal::digest(secret.expose());
+        for digest in &padded {
+            proven |= seal::same(own.as_bytes(), digest.as_bytes());
+        }
+    }
+    proven
+}
+
+fn fault(client: &Client, used: ClientAuthMethod, proven: bool) -> Option<&'static str> {
+    match (client.is_public(), used) {
+        (true, ClientAuthMethod::None) => None,
+        (true, _) => Some("a public client sent a secret"),
+        (false, ClientAuthMethod::None) => Some("a confidential client sent no secret"),
+        (false, ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost) => {
+            (!proven).then_some("wrong secret")
+        }
+    }
+}
+
+fn refuse(credentials: &Credentials, reason: &'static str) -> Error {
+    let error = Error::invalid_client(
+        "client authentication failed: unknown client, wrong or missing client_secret, or a \
+         client_secret from a client registered without one (token_endpoint_auth_method none)",
+    )
+    .because(reason);
+    match credentials.method {
+        ClientAuthMethod::ClientSecretBasic => error.with_challenge(Challenge::Basic),
+        ClientAuthMethod::ClientSecretPost | ClientAuthMethod::None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! Client and resource server records, and client authentication.
+//!
+//! Everything about a client that lasts stands here: what it registered, its secrets, and how it proves who
+//! it is. What a document may register is decided by `registry`, above.
+
+pub mod authenticate;
+mod client;
+mod metadata;
+pub mod origins;
+pub mod records;
+pub mod resources;
+pub mod secrets;
+pub mod shown;
+
+pub use authenticate::{Credentials, authenticate};
+pub use client::{Client, Trust};
+pub use metadata::{Metadata, shows_differently};
+pub use records::Live;
+pub use resources::ResourceServer;

@@ -1,0 +1,135 @@
+//! Client metadata: RFC 7591 §2, with the defaults a missing member stands for.
+
+use std::collections::BTreeSet;
+
+use protocol::{ApplicationType, ClientAuthMethod, GrantType, RedirectUri, ResponseType, Scope};
+use serde::{Deserialize, Serialize};
+
+/// What is in force for a client, after defaults. Serialized it has the member names of the RFC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<String>,
+    pub application_type: ApplicationType,
+    pub redirect_uris: Vec<RedirectUri>,
+    pub token_endpoint_auth_method: ClientAuthMethod,
+    pub grant_types: Vec<GrantType>,
+    pub response_types: Vec<ResponseType>,
+    /// What it may ask for; without it, every scope there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
+    /// A member of our own. Ask [`crate::Client::requires_pkce`], which knows public clients.
+    pub require_pkce: bool,
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        Self {
+            client_name: None,
+            application_type: ApplicationType::Web,
+            redirect_uris: Vec::new(),
+            token_endpoint_auth_method: ClientAuthMethod::ClientSecretBasic,
+            grant_types: vec![GrantType::AuthorizationCode],
+            response_types: vec![ResponseType::Code],
+            scope: None,
+            client_uri: None,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            contacts: Vec::new(),
+            require_pkce: true,
+        }
+    }
+}
+
+/// Whether a user would see another client on the consent page: then what was allowed to the old one does not
+/// count for the new one (the attack is an app that earns trust under one name and changes it).
+pub fn shows_differently(old: &Metadata, new: &Metadata) -> bool {
+    let seen = |of: &Metadata| {
+        (
+            of.client_name.clone(),
+            [
+                of.logo_uri.clone(),
+                of.client_uri.clone(),
+                of.policy_uri.clone(),
+                of.tos_uri.clone(),
+            ],
+            hosts(of),
+        )
+    };
+    seen(old) != seen(new)
+}
+
+fn hosts(metadata: &Metadata) -> BTreeSet<String> {
+    metadata
+        .redirect_uris
+        .iter()
+        .map(RedirectUri::shown_host)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Metadata {
+        let uri = |text| RedirectUri::register(text, ApplicationType::Web).unwrap();
+        Metadata {
+            client_name: Some("Shop".to_owned()),
+            redirect_uris: vec![uri("https://a.test/cb"), uri("https://b.test/cb")],
+            ..Metadata::default()
+        }
+    }
+
+    fn change(edit: impl FnOnce(&mut Metadata)) -> bool {
+        let (old, mut new) = (sample(), sample());
+        edit(&mut new);
+        shows_differently(&old, &new)
+    }
+
+    #[test]
+    fn missing_members_stand_for_the_defaults_of_rfc_7591() {
+        let read: Metadata = serde_json::from_str(r#"{"of_tomorrow": 1}"#).unwrap();
+        assert_eq!(read, Metadata::default());
+        let written = serde_json::to_value(&read).unwrap();
+        let expected = serde_json::json!({
+            "application_type": "web",
+            "redirect_uris": [],
+            "token_endpoint_auth_method": "client_secret_basic",
+            "grant_types": ["authorization_code"],
+            "response_types": ["code"],
+            "require_pkce": true,
+        });
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn consent_is_asked_again_only_when_a_user_would_see_a_difference() {
+        let uri = |text| RedirectUri::register(text, ApplicationType::Web).unwrap();
+        assert!(change(|new| new.client_name = Some("Bank".to_owned())));
+        assert!(change(|new| new.client_name = None));
+        assert!(change(|new| new.logo_uri = Some("https://a.test/l".to_owned())));
+        assert!(change(|new| new.client_uri = Some("https://a.test/".to_owned())));
+        assert!(change(|new| new.policy_uri = Some("https://a.test/p".to_owned())));
+        assert!(change(|new| new.tos_uri = Some("https://a.test/t".to_owned())));
+        assert!(change(|new| new.redirect_uris.push(uri("https://c.test/cb"))));
+        assert!(change(|new| new.redirect_uris.truncate(1)));
+
+        assert!(!change(|_| ()));
+        assert!(!change(|new| new.redirect_uris.push(uri("https://a.test/other"))));
+        assert!(!change(|new| new.redirect_uris.reverse()));
+        assert!(!change(|new| new.require_pkce = false));
+        assert!(!change(|new| new.contacts.push("a@b.test".to_owned())));
+    }
+}

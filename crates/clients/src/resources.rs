@@ -1,0 +1,367 @@
+//! Resource servers: whom an access token is for (RFC 8707), and what their scopes mean to people.
+
+use std::collections::BTreeMap;
+
+use db::{Conn, execute, run};
+use protocol::{Error, SigningAlg, Timestamp, scope};
+use url::Url;
+
+use crate::shown;
+
+/// A resource server. Made by [`ResourceServer::define`], so that one that exists is a valid one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResourceServer {
+    /// The audience: `resource` of a request names it to the byte.
+    pub identifier: String,
+    pub name: String,
+    /// Signs the access tokens meant for it.
+    pub alg: SigningAlg,
+    /// Scope token → what it allows, in words for people.
+    pub scopes: BTreeMap<String, String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+const MAX_IDENTIFIER: usize = 512;
+const MAX_SCOPES: usize = 100;
+const MAX_SCOPE: usize = 128;
+/// Longest text about a scope, in characters.
+const MAX_SCOPE_TEXT: usize = 200;
+
+impl ResourceServer {
+    /// # Errors
+    /// `invalid_request`, naming what is wrong.
+    pub fn define(
+        identifier: &str,
+        name: &str,
+        alg: SigningAlg,
+        scopes: BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        if let Some(fault) = identifier_fault(identifier) {
+            return Err(Error::invalid_request(format!("identifier: {fault}")));
+        }
+        let name = shown::line(name, shown::MAX_NAME)
+            .map_err(|fault| Error::invalid_request(format!("name: {fault}")))?;
+        if scopes.len() > MAX_SCOPES {
+            return Err(Error::invalid_request("scopes: more than 100 scopes"));
+        }
+        Ok(Self {
+            identifier: identifier.to_owned(),
+            name,
+            alg,
+            scopes: scopes.into_iter().map(valid_scope).collect::<Result<_, _>>()?,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
+/// RFC 8707 §2: an absolute URI without fragment.
+fn identifier_fault(text: &str) -> Option<&'static str> {
+    if text.len() > MAX_IDENTIFIER || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some("expected at most 512 printable ASCII characters");
+    }
+    if text.contains(['#', '"', '<', '>', '\\']) {
+        return Some("a resource identifier has no fragment and no character that needs encoding");
+    }
+    let Ok(url) = Url::parse(text) else {
+        return Some("expected an absolute URI, as in https://api.example.com");
+    };
+    if matches!(url.scheme(), "http" | "https") {
+        let after = text
+            .strip_prefix(url.scheme())
+            .and_then(|after| after.strip_prefix("://"));
+        let authority = after
+            .and_then(|after| after.split(['/', '?']).next())
+            .unwrap_or_default();
+        if authority.is_empty() || authority.contains('@') {
+            return Some("expected scheme://host in lower case and no user name");
+        }
+    }
+    None
+}
+
+fn valid_scope((token, text): (String, String)) -> Result<(String, String), Error> {
+    if !scope::is_token(&token) || token.len() > MAX_SCOPE {
+        return Err(Error::invalid_request(
+            "scopes: a scope is a token of at most 128 characters (RFC 6749 section 3.3)",
+        ));
+    }
+    if scope::STANDARD.contains(&token.as_str()) {
+        return Err(Error::invalid_request(format!(
+            "scopes: {token} is a standard scope"
+        )));
+    }
+    match shown::line(&text, MAX_SCOPE_TEXT) {
+        Ok(text) => Ok((token, text)),
+        Err(fault) => Err(Error::invalid_request(format!(
+            "scopes: the text about {token}: {fault}"
+        ))),
+    }
+}
+
+const INSERT: &str = "INSERT INTO resource_servers (identifier, name, alg, created_at, updated_at) \
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+const INSERT_SCOPE: &str = "INSERT INTO resource_scopes (scope, identifier, description) \
+    VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+
+/// Expects a connection inside a transaction.
+///
+/// # Errors
+/// `invalid_request` when the identifier is taken, or a scope belongs to another resource server: a token is
+/// asked for by its scopes alone, so each of them has to mean one thing.
+pub async fn insert(resource: &ResourceServer, conn: &mut Conn) -> Result<(), Error> {
+    let inserted = execute!(
+        conn,
+        sqlx::query(INSERT)
+            .bind(resource.identifier.as_str())
+            .bind(resource.name.as_str())
+            .bind(resource.alg.as_str())
+            .bind(resource.created_at.as_secs())
+            .bind(resource.updated_at.as_secs())
+    );
+    if inserted.map_err(db::Error::from)? == 0 {
+        return Err(Error::invalid_request(
+            "there is a resource server with this identifier already",
+        ));
+    }
+    for (scope, text) in &resource.scopes {
+        let inserted = execute!(
+            conn,
+            sqlx::query(INSERT_SCOPE)
+                .bind(scope.as_str())
+                .bind(resource.identifier.as_str())
+                .bind(text.as_str())
+        );
+        if inserted.map_err(db::Error::from)? == 0 {
+            return Err(Error::invalid_request(format!(
+                "the scope {scope} belongs to another resource server"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// One scope of a resource server, or the server alone when it has none.
+#[derive(sqlx::FromRow)]
+struct Row {
+    identifier: String,
+    name: String,
+    alg: String,
+    created_at: i64,
+    updated_at: i64,
+    scope: Option<String>,
+    description: Option<String>,
+}
+
+impl TryFrom<&Row> for ResourceServer {
+    type Error = db::Error;
+
+    fn try_from(row: &Row) -> db::Result<Self> {
+        let wrong_alg = |_| db::Error::corrupt(format!("alg of resource server {}", row.identifier));
+        Ok(Self {
+            identifier: row.identifier.clone(),
+            name: row.name.clone(),
+            alg: row.alg.parse().map_err(wrong_alg)?,
+            scopes: BTreeMap::new(),
+            created_at: Timestamp::from_secs(row.created_at),
+            updated_at: Timestamp::from_secs(row.updated_at),
+        })
+    }
+}
+
+/// Gathers the rows of each server, which stand together.
+fn gathered(rows: Vec<Row>) -> db::Result<Vec<ResourceServer>> {
+    let mut all: Vec<ResourceServer> = Vec::new();
+    for row in rows {
+        let mut server = match all.pop() {
+            Some(last) if last.identifier == row.identifier => last,
+            other => {
+                all.extend(other);
+                ResourceServer::try_from(&row)?
+            }
+        };
+        server.scopes.extend(row.scope.zip(row.description));
+        all.push(server);
+    }
+    Ok(all)
+}
+
+const BY_IDENTIFIER: &str = "SELECT r.identifier, r.name, r.alg, r.created_at, r.updated_at, \
+    s.scope, s.description FROM resource_servers r \
+    LEFT JOIN resource_scopes s ON s.identifier = r.identifier \
+    WHERE r.identifier = $1";
+
+/// # Errors
+/// The database's failures.
+pub async fn by_identifier(identifier: &str, conn: &mut Conn) -> db::Result<Option<ResourceServer>> {
+    let rows = run!(conn, |c| sqlx::query_as::<_, Row>(BY_IDENTIFIER)
+        .bind(identifier)
+        .fetch_all(c))?;
+    Ok(gathered(rows)?.pop())
+}
+
+const LIST: &str = "SELECT r.identifier, r.name, r.alg, r.created_at, r.updated_at, \
+    s.scope, s.description FROM resource_servers r \
+    LEFT JOIN resource_scopes s ON s.identifier = r.identifier \
+    ORDER BY r.created_at, r.identifier";
+
+/// Every resource server, oldest first.
+///
+/// # Errors
+/// The database's failures.
+pub async fn list(conn: &mut Conn) -> db::Result<Vec<ResourceServer>> {
+    gathered(run!(conn, |c| sqlx::query_as::<_, Row>(LIST).fetch_all(c))?)
+}
+
+const DELETE: &str = "DELETE FROM resource_servers WHERE identifier = $1";
+
+/// Deletes the resource server with its scopes; whether there was one.
+///
+/// # Errors
+/// The database's failures.
+pub async fn delete(identifier: &str, conn: &mut Conn) -> db::Result<bool> {
+    Ok(execute!(conn, sqlx::query(DELETE).bind(identifier))? == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use db::Database;
+    use db::testing::both;
+
+    use super::*;
+
+    fn define(identifier: &str, scopes: &[(&str, &str)]) -> Result<ResourceServer, Error> {
+        let own = |(token, text): &(&str, &str)| ((*token).to_owned(), (*text).to_owned());
+        let scopes = scopes.iter().map(own).collect();
+        ResourceServer::define(
+            identifier,
+            "Notes",
+            SigningAlg::Es256,
+            scopes,
+            Timestamp::from_secs(1_000),
+        )
+    }
+
+    async fn stored(db: &Database, resource: ResourceServer) -> Result<(), Error> {
+        db.transact(move |conn| Box::pin(async move { insert(&resource, conn).await }))
+            .await
+    }
+
+    #[test]
+    fn an_identifier_is_an_absolute_uri_without_fragment() {
+        for good in [
+            "https://api.test",
+            "https://api.test/notes?v=1",
+            "http://localhost:8082",
+            "urn:a:b",
+            "api://x",
+        ] {
+            assert_eq!(define(good, &[]).unwrap().identifier, good);
+        }
+        let long = format!("https://api.test/{}", "x".repeat(512));
+        for bad in [
+            "",
+            "api",
+            "/api",
+            "//api.test",
+            "https://",
+            "https:api.test",
+            "HTTPS://api.test",
+            "https://a@api.test",
+            "https://@api.test",
+            "https:///api.test",
+            "https://api.test/#",
+            "https://api.test/#f",
+            "https://api.test/ x",
+            "https://api.test/é",
+            &long,
+        ] {
+            assert!(define(bad, &[]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_a_token_of_its_own_with_words_for_people() {
+        assert!(define("urn:a:b", &[("notes.read", "Read your notes")]).is_ok());
+        let long = "x".repeat(129);
+        for bad in [
+            ("openid", "Text"),
+            ("offline_access", "Text"),
+            ("", "Text"),
+            ("a b", "Text"),
+            ("a\"", "Text"),
+            (long.as_str(), "Text"),
+            ("a", ""),
+            ("a", "Te\u{202e}xt"),
+        ] {
+            assert!(define("urn:a:b", &[bad]).is_err(), "{bad:?}");
+        }
+        assert!(
+            ResourceServer::define(
+                "urn:a:b",
+                " ",
+                SigningAlg::Es256,
+                BTreeMap::new(),
+                Timestamp::from_secs(0)
+            )
+            .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_resource_server_comes_back_as_it_was_defined() {
+        both(|db| async move {
+            let notes = define(
+                "https://notes.test",
+                &[("notes.write", "Write"), ("notes.read", "Read")],
+            )
+            .unwrap();
+            let bare = define("urn:bare", &[]).unwrap();
+            stored(&db, bare.clone()).await.unwrap();
+            stored(&db, notes.clone()).await.unwrap();
+
+            let mut conn = db.reader().await.unwrap();
+            assert_eq!(
+                by_identifier("https://notes.test", &mut conn).await.unwrap(),
+                Some(notes.clone())
+            );
+            assert_eq!(
+                by_identifier("https://notes.test/", &mut conn).await.unwrap(),
+                None
+            );
+            assert_eq!(list(&mut conn).await.unwrap(), [notes, bare]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_identifier_and_a_scope_belong_to_one_resource_server() {
+        both(|db| async move {
+            stored(&db, define("urn:one", &[("a", "A")]).unwrap())
+                .await
+                .unwrap();
+            for (identifier, scopes) in [("urn:one", &[][..]), ("urn:two", &[("0", "Zero"), ("a", "A")])] {
+                let error = stored(&db, define(identifier, scopes).unwrap())
+                    .await
+                    .unwrap_err();
+                assert_eq!(error.code(), protocol::ErrorCode::InvalidRequest, "{identifier}");
+            }
+            assert_eq!(list(&mut db.reader().await.unwrap()).await.unwrap().len(), 1);
+
+            let deletions = db.transact(|conn| {
+                Box::pin(async move {
+                    let first = delete("urn:one", conn).await?;
+                    Ok::<_, db::Error>((first, delete("urn:one", conn).await?))
+                })
+            });
+            assert_eq!(deletions.await.unwrap(), (true, false));
+            stored(&db, define("urn:two", &[("a", "A")]).unwrap())
+                .await
+                .unwrap();
+        })
+        .await;
+    }
+}

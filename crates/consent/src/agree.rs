@@ -1,0 +1,252 @@
+//! Consent: OpenID Connect Core §3.1.2.4. Says who asks and what for; records what was allowed.
+
+use std::sync::Arc;
+
+use accounts::claims::Claim;
+use accounts::sessions::Session;
+use accounts::users::{self, User};
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use clients::Client;
+use db::Conn;
+use grants::consents::{self, Confirmed};
+use grants::flow::{Answer, Binding};
+use grants::{AuthorizationRequest, Flow};
+use http::HeaderMap;
+use issuance::Target;
+use pages::Page;
+use pages::front::session_for;
+use protocol::form::Form;
+use protocol::{Error, Params, RequestId, Scope, scope};
+
+use crate::views::{self, App, Destination, Group, Permission, Person, Trust};
+use crate::{Carried, Consent, Stop, Visit};
+
+/// Everything the page shows, read at one moment.
+struct Asked {
+    client: Client,
+    session: Session,
+    user: User,
+    target: Target,
+    /// What was allowed before, to a client that looked the same.
+    before: Option<grants::Consent>,
+}
+
+pub(crate) async fn show(
+    State(consent): State<Arc<Consent>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let visit = consent.visit(id, headers);
+    let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
+        let carried = consent.carried(&params, &visit)?;
+        match consent.asked(&carried.flow, &visit).await? {
+            Some(asked) => consent.consent_page(carried, &asked, &visit),
+            // Nobody is signed in any more.
+            None => Ok(consent.resume(&carried.flow, &carried.sealed)),
+        }
+    };
+    outcome
+        .await
+        .unwrap_or_else(|stop| consent.stopped(&stop, &visit))
+}
+
+pub(crate) async fn submit(
+    State(consent): State<Arc<Consent>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    form: Result<Form, Error>,
+) -> Response {
+    let visit = consent.visit(id, headers);
+    let outcome = async {
+        let Form(params) = form?;
+        let carried = consent.carried(&params, &visit)?;
+        let Some(asked) = consent.asked(&carried.flow, &visit).await? else {
+            return Ok(consent.resume(&carried.flow, &carried.sealed));
+        };
+        let about = asked.about(&carried.flow);
+        consent
+            .front
+            .check_csrf(&visit.headers, &about, params.get("csrf"))?;
+        match params.get("decision") {
+            Some("allow") => consent.allow(carried, asked, &visit).await,
+            Some("deny") => consent.deny(carried),
+            _ => Err(Error::invalid_request("decision is allow or deny").into()),
+        }
+    };
+    outcome
+        .await
+        .unwrap_or_else(|stop| consent.stopped(&stop, &visit))
+}
+
+impl Consent {
+    async fn asked(&self, flow: &Flow, visit: &Visit) -> Result<Option<Asked>, Stop> {
+        let request = flow.request();
+        let mut conn = self.front.db.reader().await?;
+        let Some(sessions) = self.front.sessions(&visit.headers, &mut conn, visit.now).await? else {
+            return Ok(None);
+        };
+        let session = session_for(flow, &sessions).clone();
+        let Some(user) = users::by_sub(&session.sub, &mut conn).await? else {
+            return Ok(None);
+        };
+        let client = self.client(flow, &mut conn).await?;
+        let target = Target::find(&request.resources, &mut conn).await?;
+        let before = before(request, &client, &session, &mut conn).await?;
+        Ok(Some(Asked {
+            client,
+            session,
+            user,
+            target,
+            before,
+        }))
+    }
+
+    fn consent_page(&self, carried: Carried, asked: &Asked, visit: &Visit) -> Result<Response, Stop> {
+        let request = carried.flow.request();
+        let allowed = |token: &str| {
+            asked
+                .before
+                .as_ref()
+                .is_some_and(|before| before.scope.contains(token))
+        };
+        let view = views::Consent {
+            shell: self.front.shell(&visit.headers, Some(request), &visit.id),
+            csrf: self
+                .front
+                .csrf_token(&carried.cookie, &asked.about(&carried.flow))?,
+            app: App {
+                name: asked.client.shown_name(),
+                trust: match asked.client.trust {
+                    clients::Trust::Trusted => Trust::Trusted,
+                    clients::Trust::Unverified => Trust::Unverified,
+                },
+                destination: Destination::of(&request.redirect_uri),
+            },
+            person: Person {
+                name: asked.session.name.clone(),
+                email: asked.session.email.clone(),
+            },
+            fresh: asked.groups(&request.scope.retain(|token| !allowed(token))),
+            already: asked.groups(&request.scope.retain(allowed)),
+            flow: carried.sealed,
+        };
+        Ok(Page::new(view).into_response())
+    }
+
+    async fn allow(&self, carried: Carried, asked: Asked, visit: &Visit) -> Result<Response, Stop> {
+        let request = carried.flow.request();
+        let confirmed = Confirmed {
+            sub: asked.session.sub,
+            client_id: asked.client.id,
+            client_version: asked.client.version,
+            scope: request.scope.clone(),
+            resources: request.resources.clone(),
+            session_id: asked.session.session_id,
+            flow_id: carried.flow.id.clone(),
+        };
+        let now = visit.now;
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                // A session that ended meanwhile allows nothing; the endpoint will ask for sign-in.
+                match accounts::sessions::lock_live(&confirmed.session_id, conn, now).await? {
+                    true => consents::record(&confirmed, conn, now).await,
+                    false => Ok(()),
+                }
+            })
+        });
+        work.await?;
+        Ok(self.resume(&carried.flow, &carried.sealed))
+    }
+
+    fn deny(&self, carried: Carried) -> Result<Response, Stop> {
+        let flow = carried.flow.answered(Answer::Denied);
+        let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
+        Ok(self.resume(&flow, &sealed))
+    }
+}
+
+async fn before(
+    request: &AuthorizationRequest,
+    client: &Client,
+    session: &Session,
+    conn: &mut Conn,
+) -> db::Result<Option<grants::Consent>> {
+    let before = consents::of(&session.sub, &request.client_id, conn).await?;
+    Ok(before.filter(|before| before.client_version == client.version))
+}
+
+impl Asked {
+    /// What the person saw: an answer given to another page (as another user, of a client that has changed) does
+    /// not count.
+    fn about(&self, flow: &Flow) -> String {
+        let request = flow.request();
+        format!(
+            "consent {} {} {} {} {}",
+            flow.id,
+            self.session.session_id,
+            self.client.version,
+            request.scope,
+            request.resources.join(" ")
+        )
+    }
+
+    /// The permissions of a scope, by who gives them.
+    fn groups(&self, scope: &Scope) -> Vec<Group> {
+        let own = scope.iter().filter_map(|token| self.own(token)).collect();
+        let apis = self.target.iter().map(|api| Group {
+            api: Some(api.name.clone()),
+            permissions: scope
+                .iter()
+                .filter_map(|token| api.scopes.get(token))
+                .map(|text| Permission::Api { text: text.clone() })
+                .collect(),
+        });
+        let groups = std::iter::once(Group {
+            api: None,
+            permissions: own,
+        })
+        .chain(apis);
+        groups.filter(|group| !group.permissions.is_empty()).collect()
+    }
+
+    fn own(&self, token: &str) -> Option<Permission> {
+        let text = |claim| {
+            self.user
+                .claim(claim)
+                .and_then(|value| value.as_str().map(str::to_owned))
+        };
+        Some(match token {
+            scope::OPENID => Permission::OpenId,
+            scope::PROFILE => Permission::Profile {
+                name: text(Claim::Name),
+            },
+            scope::EMAIL => Permission::Email {
+                email: text(Claim::Email),
+            },
+            scope::PHONE => Permission::Phone {
+                phone: text(Claim::PhoneNumber),
+            },
+            scope::ADDRESS => Permission::Address {
+                address: self.address(),
+            },
+            scope::OFFLINE_ACCESS => Permission::OfflineAccess,
+            _ => return None,
+        })
+    }
+
+    fn address(&self) -> Option<String> {
+        let address = self.user.claim(Claim::Address)?;
+        let part = |name: &str| address.get(name).and_then(|value| value.as_str());
+        if let Some(formatted) = part("formatted") {
+            return Some(formatted.replace('\n', ", "));
+        }
+        let parts = ["street_address", "postal_code", "locality", "region", "country"]
+            .into_iter()
+            .filter_map(part);
+        Some(parts.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+    }
+}

@@ -1,0 +1,273 @@
+//! Sign-in with a password: OpenID Connect Core §3.1.2.3.
+
+use std::sync::Arc;
+
+use accounts::email::Email;
+use accounts::passwords::{Outcome, Password};
+use accounts::sessions::{self, Acr, Amr, SignIn, SignedIn};
+use accounts::users::{self, User};
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use grants::Flow;
+use grants::flow::{Answer, Binding};
+use http::header::{SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, StatusCode};
+use pages::front::session_for;
+use pages::{Lifetime, Page};
+use protocol::form::Form;
+use protocol::{Error, Params, Prompt, RequestId, Secret};
+
+use crate::views::{Login, LoginFault, Person, Who};
+use crate::{Carried, Consent, Stop, Visit};
+
+/// Longest `User-Agent` we keep.
+const MAX_USER_AGENT: usize = 256;
+
+pub(crate) async fn show(
+    State(consent): State<Arc<Consent>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let visit = consent.visit(id, headers);
+    let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
+        let carried = consent.carried(&params, &visit)?;
+        let who = consent
+            .whom(&carried.flow, params.get("switch").is_some(), &visit)
+            .await?;
+        consent.page(carried, who, Try::default(), &visit).await
+    };
+    outcome
+        .await
+        .unwrap_or_else(|stop| consent.stopped(&stop, &visit))
+}
+
+pub(crate) async fn submit(
+    State(consent): State<Arc<Consent>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    form: Result<Form, Error>,
+) -> Response {
+    let visit = consent.visit(id, headers);
+    let outcome = async {
+        let Form(params) = form?;
+        let carried = consent.carried(&params, &visit)?;
+        consent
+            .front
+            .check_csrf(&visit.headers, &about(&carried.flow), params.get("csrf"))?;
+        if params.get("decision") == Some("cancel") {
+            return consent.cancel(carried);
+        }
+        match consent.sign_in(&params, &carried.flow, &visit).await? {
+            Ok(signed_in) => Ok(consent.signed_in(&signed_in, &carried)),
+            Err(fault) => consent.again(carried, &params, fault, &visit).await,
+        }
+    };
+    outcome
+        .await
+        .unwrap_or_else(|stop| consent.stopped(&stop, &visit))
+}
+
+/// What the form is about, for its CSRF token.
+fn about(flow: &Flow) -> String {
+    format!("login {}", flow.id)
+}
+
+/// What the try before left in the form.
+#[derive(Default)]
+struct Try {
+    remember: bool,
+    faults: Vec<LoginFault>,
+}
+
+impl Consent {
+    /// Whom the page asks: the user of the session once more where the request wants a fresh proof, else anyone.
+    async fn whom(&self, flow: &Flow, switch: bool, visit: &Visit) -> Result<Who, Stop> {
+        let request = flow.request();
+        let anyone = Who::Anyone {
+            typed: request.login_hint.clone().unwrap_or_default(),
+        };
+        if switch {
+            return Ok(Who::Anyone { typed: String::new() });
+        }
+        if request.prompts(Prompt::SelectAccount) {
+            return Ok(anyone);
+        }
+        let mut conn = self.front.db.reader().await?;
+        let sessions = self.front.sessions(&visit.headers, &mut conn, visit.now).await?;
+        let Some(sessions) = sessions else {
+            return Ok(anyone);
+        };
+        let session = session_for(flow, &sessions);
+        match request
+            .hinted_sub
+            .as_ref()
+            .is_none_or(|hinted| *hinted == session.sub)
+        {
+            true => Ok(Who::Known(Person {
+                name: session.name.clone(),
+                email: session.email.clone(),
+            })),
+            false => Ok(anyone),
+        }
+    }
+
+    async fn page(&self, carried: Carried, who: Who, before: Try, visit: &Visit) -> Result<Response, Stop> {
+        let status = match before.faults.as_slice() {
+            [] => StatusCode::OK,
+            [LoginFault::Busy, ..] => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let client = self
+            .client(&carried.flow, &mut self.front.db.reader().await?)
+            .await?;
+        let view = Login {
+            shell: self
+                .front
+                .shell(&visit.headers, Some(carried.flow.request()), &visit.id),
+            csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,
+            flow: carried.sealed,
+            app: Some(client.shown_name()),
+            who,
+            remember: before.remember,
+            faults: before.faults,
+        };
+        Ok(Page::new(view).with_status(status).into_response())
+    }
+
+    /// The form once more, still filled, saying what was wrong.
+    async fn again(
+        &self,
+        carried: Carried,
+        params: &Params,
+        fault: LoginFault,
+        visit: &Visit,
+    ) -> Result<Response, Stop> {
+        let typed = params.get("username").unwrap_or_default();
+        let who = match self.whom(&carried.flow, false, visit).await? {
+            Who::Known(person) if person.email == typed => Who::Known(person),
+            _ => Who::Anyone {
+                typed: typed.to_owned(),
+            },
+        };
+        let before = Try {
+            remember: params.get("remember").is_some(),
+            faults: vec![fault],
+        };
+        self.page(carried, who, before, visit).await
+    }
+
+    fn cancel(&self, carried: Carried) -> Result<Response, Stop> {
+        let flow = carried.flow.answered(Answer::Denied);
+        let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
+        Ok(self.resume(&flow, &sealed))
+    }
+
+    /// Checks the password and records the proof. An unknown name, a wrong password and a disabled account get
+    /// the same answer after the same work: one look-up and one hash.
+    async fn sign_in(
+        &self,
+        params: &Params,
+        flow: &Flow,
+        visit: &Visit,
+    ) -> Result<Result<SignedIn, LoginFault>, Stop> {
+        let Some(username) = params.get("username") else {
+            return Ok(Err(LoginFault::UsernameMissing));
+        };
+        let Some(password) = params.get("password") else {
+            return Ok(Err(LoginFault::PasswordMissing));
+        };
+        let Ok(password) = Password::presented(&Secret::from(password)) else {
+            return Ok(Err(LoginFault::Wrong));
+        };
+
+        let user = match Email::parse(username) {
+            Ok(email) => users::by_email(&email, &mut self.front.db.reader().await?).await?,
+            // No account can have it, so there is nobody whose existence the missing look-up could tell.
+            Err(_) => None,
+        };
+        let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
+        let outcome = match self.hasher.verify(stored, password.clone()).await {
+            Ok(outcome) => outcome,
+            Err(overloaded) => {
+                tracing::warn!(%overloaded, "sign-in refused");
+                return Ok(Err(LoginFault::Busy));
+            }
+        };
+        let Some(user) = user.filter(|user| outcome != Outcome::Wrong && user.disabled_at.is_none()) else {
+            tracing::info!("a sign-in failed");
+            return Ok(Err(LoginFault::Wrong));
+        };
+        if outcome == Outcome::RightButOutdated {
+            self.rehash(&user, password).await;
+        }
+        let recorded = self.record(&user, params, flow, visit).await?;
+        // Disabled, or given another password, since it was read.
+        Ok(recorded.ok_or(LoginFault::Wrong))
+    }
+
+    async fn record(
+        &self,
+        user: &User,
+        params: &Params,
+        flow: &Flow,
+        visit: &Visit,
+    ) -> Result<Option<SignedIn>, Stop> {
+        let user_agent = visit
+            .headers
+            .get(USER_AGENT)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let proof = SignIn {
+            presented: self.front.cookies.browser(&visit.headers),
+            sub: user.sub.clone(),
+            epoch: user.epoch,
+            persistent: params.get("remember").is_some(),
+            user_agent: user_agent
+                .unwrap_or_default()
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(MAX_USER_AGENT)
+                .collect(),
+            flow_id: Some(flow.id.clone()),
+            acr: Acr::Pwd,
+            amr: vec![Amr::Pwd],
+        };
+        let now = visit.now;
+        let work = self
+            .front
+            .db
+            .transact(move |conn| Box::pin(async move { sessions::sign_in(proof, conn, now).await }));
+        Ok(work.await?)
+    }
+
+    fn signed_in(&self, signed_in: &SignedIn, carried: &Carried) -> Response {
+        let lifetime = signed_in
+            .max_age
+            .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
+        let mut response = self.resume(&carried.flow, &carried.sealed);
+        let cookie = self.front.cookies.set_browser(&signed_in.cookie, lifetime);
+        response.headers_mut().append(SET_COOKIE, cookie);
+        tracing::info!(sub = %signed_in.session.sub, "signed in");
+        response
+    }
+
+    /// Parameters have risen since the hash was made. If this fails, the old hash stays as good as it was.
+    async fn rehash(&self, user: &User, password: Password) {
+        let Some(old) = user.password_hash.clone() else {
+            return;
+        };
+        let Ok(new) = self.hasher.hash(password).await else {
+            return;
+        };
+        let sub = user.sub.clone();
+        let work = self
+            .front
+            .db
+            .transact(move |conn| Box::pin(async move { users::rehash(&sub, &old, &new, conn).await }));
+        if let Err(error) = work.await {
+            tracing::warn!(%error, "a password could not be hashed anew");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The pages as text: their contract with people, drivers and screen readers.
+
+use http::HeaderMap;
+use pages::Site;
+
+use super::*;
+
+const EVIL: &str = "\"><script>alert(1)</script>{{ 7 }}&amp;";
+
+fn shell() -> Shell {
+    Site::new("https://example.com/auth").shell(&HeaderMap::new(), None, "r1")
+}
+
+fn login(app: Option<&str>, who: Who, faults: &[LoginFault]) -> String {
+    let (flow, csrf) = ("sealed".to_owned(), "token".to_owned());
+    let app = app.map(str::to_owned);
+    Login {
+        shell: shell(),
+        flow,
+        csrf,
+        app,
+        who,
+        remember: false,
+        faults: faults.to_vec(),
+    }
+    .render()
+    .unwrap()
+}
+
+fn anyone(typed: &str) -> Who {
+    Who::Anyone {
+        typed: typed.to_owned(),
+    }
+}
+
+fn person(name: Option<&str>) -> Person {
+    Person {
+        name: name.map(str::to_owned),
+        email: "alex@example.com".to_owned(),
+    }
+}
+
+fn consent(name: &str, trust: Trust, redirect_uri: &str, fresh: Vec<Group>, already: Vec<Group>) -> String {
+    let (flow, csrf) = ("sealed".to_owned(), "token".to_owned());
+    let app = App {
+        name: name.to_owned(),
+        trust,
+        destination: Destination::of(redirect_uri),
+    };
+    let person = person(Some("Alex Doe"));
+    Consent {
+        shell: shell(),
+        flow,
+        csrf,
+        app,
+        person,
+        fresh,
+        already,
+    }
+    .render()
+    .unwrap()
+}
+
+fn own(value: Option<&str>) -> Vec<Group> {
+    let value = value.map(str::to_owned);
+    let permissions = vec![
+        Permission::OpenId,
+        Permission::Profile { name: value.clone() },
+        Permission::Email { email: value.clone() },
+        Permission::Address {
+            address: value.clone(),
+        },
+        Permission::Phone { phone: value },
+        Permission::OfflineAccess,
+    ];
+    vec![Group {
+        api: None,
+        permissions,
+    }]
+}
+
+fn api(text: &str) -> Vec<Group> {
+    vec![Group {
+        api: Some(text.to_owned()),
+        permissions: vec![Permission::Api {
+            text: text.to_owned(),
+        }],
+    }]
+}
+
+fn every_page(word: &str) -> Vec<String> {
+    use LoginFault::{Busy, PasswordMissing, UsernameMissing, Wrong};
+    let uri = "http://127.0.0.1:3000/cb";
+    vec![
+        login(Some(word), anyone(""), &[]),
+        login(None, anyone(word), &[Wrong]),
+        login(Some(word), anyone(word), &[UsernameMissing, PasswordMissing]),
+        login(Some(word), anyone(word), &[Busy]),
+        login(Some(word), Who::Known(person(Some(word))), &[Wrong]),
+        login(Some(word), Who::Known(person(None)), &[PasswordMissing]),
+        consent(word, Trust::Unverified, uri, own(Some(word)), vec![]),
+        consent(
+            word,
+            Trust::Trusted,
+            "https://app.example.com/cb",
+            api(word),
+            own(None),
+        ),
+        consent(word, Trust::Trusted, "com.example.app:/cb", vec![], api(word)),
+    ]
+}
+
+#[test]
+fn c015_no_page_holds_script_inline_style_or_another_host() {
+    for html in every_page("App") {
+        for part in ["<script", "<style", " style=", "javascript:", "{ $", "://"] {
+            let html = html.replace("http://www.w3.org/2000/svg", "");
+            assert!(!html.contains(part), "{part} in {html}");
+        }
+        let is_handler = |rest: &str| {
+            let name = rest.split_once('=').map_or("", |(name, _)| name);
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase())
+        };
+        assert!(!html.split(" on").skip(1).any(is_handler), "{html}");
+        for attribute in [" href=\"", " action=\"", " src=\""] {
+            for link in html.split(attribute).skip(1) {
+                assert!(link.starts_with("/auth/") || link.starts_with('#'), "{link:.60}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_page_has_one_main_one_heading_and_its_language() {
+    for html in every_page("App") {
+        for once in ["<main>", "<h1", "<title>", "<html lang=\"en\" dir=\"ltr\">"] {
+            assert_eq!(html.matches(once).count(), 1, "{once} in {html}");
+        }
+        assert!(html.contains(" – Countersign</title>"), "{html}");
+    }
+}
+
+#[test]
+fn what_others_wrote_is_shown_as_text() {
+    for html in every_page(EVIL) {
+        assert!(!html.contains("<script") && !html.contains("=\"\">"), "{html}");
+        let escaped = ["&lt;script&gt;alert(1)", "&#60;script&#62;alert(1)"];
+        assert!(escaped.iter().any(|text| html.contains(text)), "{html}");
+    }
+}
+
+#[test]
+fn the_login_page_keeps_its_contract() {
+    let html = login(Some("App"), anyone(""), &[]);
+    for part in [
+        "<h1>Sign in</h1>",
+        "to continue to <bdi>App</bdi>",
+        "name=\"username\"",
+        "name=\"password\"",
+        "id=\"login-submit\"",
+        "name=\"decision\" value=\"cancel\" formnovalidate",
+        "name=\"remember\" type=\"checkbox\" value=\"yes\" aria-describedby=\"remember-hint\">",
+        "name=\"flow\" value=\"sealed\"",
+        "name=\"csrf\" value=\"token\"",
+        "<form method=\"post\" action=\"/auth/login\">",
+    ] {
+        assert!(html.contains(part), "{part} is missing in {html}");
+    }
+    // Enter presses the first button of a form: it must not be Cancel.
+    assert!(html.find("login-submit") < html.find("login-cancel"));
+    assert!(
+        !login(None, anyone(""), &[]).contains("login-cancel"),
+        "there is no client to go back to"
+    );
+}
+
+#[test]
+fn what_was_wrong_stands_in_the_title_on_top_and_at_the_field() {
+    let html = login(Some("App"), anyone("alex@example.com"), &[LoginFault::Wrong]);
+    let text = "That email or password isn't right. Check both and try again.";
+    assert_eq!(html.matches(text).count(), 2);
+    assert_eq!(
+        html.matches("aria-invalid=\"true\" aria-describedby=\"username-fault\"")
+            .count(),
+        2
+    );
+    assert!(html.contains("<title>Error: Sign in – Countersign</title>"));
+    assert!(html.contains("href=\"#username\"") && html.contains("value=\"alex@example.com\""));
+    assert_eq!(html.matches("autofocus").count(), 1);
+    assert!(!html.contains("type=\"password\" value"));
+}
+
+#[test]
+fn a_known_user_is_asked_for_the_password_alone() {
+    let html = login(Some("App"), Who::Known(person(Some("Alex Doe"))), &[]);
+    assert!(html.contains("readonly value=\"alex@example.com\"") && html.contains("Sign in"));
+    assert!(html.contains("Not <bdi>Alex Doe</bdi>?"));
+    assert!(html.contains("href=\"/auth/login?flow=sealed&amp;switch=1\""));
+    assert!(!html.contains("name=\"remember\""));
+}
+
+#[test]
+fn allow_and_dont_allow_are_equal_and_neither_is_pressed_by_itself() {
+    let html = consent(
+        "App",
+        Trust::Trusted,
+        "https://app.example.com/cb",
+        own(Some("Ada")),
+        vec![],
+    );
+    let button = |id: &str, value: &str, text: &str| {
+        format!(
+            "<button class=\"button\" id=\"{id}\" type=\"submit\" name=\"decision\" value=\"{value}\">{text}</button>"
+        )
+    };
+    assert!(
+        html.contains(&button("consent-allow", "allow", "Allow")),
+        "{html}"
+    );
+    assert!(
+        html.contains(&button("consent-deny", "deny", "Don't allow")),
+        "{html}"
+    );
+    assert!(html.contains("<h1 tabindex=\"-1\" autofocus>") && html.matches("autofocus").count() == 1);
+}
+
+#[test]
+fn consent_says_who_asks_for_what_and_where_it_leads() {
+    let html = consent(
+        "App",
+        Trust::Trusted,
+        "https://app.example.com/cb",
+        own(Some("Ada")),
+        vec![],
+    );
+    for part in [
+        "You'll go to <bdi>app.example.com</bdi>",
+        "See your email address: <bdi>Ada</bdi>",
+        "Keep this access when you're not using the app, until you remove it.",
+    ] {
+        assert!(html.contains(part), "{part} is missing in {html}");
+    }
+    assert!(!html.contains("Already allowed") && !html.contains("notice-caution"));
+
+    let html = consent(
+        "App",
+        Trust::Unverified,
+        "http://[::1]:3000/cb",
+        api("Notes"),
+        own(None),
+    );
+    for part in [
+        "We haven't checked this app. It registered itself.",
+        "Name set by the app at <bdi>[::1]:3000</bdi>",
+        "This gives access to a program on this computer. Only continue if you just started it.",
+        "At <bdi>Notes</bdi>",
+        "<summary>Already allowed</summary>",
+        "See your phone number. You haven't added one.",
+    ] {
+        assert!(html.contains(part), "{part} is missing in {html}");
+    }
+}
+
+#[test]
+fn a_redirect_uri_tells_where_it_leads() {
+    let here = |text: &str| Destination::ThisComputer(text.to_owned());
+    for (uri, destination) in [
+        (
+            "https://app.example.com/cb",
+            Destination::Host("app.example.com".to_owned()),
+        ),
+        (
+            "https://app.example.com:8443/cb",
+            Destination::Host("app.example.com:8443".to_owned()),
+        ),
+        (
+            "https://localhost.example.com/cb",
+            Destination::Host("localhost.example.com".to_owned()),
+        ),
+        ("http://localhost:3000/cb", here("localhost:3000")),
+        ("http://127.0.0.1/cb", here("127.0.0.1")),
+        ("https://[::1]:3000/cb", here("[::1]:3000")),
+        (
+            "com.example.app:/cb",
+            Destination::App("com.example.app".to_owned()),
+        ),
+    ] {
+        assert_eq!(Destination::of(uri), destination, "{uri}");
+    }
+}

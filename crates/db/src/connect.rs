@@ -1,0 +1,209 @@
+//! Opening the database, with the settings that durability and safety need.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
+
+use crate::{Conn, Error, Result};
+
+/// How long a request waits for a connection before it is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long SQLite waits for a lock that another process (the command line) holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const SQLITE_READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// The database, behind any number of clones.
+#[derive(Clone, Debug)]
+pub struct Database(pub(crate) Pools);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Pools {
+    /// SQLite admits one writer; more would only wait for each other.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// Where the database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Url {
+    Sqlite(PathBuf),
+    /// The whole URL: it may hold a password.
+    Postgres(String),
+}
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if let Some(path) = text.strip_prefix("sqlite://") {
+            return match path {
+                "" | ":memory:" => Err("name a file, as in sqlite://data/countersign.db".to_owned()),
+                path if path.contains('?') => Err("a SQLite URL takes no options".to_owned()),
+                path => Ok(Self::Sqlite(path.into())),
+            };
+        }
+        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            return Err("write sqlite://PATH or postgres://USER@HOST/DATABASE".to_owned());
+        }
+        match PgConnectOptions::from_str(text) {
+            Ok(_) => Ok(Self::Postgres(text.to_owned())),
+            Err(_) => Err("this is not a valid postgres:// URL".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(_) => f.write_str("postgres://…"),
+        }
+    }
+}
+
+impl Database {
+    /// Opens the database; SQLite's file and folder are made when missing. The schema is not touched.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn connect(url: &Url) -> Result<Self> {
+        match url {
+            Url::Sqlite(path) => sqlite(path).await,
+            Url::Postgres(url) => postgres(url).await,
+        }
+    }
+
+    /// A connection for reading. On SQLite it cannot write.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when none becomes free in time.
+    pub async fn reader(&self) -> Result<Conn> {
+        Ok(match &self.0 {
+            Pools::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
+            Pools::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+        })
+    }
+
+    pub(crate) async fn writer(&self) -> Result<Conn> {
+        Ok(match &self.0 {
+            Pools::Sqlite { writer, .. } => Conn::Sqlite(writer.acquire().await?),
+            Pools::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// Closes every connection; on SQLite this checkpoints the write-ahead log.
+    pub async fn close(&self) {
+        match &self.0 {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn sqlite(path: &std::path::Path) -> Result<Database> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::Setup(format!("the folder {} cannot be made: {error}", folder.display()))
+        })?;
+    }
+    // synchronous=FULL: a commit that we acknowledged survives a power cut (NORMAL may lose the last ones in WAL).
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    let pool = |size| {
+        SqlitePoolOptions::new()
+            .max_connections(size)
+            .min_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let writer = pool(1).connect_with(options.clone()).await?;
+    let readers = pool(SQLITE_READERS)
+        .connect_with(options.pragma("query_only", "ON"))
+        .await?;
+    Ok(Database(Pools::Sqlite { writer, readers }))
+}
+
+async fn postgres(url: &str) -> Result<Database> {
+    // The statement timeout keeps one slow query from holding a connection; the bound on idle transactions keeps
+    // a replica that died mid-way from holding row locks.
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("countersign")
+        .options([
+            ("statement_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("synchronous_commit", "on"),
+            ("default_transaction_isolation", "read committed"),
+        ])
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await?;
+    Ok(Database(Pools::Postgres(pool)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run;
+
+    #[tokio::test]
+    async fn c105_sqlite_opens_with_the_pragmas_durability_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::connect(&Url::Sqlite(folder.path().join("new/folder/t.db")))
+            .await
+            .unwrap();
+        for (mut conn, query_only) in [(db.writer().await.unwrap(), 0), (db.reader().await.unwrap(), 1)] {
+            let mode: (String,) =
+                run!(&mut conn, |c| sqlx::query_as("PRAGMA journal_mode").fetch_one(c)).unwrap();
+            assert_eq!(mode.0, "wal");
+            for (pragma, expected) in [
+                ("PRAGMA synchronous", 2),
+                ("PRAGMA foreign_keys", 1),
+                ("PRAGMA busy_timeout", 5000),
+                ("PRAGMA query_only", query_only),
+            ] {
+                let value: (i64,) = run!(&mut conn, |c| sqlx::query_as(pragma).fetch_one(c)).unwrap();
+                assert_eq!(value.0, expected, "{pragma}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_url_names_one_of_two_databases() {
+        for text in [
+            "",
+            "mysql://x",
+            "sqlite://",
+            "sqlite://:memory:",
+            "data/x.db",
+            "postgres://h:notaport/x",
+        ] {
+            assert!(text.parse::<Url>().is_err(), "{text}");
+        }
+        assert_eq!("sqlite://data/x.db".parse(), Ok(Url::Sqlite("data/x.db".into())));
+        let url: Url = "postgres://u:canary@h/x".parse().unwrap();
+        assert!(!format!("{url:?}").contains("canary"));
+    }
+}

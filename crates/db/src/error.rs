@@ -1,0 +1,76 @@
+//! What can go wrong between us and the database.
+
+/// A failure of the database, sorted by what a caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Away, overloaded, full or read-only: the same call may succeed later.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A unique constraint spoke.
+    #[error("already there: {0}")]
+    Conflict(#[source] sqlx::Error),
+    /// A row that our own code cannot have written.
+    #[error("a stored row makes no sense: {0}")]
+    Corrupt(String),
+    #[error("the database refused a statement: {0}")]
+    Refused(#[source] sqlx::Error),
+    #[error("{0}")]
+    Setup(String),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_))
+    }
+
+    /// A stored value that does not parse.
+    pub fn corrupt(what: impl std::fmt::Display) -> Self {
+        Self::Corrupt(what.to_string())
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
+            sqlx::Error::Database(database) if database.is_unique_violation() => Self::Conflict(error),
+            sqlx::Error::Database(database) if passing(database.code().as_deref()) => {
+                Self::Unavailable(error)
+            }
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+/// Whether a database says by this code that it cannot just now.
+///
+/// PostgreSQL, by SQLSTATE class or code: 08 connection, 53 resources, 57 operator intervention, 40001 and 40P01
+/// conflicts, 25006 a demoted primary. SQLite, by primary result code: 5 BUSY, 6 LOCKED, 8 READONLY, 10 IOERR,
+/// 13 FULL, 14 CANTOPEN.
+fn passing(code: Option<&str>) -> bool {
+    let Some(code) = code else { return false };
+    if code.len() == 5 {
+        return ["08", "53", "57"].iter().any(|class| code.starts_with(class))
+            || ["40001", "40P01", "25006"].contains(&code);
+    }
+    code.parse::<i32>()
+        .is_ok_and(|code| [5, 6, 8, 10, 13, 14].contains(&(code & 0xff)))
+}
+
+impl From<Error> for protocol::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(_) => Self::temporarily_unavailable(error),
+            Error::Conflict(_) | Error::Corrupt(_) | Error::Refused(_) | Error::Setup(_) => {
+                Self::server_error(error)
+            }
+        }
+    }
+}

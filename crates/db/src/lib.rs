@@ -1,0 +1,59 @@
+//! One database, two drivers: connect, transact, migrate, write.
+//!
+//! Each query of the project is one `const` in portable SQL, run by the [`run!`] macro on whichever driver
+//! is behind [`Conn`]. SQLite has one writer and a few readers; PostgreSQL has one pool.
+
+mod conn;
+mod connect;
+mod error;
+mod migrate;
+pub mod testing;
+mod transact;
+
+pub use conn::Conn;
+pub use connect::{Database, Url};
+pub use error::{Error, Result};
+pub use migrate::{MIGRATIONS, Migration};
+pub use transact::BoxFuture;
+
+/// Runs one query on whichever driver is behind the connection.
+///
+/// ```text
+/// let row = run!(conn, |c| sqlx::query_as::<_, Row>(BY_ID).bind(id).fetch_optional(c))?;
+/// ```
+#[macro_export]
+macro_rules! run {
+    ($conn:expr, |$c:ident| $query:expr) => {
+        match &mut *$conn {
+            $crate::Conn::Sqlite(inner) => {
+                let $c = &mut **inner;
+                $query.await
+            }
+            $crate::Conn::Postgres(inner) => {
+                let $c = &mut **inner;
+                $query.await
+            }
+        }
+    };
+}
+
+/// Runs one statement that returns no rows, and says how many it touched.
+///
+/// ```text
+/// let touched: u64 = execute!(conn, sqlx::query(END).bind(id).bind(now.as_secs()))?;
+/// ```
+#[macro_export]
+macro_rules! execute {
+    ($conn:expr, $query:expr) => {
+        match &mut *$conn {
+            $crate::Conn::Sqlite(inner) => $query
+                .execute(&mut **inner)
+                .await
+                .map(|done| done.rows_affected()),
+            $crate::Conn::Postgres(inner) => $query
+                .execute(&mut **inner)
+                .await
+                .map(|done| done.rows_affected()),
+        }
+    };
+}

@@ -1,0 +1,171 @@
+//! Transactions that finish although the one who asked has gone.
+
+use std::pin::Pin;
+
+use crate::{Conn, Database, Error, Result, execute};
+
+pub type BoxFuture<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
+
+impl Database {
+    /// Runs `work` in one transaction and commits when it returns `Ok`; an `Err` rolls everything back.
+    ///
+    /// The work runs in a task of its own: a client that hangs up drops the handler that waits here, and
+    /// nothing else (the attack, or the accident, is a state change half done).
+    ///
+    /// # Errors
+    /// What `work` returned, or the database's failure.
+    pub async fn transact<T, E, F>(&self, work: F) -> std::result::Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, std::result::Result<T, E>> + Send + 'static,
+    {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            let mut conn = db.writer().await?;
+            begin(&mut conn).await?;
+            let outcome = work(&mut conn).await;
+            let ended = match &outcome {
+                Ok(_) => commit(&mut conn).await,
+                Err(_) => rollback(&mut conn).await,
+            };
+            if ended.is_err() {
+                // Its state is unknown: never hand it to the next request.
+                discard(conn).await;
+            }
+            match (outcome, ended) {
+                (Ok(_), Err(error)) => Err(E::from(error)),
+                (outcome, _) => outcome,
+            }
+        });
+        match task.await {
+            Ok(outcome) => outcome,
+            Err(panic) => Err(E::from(Error::Setup(format!(
+                "a transaction did not run to its end: {panic}"
+            )))),
+        }
+    }
+}
+
+async fn begin(conn: &mut Conn) -> Result<()> {
+    // IMMEDIATE: a deferred transaction that turns from reading to writing fails at once when another process
+    // holds the lock, and the busy timeout does not apply.
+    let statement = conn.either("BEGIN IMMEDIATE", "BEGIN");
+    execute!(conn, sqlx::query(statement))?;
+    Ok(())
+}
+
+async fn commit(conn: &mut Conn) -> Result<()> {
+    execute!(conn, sqlx::query("COMMIT"))?;
+    Ok(())
+}
+
+async fn rollback(conn: &mut Conn) -> Result<()> {
+    execute!(conn, sqlx::query("ROLLBACK"))?;
+    Ok(())
+}
+
+async fn discard(conn: Conn) {
+    let closed = match conn {
+        Conn::Sqlite(inner) => inner.close().await,
+        Conn::Postgres(inner) => inner.close().await,
+    };
+    if let Err(error) = closed {
+        tracing::warn!(%error, "a broken connection did not close cleanly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run;
+    use crate::testing::both;
+
+    async fn count(db: &Database) -> i64 {
+        let mut conn = db.reader().await.unwrap();
+        let row: (i64,) = run!(&mut conn, |c| sqlx::query_as("SELECT COUNT(*) FROM scratch")
+            .fetch_one(c))
+        .unwrap();
+        row.0
+    }
+
+    async fn scratch(db: &Database) {
+        db.transact(|conn| {
+            Box::pin(async move {
+                execute!(conn, sqlx::query("CREATE TABLE scratch (n BIGINT)"))?;
+                Ok::<_, Error>(())
+            })
+        })
+        .await
+        .unwrap();
+    }
+
+    async fn insert(db: &Database, outcome: Result<()>) -> Result<()> {
+        db.transact(|conn| {
+            Box::pin(async move {
+                execute!(conn, sqlx::query("INSERT INTO scratch VALUES (1)"))?;
+                outcome
+            })
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn an_error_leaves_nothing_behind_and_the_connection_usable() {
+        both(|db| async move {
+            scratch(&db).await;
+            assert!(insert(&db, Err(Error::corrupt("x"))).await.is_err());
+            assert_eq!(count(&db).await, 0);
+            insert(&db, Ok(())).await.unwrap();
+            assert_eq!(count(&db).await, 1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn c107_a_transaction_finishes_although_the_caller_has_gone() {
+        both(|db| async move {
+            scratch(&db).await;
+            let (started, wait) = tokio::sync::oneshot::channel();
+            let (go, going) = tokio::sync::oneshot::channel::<()>();
+            let own = db.clone();
+            let caller = tokio::spawn(async move {
+                own.transact(|conn| {
+                    Box::pin(async move {
+                        started.send(()).unwrap();
+                        going.await.unwrap();
+                        execute!(conn, sqlx::query("INSERT INTO scratch VALUES (1)"))?;
+                        Ok::<_, Error>(())
+                    })
+                })
+                .await
+            });
+            wait.await.unwrap();
+            caller.abort();
+            assert!(caller.await.unwrap_err().is_cancelled());
+            go.send(()).unwrap();
+            while count(&db).await == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn c105_sixty_four_writers_never_meet_a_lock() {
+        both(|db| async move {
+            scratch(&db).await;
+            let writers: Vec<_> = (0..64)
+                .map(|_| {
+                    let db = db.clone();
+                    tokio::spawn(async move { insert(&db, Ok(())).await })
+                })
+                .collect();
+            for writer in writers {
+                writer.await.unwrap().unwrap();
+            }
+            assert_eq!(count(&db).await, 64);
+        })
+        .await;
+    }
+}

@@ -1,0 +1,238 @@
+//! The authorization server as a client sees it: OpenID Connect Discovery 1.0 §4 and Core 1.0 §3.1.3.
+//!
+//! It decides when metadata and keys are fetched, and what has to be true of tokens before the app believes
+//! them.
+
+use std::sync::Arc;
+
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreIdToken, CoreIdTokenClaims,
+    CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse,
+    CoreUserInfoClaims,
+};
+use openidconnect::{
+    AccessToken, AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
+    CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, Nonce, OAuth2TokenResponse as _,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
+    SignatureVerificationError, StandardErrorResponse, TokenResponse as _,
+};
+use protocol::Clock;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::app::Config;
+use crate::http_client::{self, HttpClient};
+use crate::page::Failure;
+
+/// A client that knows its authorization, token and userinfo endpoints from discovery.
+type Client = CoreClient<
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+/// What we ask for: who the user is, tokens that outlive the visit, and the demo API.
+const SCOPES: [&str; 4] = ["profile", "email", "offline_access", crate::API_SCOPE];
+
+#[derive(Debug)]
+pub(crate) struct Provider {
+    config: Arc<Config>,
+    http: HttpClient,
+    clock: Clock,
+    /// Found on first use, so that the app may start before the authorization server.
+    client: Mutex<Option<Arc<Client>>>,
+}
+
+/// One authorization request (RFC 6749 §4.1.1), and what to remember of it until the answer comes.
+pub(crate) struct Request {
+    pub(crate) url: Url,
+    pub(crate) state: CsrfToken,
+    pub(crate) nonce: Nonce,
+    pub(crate) pkce: PkceCodeVerifier,
+}
+
+impl Provider {
+    pub(crate) fn new(config: Arc<Config>, http: HttpClient, clock: Clock) -> Self {
+        Self {
+            config,
+            http,
+            clock,
+            client: Mutex::default(),
+        }
+    }
+
+    /// `state` ties the answer to this browser, `nonce` the ID token to this request, PKCE the code to us
+    /// (RFC 9700 §2.1), and `resource` names the API that the access token shall be good for (RFC 8707 §2).
+    pub(crate) async fn request(&self) -> Result<Request, Failure> {
+        let client = self.client().await?;
+        let (challenge, pkce) = PkceCodeChallenge::new_random_sha256();
+        let (url, state, nonce) = client
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                CsrfToken::new_random,
+                Nonce::new_random,
+            )
+            .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())))
+            .set_pkce_challenge(challenge)
+            .add_extra_param("resource", self.config.api.as_str())
+            .url();
+        Ok(Request {
+            url,
+            state,
+            nonce,
+            pkce,
+        })
+    }
+
+    /// Exchanges the code (RFC 6749 §4.1.3) and believes the ID token that comes with it only when it is
+    /// meant for us, for this request, and belongs to the access token beside it.
+    pub(crate) async fn redeem(
+        &self,
+        code: AuthorizationCode,
+        pkce: PkceCodeVerifier,
+        nonce: &Nonce,
+    ) -> Result<(CoreTokenResponse, CoreIdTokenClaims), Failure> {
+        let client = self.client().await?;
+        let tokens = client
+            .exchange_code(code)
+            .map_err(Failure::unavailable)?
+            .set_pkce_verifier(pkce)
+            .request_async(&self.http)
+            .await
+            .map_err(token_failure)?;
+
+        let id_token = tokens
+            .id_token()
+            .ok_or_else(|| untrusted("no ID token came back"))
+            .map_err(Failure::Untrusted)?;
+        let claims = self
+            .verify(id_token, tokens.access_token(), nonce, &client)
+            .await?;
+        Ok((tokens, claims))
+    }
+
+    /// OpenID Connect Core §5.3. The subject has to be the one of the ID token (§5.3.2).
+    pub(crate) async fn userinfo(
+        &self,
+        access_token: &AccessToken,
+        claims: &CoreIdTokenClaims,
+    ) -> Result<CoreUserInfoClaims, Failure> {
+        let client = self.client().await?;
+        client
+            .user_info(access_token.clone(), Some(claims.subject().clone()))
+            .map_err(Failure::unavailable)?
+            .request_async(&self.http)
+            .await
+            .map_err(Failure::unavailable)
+    }
+
+    /// RFC 6749 §6.
+    pub(crate) async fn refresh(&self, token: &RefreshToken) -> Result<CoreTokenResponse, Failure> {
+        let client = self.client().await?;
+        client
+            .exchange_refresh_token(token)
+            .map_err(Failure::unavailable)?
+            .request_async(&self.http)
+            .await
+            .map_err(token_failure)
+    }
+
+    /// A key we do not know means that keys were rotated: the set is fetched once more, then no again is no.
+    async fn verify(
+        &self,
+        id_token: &CoreIdToken,
+        access_token: &AccessToken,
+        nonce: &Nonce,
+        client: &Client,
+    ) -> Result<CoreIdTokenClaims, Failure> {
+        match self.claims(id_token, access_token, nonce, client) {
+            Err(ClaimsVerificationError::SignatureVerification(
+                SignatureVerificationError::NoMatchingKey,
+            )) => {
+                self.forget().await;
+                let client = self.client().await?;
+                self.claims(id_token, access_token, nonce, &client)
+            }
+            claims => claims,
+        }
+        .map_err(Failure::Untrusted)
+    }
+
+    /// OpenID Connect Core §3.1.3.7 by the library, and `at_hash` (§3.1.3.8), which it leaves to us.
+    fn claims(
+        &self,
+        id_token: &CoreIdToken,
+        access_token: &AccessToken,
+        nonce: &Nonce,
+        client: &Client,
+    ) -> Result<CoreIdTokenClaims, ClaimsVerificationError> {
+        let clock = self.clock.clone();
+        // The algorithm is the one we registered for, whatever the token or the metadata name.
+        let verifier: CoreIdTokenVerifier<'_> = client
+            .id_token_verifier()
+            .set_allowed_algs([CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256])
+            .set_time_fn(move || {
+                chrono::DateTime::from_timestamp(clock.now().as_secs(), 0).unwrap_or_default()
+            });
+        let claims = id_token.claims(&verifier, nonce)?;
+
+        if let Some(expected) = claims.access_token_hash() {
+            let key = id_token
+                .signing_key(&verifier)
+                .map_err(ClaimsVerificationError::SignatureVerification)?;
+            let alg = id_token
+                .signing_alg()
+                .map_err(ClaimsVerificationError::SignatureVerification)?;
+            let actual = AccessTokenHash::from_token(access_token, alg, key)
+                .map_err(|cause| ClaimsVerificationError::Other(cause.to_string()))?;
+            if actual != *expected {
+                return Err(untrusted("at_hash belongs to another access token"));
+            }
+        }
+        Ok(claims.clone())
+    }
+
+    /// A failed discovery is not kept: the next visitor tries again.
+    async fn client(&self) -> Result<Arc<Client>, Failure> {
+        let mut known = self.client.lock().await;
+        if let Some(client) = &*known {
+            return Ok(Arc::clone(client));
+        }
+        let metadata = CoreProviderMetadata::discover_async(self.config.issuer.clone(), &self.http)
+            .await
+            .map_err(Failure::unavailable)?;
+        let client = CoreClient::from_provider_metadata(
+            metadata,
+            ClientId::new(self.config.client_id.as_str().to_owned()),
+            Some(ClientSecret::new(self.config.client_secret.expose().to_owned())),
+        )
+        .set_redirect_uri(RedirectUrl::from_url(self.config.redirect_uri.clone()));
+        Ok(Arc::clone(known.insert(Arc::new(client))))
+    }
+
+    async fn forget(&self) {
+        self.client.lock().await.take();
+    }
+}
+
+fn untrusted(reason: &str) -> ClaimsVerificationError {
+    ClaimsVerificationError::Other(reason.to_owned())
+}
+
+/// `invalid_grant` (RFC 6749 §5.2) is an answer, not a fault: the code or the refresh token is spent, or what
+/// the user allowed was taken back.
+fn token_failure(
+    error: RequestTokenError<http_client::Error, StandardErrorResponse<CoreErrorResponseType>>,
+) -> Failure {
+    match &error {
+        RequestTokenError::ServerResponse(answer)
+            if *answer.error() == CoreErrorResponseType::InvalidGrant =>
+        {
+            Failure::Ended
+        }
+        _ => Failure::unavailable(error),
+    }
+}

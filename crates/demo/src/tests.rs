@@ -1,0 +1,610 @@
+//! The demo app as a browser sees it, against an authorization server that does as it is told.
+
+mod issuer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use http::{HeaderMap, Request, StatusCode};
+use protocol::Clock;
+use serde_json::json;
+use tower::ServiceExt as _;
+use url::Url;
+
+use crate::{Api, App, Config, IssuerUrl};
+use issuer::{ACCESS_TOKEN_SECONDS, CLIENT_ID, CLIENT_SECRET, Issuer};
+
+const ORIGIN_OF_APP: &str = "http://localhost:8081";
+const START: i64 = 1_800_000_000;
+
+/// The app, a browser with its cookies, and what they talk to.
+struct Demo {
+    issuer: Issuer,
+    api: Url,
+    now: Arc<AtomicI64>,
+    app: Router,
+    cookies: HashMap<String, String>,
+}
+
+struct Seen {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Demo {
+    async fn start() -> Self {
+        let now = Arc::new(AtomicI64::new(START));
+        let clock = Clock::Manual(Arc::clone(&now));
+        let issuer = Issuer::serve(clock.now()).await;
+        let api = serve_api(&issuer, clock.clone()).await;
+        let config = Config {
+            issuer: IssuerUrl::new(issuer.url().to_owned()).unwrap(),
+            client_id: CLIENT_ID.into(),
+            client_secret: CLIENT_SECRET.into(),
+            redirect_uri: format!("{ORIGIN_OF_APP}/callback").parse().unwrap(),
+            api: api.clone(),
+        };
+        issuer.script().access_token = issuer.access_token(api.as_str(), crate::API_SCOPE);
+        let app = App::new(config, clock).unwrap().router();
+        Self {
+            issuer,
+            api,
+            now,
+            app,
+            cookies: HashMap::new(),
+        }
+    }
+
+    async fn send(&mut self, request: http::request::Builder) -> Seen {
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let request = request
+            .header(COOKIE, cookies.join("; "))
+            .body(Body::empty())
+            .unwrap();
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        for cookie in response.headers().get_all(SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap();
+            assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+            self.cookies.retain(|_, value| !value.is_empty());
+        }
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Seen {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    async fn get(&mut self, path: &str) -> Seen {
+        self.send(Request::get(path)).await
+    }
+
+    async fn post(&mut self, path: &str) -> Seen {
+        self.send(Request::post(path).header(ORIGIN, ORIGIN_OF_APP)).await
+    }
+
+    /// Clicks the button; the issuer learns the nonce as its authorization endpoint would.
+    async fn begin(&mut self) -> HashMap<String, String> {
+        let seen = self.get("/auth/start").await;
+        assert_eq!(seen.status, StatusCode::SEE_OTHER);
+        let url = Url::parse(seen.location()).unwrap();
+        let asked: HashMap<String, String> = url.query_pairs().into_owned().collect();
+        let nonce = asked["nonce"].clone();
+        let mut script = self.issuer.script();
+        if script.id_token.is_null() {
+            script.id_token = json!({});
+        }
+        if script.id_token.is_object() && script.id_token.get("nonce").is_none() {
+            script.id_token["nonce"] = nonce.into();
+        }
+        asked
+    }
+
+    fn callback(&self, asked: &HashMap<String, String>) -> String {
+        callback(&[
+            ("code", "code"),
+            ("state", &asked["state"]),
+            ("iss", self.issuer.url()),
+        ])
+    }
+
+    async fn sign_in(&mut self) -> Seen {
+        let asked = self.begin().await;
+        let url = self.callback(&asked);
+        self.get(&url).await
+    }
+}
+
+impl Seen {
+    fn location(&self) -> &str {
+        self.headers[LOCATION].to_str().unwrap()
+    }
+}
+
+fn callback(params: &[(&str, &str)]) -> String {
+    let mut url = Url::parse(ORIGIN_OF_APP).unwrap();
+    url.set_path("/callback");
+    url.query_pairs_mut().extend_pairs(params);
+    url[url::Position::BeforePath..].to_owned()
+}
+
+async fn serve_api(issuer: &Issuer, clock: Clock) -> Url {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api: Url = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let router = Api::new(issuer.url(), &api, clock).unwrap().router();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    api
+}
+
+#[tokio::test]
+async fn the_button_asks_for_everything_that_protects_a_sign_in() {
+    let mut demo = Demo::start().await;
+    let home = demo.get("/").await;
+    assert!(home.body.contains("id=\"sign-in\"") && home.body.contains("href=\"/auth/start\""));
+    assert!(home.body.contains("Sign in with Countersign"));
+
+    let (first, second) = (demo.begin().await, demo.begin().await);
+    let expected = [
+        ("response_type", "code"),
+        ("client_id", CLIENT_ID),
+        ("redirect_uri", "http://localhost:8081/callback"),
+        ("scope", "openid profile email offline_access greetings.read"),
+        ("code_challenge_method", "S256"),
+        ("resource", demo.api.as_str()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(first[name], value, "{name}");
+    }
+    for name in ["state", "nonce", "code_challenge"] {
+        assert!(first[name].len() >= 22, "{name} is unguessable");
+        assert_ne!(first[name], second[name], "{name} is fresh each time");
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_signs_in_calls_the_api_and_signs_out() {
+    let mut demo = Demo::start().await;
+    let seen = demo.sign_in().await;
+    assert_eq!(
+        (seen.status, seen.location()),
+        (StatusCode::SEE_OTHER, "/"),
+        "{}",
+        seen.body
+    );
+    assert!(
+        demo.issuer.script().redeemed[0]
+            .iter()
+            .any(|(name, _)| name == "code_verifier")
+    );
+
+    let home = demo.get("/").await;
+    assert!(home.body.contains("id=\"signed-in-as\"") && home.body.contains("Ada Lovelace"));
+    assert!(home.body.contains("<dt>nonce</dt>"), "the claims of the ID token");
+    assert!(home.body.contains("id=\"call-api\"") && home.body.contains("Call the demo API"));
+
+    let seen = demo.post("/call-api").await;
+    assert_eq!(
+        (seen.status, seen.location()),
+        (StatusCode::SEE_OTHER, "/"),
+        "{}",
+        seen.body
+    );
+    let home = demo.get("/").await;
+    assert!(
+        home.body.contains("id=\"api-answer\"") && home.body.contains("Hello, ada"),
+        "{}",
+        home.body
+    );
+
+    let seen = demo.post("/sign-out").await;
+    assert_eq!((seen.status, seen.location()), (StatusCode::SEE_OTHER, "/"));
+    assert!(demo.get("/").await.body.contains("id=\"sign-in\""));
+}
+
+#[tokio::test]
+async fn a_sign_out_ends_the_session_and_not_only_the_cookie() {
+    let mut demo = Demo::start().await;
+    demo.sign_in().await;
+    let cookies = demo.cookies.clone();
+    demo.post("/sign-out").await;
+    demo.cookies = cookies;
+    assert!(!demo.get("/").await.body.contains("signed-in-as"));
+}
+
+#[tokio::test]
+async fn an_expired_access_token_is_refreshed_with_the_newest_refresh_token() {
+    let mut demo = Demo::start().await;
+    demo.sign_in().await;
+    for presented in ["refresh-1", "refresh-2"] {
+        let now = demo.now.fetch_add(ACCESS_TOKEN_SECONDS, Ordering::SeqCst) + ACCESS_TOKEN_SECONDS;
+        demo.issuer.script().now = now;
+        let fresh = demo.issuer.access_token(demo.api.as_str(), crate::API_SCOPE);
+        demo.issuer.script().access_token = fresh;
+
+        demo.post("/call-api").await;
+        let last = demo.issuer.script().redeemed.last().cloned().unwrap();
+        assert!(
+            last.contains(&("refresh_token".to_owned(), presented.to_owned())),
+            "{last:?}"
+        );
+        assert!(demo.get("/").await.body.contains("Hello, ada"));
+    }
+    demo.post("/call-api").await;
+    assert_eq!(
+        demo.issuer.script().redeemed.len(),
+        3,
+        "a token that is good is not refreshed"
+    );
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_refused_signs_the_visitor_out() {
+    let mut demo = Demo::start().await;
+    demo.sign_in().await;
+    demo.now.fetch_add(ACCESS_TOKEN_SECONDS, Ordering::SeqCst);
+    demo.issuer.script().refresh_ends = true;
+    assert_eq!(demo.post("/call-api").await.status, StatusCode::UNAUTHORIZED);
+    assert!(!demo.get("/").await.body.contains("signed-in-as"));
+}
+
+#[tokio::test]
+async fn a_callback_that_does_not_fit_the_request_is_refused_and_redeems_nothing() {
+    let mut demo = Demo::start().await;
+    let issuer = demo.issuer.url().to_owned();
+    let state = demo.begin().await["state"].clone();
+    let (state, issuer) = (state.as_str(), issuer.as_str());
+    let slash = format!("{issuer}/");
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        (
+            "wrong state",
+            &[("code", "code"), ("state", "guessed"), ("iss", issuer)],
+        ),
+        ("no state", &[("code", "code"), ("iss", issuer)]),
+        (
+            "two states",
+            &[
+                ("code", "code"),
+                ("state", state),
+                ("state", "x"),
+                ("iss", issuer),
+            ],
+        ),
+        (
+            "wrong iss",
+            &[
+                ("code", "code"),
+                ("state", state),
+                ("iss", "https://evil.example"),
+            ],
+        ),
+        (
+            "almost our iss",
+            &[("code", "code"), ("state", state), ("iss", &slash)],
+        ),
+        ("no iss", &[("code", "code"), ("state", state)]),
+        (
+            "two issuers",
+            &[
+                ("code", "code"),
+                ("state", state),
+                ("iss", issuer),
+                ("iss", "https://evil.example"),
+            ],
+        ),
+        (
+            "an error of another issuer",
+            &[
+                ("error", "access_denied"),
+                ("state", state),
+                ("iss", "https://evil.example"),
+            ],
+        ),
+        ("nothing", &[]),
+    ];
+    for (case, params) in cases {
+        let seen = demo.get(&callback(params)).await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{case}");
+        assert!(seen.body.contains("<html"), "{case}: a page for people");
+        assert!(!seen.headers.contains_key(SET_COOKIE), "{case}: no session");
+    }
+    assert!(demo.issuer.script().redeemed.is_empty());
+
+    // None of them burned the sign-in of its owner.
+    let good = callback(&[("code", "code"), ("state", state), ("iss", issuer)]);
+    assert_eq!(demo.get(&good).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_only_in_the_browser_that_began_it() {
+    let mut demo = Demo::start().await;
+    let asked = demo.begin().await;
+    let url = demo.callback(&asked);
+
+    let own = std::mem::take(&mut demo.cookies);
+    assert_eq!(demo.get(&url).await.status, StatusCode::BAD_REQUEST, "no cookie");
+    demo.cookies
+        .insert("demo_browser".to_owned(), "another".to_owned());
+    assert_eq!(
+        demo.get(&url).await.status,
+        StatusCode::BAD_REQUEST,
+        "another browser"
+    );
+    demo.cookies = own;
+    assert_eq!(demo.get(&url).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_replayed_callback_is_refused() {
+    let mut demo = Demo::start().await;
+    let asked = demo.begin().await;
+    let url = demo.callback(&asked);
+    assert_eq!(demo.get(&url).await.status, StatusCode::SEE_OTHER);
+    let seen = demo.get(&url).await;
+    assert_eq!(seen.status, StatusCode::BAD_REQUEST);
+    assert!(!seen.headers.contains_key(SET_COOKIE));
+    assert_eq!(demo.issuer.script().redeemed.len(), 1, "the code goes out once");
+}
+
+#[tokio::test]
+async fn two_tabs_of_one_browser_may_sign_in_at_once() {
+    let mut demo = Demo::start().await;
+    let (first, second) = (demo.begin().await, demo.begin().await);
+    for asked in [second, first] {
+        demo.issuer.script().id_token["nonce"] = asked["nonce"].clone().into();
+        let url = demo.callback(&asked);
+        assert_eq!(demo.get(&url).await.status, StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test]
+async fn c043_an_id_token_that_lies_signs_nobody_in() {
+    let lies = [
+        ("nonce of another request", json!({ "nonce": "another" })),
+        ("no nonce", json!({ "nonce": null })),
+        ("another audience", json!({ "aud": "another client" })),
+        (
+            "one audience more",
+            json!({ "aud": [CLIENT_ID, "another client"] }),
+        ),
+        ("another issuer", json!({ "iss": "https://evil.example" })),
+        ("expired", json!({ "exp": START })),
+        (
+            "at_hash of another token",
+            json!({ "at_hash": "AAAAAAAAAAAAAAAAAAAAAA" }),
+        ),
+        ("no ID token", json!(false)),
+    ];
+    let mut demo = Demo::start().await;
+    for (case, lie) in lies {
+        demo.issuer.script().id_token = lie;
+        let seen = demo.sign_in().await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{case}");
+        assert!(!seen.headers.contains_key(SET_COOKIE), "{case}: no session");
+    }
+    demo.issuer.script().id_token = json!({});
+    assert_eq!(demo.sign_in().await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn c039_an_id_token_signed_with_our_secret_is_refused_though_the_metadata_offer_it() {
+    let mut demo = Demo::start().await;
+    demo.issuer.script().hmac = true;
+    demo.issuer.script().id_token = json!({ "at_hash": null });
+    assert_eq!(demo.sign_in().await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn userinfo_about_somebody_else_signs_nobody_in() {
+    let mut demo = Demo::start().await;
+    demo.issuer.script().userinfo_sub = Some("eve".to_owned());
+    let seen = demo.sign_in().await;
+    assert_eq!(seen.status, StatusCode::BAD_GATEWAY);
+    assert!(!seen.headers.contains_key(SET_COOKIE));
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_fetched_once_and_then_known() {
+    let mut demo = Demo::start().await;
+    assert_eq!(demo.sign_in().await.status, StatusCode::SEE_OTHER);
+    for (published, status, discoveries) in [
+        ("second", StatusCode::SEE_OTHER, 2),
+        ("second", StatusCode::SEE_OTHER, 2),
+        ("third", StatusCode::BAD_REQUEST, 3),
+    ] {
+        {
+            let mut script = demo.issuer.script();
+            script.id_token = json!({});
+            script.kid = if published == "third" {
+                "never published"
+            } else {
+                published
+            }
+            .to_owned();
+            script.published_kid = published.to_owned();
+        }
+        assert_eq!(demo.sign_in().await.status, status, "{published}");
+        assert_eq!(demo.issuer.script().discoveries, discoveries, "{published}");
+    }
+}
+
+#[tokio::test]
+async fn an_authorization_server_that_is_away_is_asked_again_next_time() {
+    let mut demo = Demo::start().await;
+    demo.issuer.script().down = true;
+    let seen = demo.get("/auth/start").await;
+    assert_eq!(seen.status, StatusCode::BAD_GATEWAY);
+    assert!(seen.body.contains("<html"));
+    demo.issuer.script().down = false;
+    assert_eq!(demo.get("/auth/start").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn c103_an_error_response_becomes_a_page_and_its_text_stays_text() {
+    let hostile = "<script>alert(1)</script>\"'&";
+    let mut demo = Demo::start().await;
+    for error in ["access_denied", "<img src=x onerror=alert(1)>"] {
+        let asked = demo.begin().await;
+        let params = [
+            ("error", error),
+            ("error_description", hostile),
+            ("state", &asked["state"]),
+            ("iss", demo.issuer.url()),
+        ];
+        let seen = demo.get(&callback(&params)).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN);
+        assert!(
+            !seen.body.contains("<script") && !seen.body.contains("<img"),
+            "{}",
+            seen.body
+        );
+        assert!(
+            seen.body.contains("alert(1)"),
+            "the developer reads what was said"
+        );
+        assert!(!seen.headers.contains_key(SET_COOKIE));
+    }
+    demo.issuer.script().name = hostile.to_owned();
+    demo.issuer.script().id_token = json!({});
+    demo.sign_in().await;
+    let home = demo.get("/").await;
+    assert!(home.body.contains("alert(1)") && !home.body.contains("<script"));
+}
+
+#[tokio::test]
+async fn c064_posts_of_other_sites_change_nothing() {
+    let mut demo = Demo::start().await;
+    demo.sign_in().await;
+    let foreign: &[&[(&str, &str)]] = &[
+        &[],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("origin", "http://localhost:9999")],
+        &[("sec-fetch-site", "cross-site"), ("origin", ORIGIN_OF_APP)],
+        &[("sec-fetch-site", "same-site"), ("origin", ORIGIN_OF_APP)],
+        &[("sec-fetch-site", "none")],
+    ];
+    for headers in foreign {
+        for path in ["/sign-out", "/call-api"] {
+            let mut request = Request::post(path);
+            for (name, value) in *headers {
+                request = request.header(*name, *value);
+            }
+            assert_eq!(
+                demo.send(request).await.status,
+                StatusCode::FORBIDDEN,
+                "{path} {headers:?}"
+            );
+        }
+    }
+    let home = demo.get("/").await;
+    assert!(home.body.contains("signed-in-as") && !home.body.contains("Hello, ada"));
+    let own = Request::post("/sign-out").header("sec-fetch-site", "same-origin");
+    assert_eq!(demo.send(own).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn c094_every_answer_is_strict_about_content_and_only_the_stylesheet_is_cached() {
+    let mut demo = Demo::start().await;
+    for path in [
+        "/",
+        "/auth/start",
+        "/callback",
+        "/nowhere",
+        crate::page::STYLESHEET,
+    ] {
+        let seen = demo.get(path).await;
+        let policy = seen.headers["content-security-policy"].to_str().unwrap();
+        for directive in [
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
+            assert!(policy.contains(directive), "{path}: {policy}");
+        }
+        assert_eq!(seen.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(seen.headers["referrer-policy"], "same-origin", "{path}");
+        let is_cached = seen.headers["cache-control"] != "no-store";
+        assert_eq!(is_cached, path == crate::page::STYLESHEET, "{path}");
+        assert!(
+            !seen.body.contains("<script") && !seen.body.contains(" style="),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_api_greets_only_who_brings_a_token_meant_for_it() {
+    let demo = Demo::start().await;
+    let clock = Clock::Manual(Arc::clone(&demo.now));
+    let api = Api::new(demo.issuer.url(), &demo.api, clock).unwrap().router();
+    let audience = demo.api.as_str();
+    let cases = [
+        ("no token", None, StatusCode::UNAUTHORIZED),
+        ("noise", Some("noise".to_owned()), StatusCode::UNAUTHORIZED),
+        (
+            "for another API",
+            Some(
+                demo.issuer
+                    .access_token("https://other.example/", crate::API_SCOPE),
+            ),
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            "for other things",
+            Some(demo.issuer.access_token(audience, "openid")),
+            StatusCode::FORBIDDEN,
+        ),
+        (
+            "for this",
+            Some(demo.issuer.access_token(audience, "openid greetings.read")),
+            StatusCode::OK,
+        ),
+    ];
+    for (case, token, status) in cases {
+        let mut request = Request::get("/greeting");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = api
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(response.status(), status, "{case}");
+        if status == StatusCode::OK {
+            let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let expected = json!({
+                "greeting": "Hello, ada",
+                "scope": "greetings.read openid",
+                "expires_in": ACCESS_TOKEN_SECONDS,
+            });
+            assert_eq!(body, expected);
+        }
+    }
+    let about = api
+        .oneshot(Request::get("/").body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(about.status(), StatusCode::OK);
+}
+
+#[test]
+fn the_api_is_named_as_a_url_writes_it() {
+    assert_eq!(Url::parse(crate::API).unwrap().as_str(), crate::API);
+}

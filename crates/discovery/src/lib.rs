@@ -1,0 +1,100 @@
+//! Provider metadata and JWK set publication.
+
+mod jwks;
+mod metadata;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use keyring::Keyring;
+use protocol::{Clock, Issuer, path};
+
+/// What these endpoints lean on.
+#[derive(Debug)]
+pub struct Discovery {
+    keyring: Keyring,
+    clock: Clock,
+    metadata: Document,
+}
+
+impl Discovery {
+    pub fn new(issuer: &Issuer, keyring: Keyring, clock: Clock) -> Self {
+        Self {
+            keyring,
+            clock,
+            metadata: Document::of(metadata::document(issuer).to_string()),
+        }
+    }
+}
+
+/// What lives under the issuer's path.
+pub fn router(discovery: Arc<Discovery>) -> Router {
+    Router::new()
+        .route(path::OPENID_CONFIGURATION, get(metadata))
+        .route(path::AUTHORIZATION_SERVER, get(metadata))
+        .route(path::JWKS, get(jwks::publish))
+        .with_state(discovery)
+}
+
+/// RFC 8414 §3.1: for an issuer with a path, the well-known part comes before it.
+pub fn inserted(discovery: Arc<Discovery>, issuer: &Issuer) -> Router {
+    let under = |well_known: &str| format!("{well_known}{}", issuer.path());
+    Router::new()
+        .route(&under(path::AUTHORIZATION_SERVER), get(metadata))
+        .route(&under(path::OPENID_CONFIGURATION), get(metadata))
+        .with_state(discovery)
+}
+
+async fn metadata(State(discovery): State<Arc<Discovery>>, headers: HeaderMap) -> Response {
+    discovery.metadata.answer(&headers)
+}
+
+/// JSON that is the same for everybody: bytes made once, with a validator.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    json: Bytes,
+    etag: HeaderValue,
+}
+
+/// Five minutes: what a key's announcement and an emergency both count with.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+impl Document {
+    fn of(json: String) -> Self {
+        let etag = format!("\"{}\"", seal::digest(&json));
+        Self {
+            json: json.into(),
+            etag: HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\"")),
+        }
+    }
+
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        let fixed = [
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CACHE_CONTROL, CACHE),
+            (ETAG, self.etag.clone()),
+        ];
+        match is_held(headers, &self.etag) {
+            true => (StatusCode::NOT_MODIFIED, fixed).into_response(),
+            false => (fixed, self.json.clone()).into_response(),
+        }
+    }
+}
+
+/// RFC 9110 §13.1.2, with the weak comparison it asks for.
+fn is_held(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let listed = headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    listed
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .any(|held| held == "*" || held.strip_prefix("W/").unwrap_or(held).as_bytes() == etag.as_bytes())
+}

@@ -1,0 +1,59 @@
+//! Provider metadata: OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3.
+//!
+//! Every member is derived from what exists. Members whose absence would mean "true" are said to be false.
+
+use accounts::claims::Claim;
+use accounts::sessions::Acr;
+use protocol::{ClientAuthMethod, GrantType, Issuer, Prompt, ResponseMode, ResponseType, path, scope};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Claims about the token rather than the person.
+const TOKEN_CLAIMS: &[&str] = &[
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "acr",
+    "amr",
+    "at_hash",
+];
+
+pub(crate) fn document(issuer: &Issuer) -> Value {
+    let at = |path: &str| format!("{}{path}", issuer.as_str());
+    let person = Claim::ALL.iter().map(|claim| claim.as_str());
+    let claims: Vec<&str> = TOKEN_CLAIMS.iter().copied().chain(person).collect();
+    json!({
+        "issuer": issuer.as_str(),
+        "authorization_endpoint": at(path::AUTHORIZE),
+        "token_endpoint": at(path::TOKEN),
+        "userinfo_endpoint": at(path::USERINFO),
+        "jwks_uri": at(path::JWKS),
+        "scopes_supported": scope::STANDARD,
+        "response_types_supported": words(ResponseType::ALL),
+        "response_modes_supported": words(ResponseMode::ALL),
+        "grant_types_supported": words(GrantType::ALL),
+        "prompt_values_supported": words(Prompt::ALL),
+        "acr_values_supported": words(Acr::ALL),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [issuance::ID_TOKEN_ALG],
+        "token_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
+        "code_challenge_methods_supported": ["S256"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": claims,
+        "ui_locales_supported": pages::Locale::ALL.iter().map(|locale| locale.tag()).collect::<Vec<_>>(),
+        "authorization_response_iss_parameter_supported": true,
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        // Absent, this one would mean true (OpenID Connect Discovery §3).
+        "request_uri_parameter_supported": false,
+        "require_request_uri_registration": false,
+    })
+}
+
+fn words(all: &[impl Serialize]) -> Value {
+    json!(all)
+}

@@ -1,0 +1,3 @@
+//! What happened, for those who must hear of it: revocation records and their sequence.
+
+pub mod revocations;

@@ -1,0 +1,213 @@
+//! Revocation records: what resource servers and our own endpoints must stop accepting before it expires.
+//!
+//! Written in the transaction of the act that ends something. The sequence is one counter row, updated after
+//! everything else in that transaction, so a reader who has seen a number has seen every smaller one; no two
+//! clocks are compared.
+
+use std::time::Duration;
+
+use db::{Conn, execute, run};
+use protocol::access_token::Claims;
+use protocol::{ApprovalId, ClientId, Timestamp, wire_enum};
+
+wire_enum! {
+    /// What a record names.
+    pub enum Kind {
+        Approval => "approval",
+        Client => "client",
+        Token => "token",
+    }
+}
+
+/// How long after the last `exp` a record still matters: leeway and skew of those who verify.
+const LEEWAY: Duration = Duration::from_secs(5 * 60);
+
+const NEXT: &str = "UPDATE revocation_counter SET sequence = sequence + $1 WHERE one = 1 RETURNING sequence";
+const RECORD: &str = "INSERT INTO revocations (sequence, kind, subject, generation, until) \
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, subject) DO UPDATE SET \
+    sequence = excluded.sequence, generation = excluded.generation, until = excluded.until";
+const COVERS: &str = "SELECT 1 FROM revocations WHERE (kind = 'approval' AND subject = $1) \
+    OR (kind = 'client' AND subject = $2 AND generation > $3) OR (kind = 'token' AND subject = $4) LIMIT 1";
+const FORGET: &str = "DELETE FROM revocations WHERE until < $1";
+
+/// Records that these approvals have ended. Each comes with the latest `exp` of its access tokens; one whose
+/// tokens have all expired needs no record.
+///
+/// # Errors
+/// When the database fails.
+pub async fn approvals_ended(
+    ended: &[(ApprovalId, Timestamp)],
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    let live: Vec<_> = ended
+        .iter()
+        .filter(|(_, access_until)| *access_until + LEEWAY > now)
+        .collect();
+    if live.is_empty() {
+        return Ok(());
+    }
+    let last = next(live.len(), conn).await?;
+    for (sequence, (id, access_until)) in (1..=last).rev().zip(live) {
+        let until = *access_until + LEEWAY;
+        record(sequence, Kind::Approval, id.as_str(), None, until, conn).await?;
+    }
+    Ok(())
+}
+
+/// Records that tokens of a client with a smaller generation are void.
+///
+/// # Errors
+/// When the database fails.
+pub async fn client_ended(
+    id: &ClientId,
+    generation: i64,
+    until: Timestamp,
+    conn: &mut Conn,
+) -> db::Result<()> {
+    let sequence = next(1, conn).await?;
+    record(
+        sequence,
+        Kind::Client,
+        id.as_str(),
+        Some(generation),
+        until + LEEWAY,
+        conn,
+    )
+    .await
+}
+
+/// Whether a record covers this token.
+///
+/// # Errors
+/// When the database fails: then nobody may assume that none does.
+pub async fn covers(token: &Claims, conn: &mut Conn) -> db::Result<bool> {
+    let found: Option<(i32,)> = run!(conn, |c| sqlx::query_as(COVERS)
+        .bind(token.approval.as_str())
+        .bind(token.client_id.as_str())
+        .bind(token.client_generation)
+        .bind(token.jti.as_str())
+        .fetch_optional(c))?;
+    Ok(found.is_some())
+}
+
+/// Deletes records that concern no token any more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
+    Ok(execute!(conn, sqlx::query(FORGET).bind(now.as_secs()))?)
+}
+
+/// Takes `count` numbers and returns the last of them.
+async fn next(count: usize, conn: &mut Conn) -> db::Result<i64> {
+    let count = i64::try_from(count).map_err(db::Error::corrupt)?;
+    let (last,): (i64,) = run!(conn, |c| sqlx::query_as(NEXT).bind(count).fetch_one(c))?;
+    Ok(last)
+}
+
+async fn record(
+    sequence: i64,
+    kind: Kind,
+    subject: &str,
+    generation: Option<i64>,
+    until: Timestamp,
+    conn: &mut Conn,
+) -> db::Result<()> {
+    execute!(
+        conn,
+        sqlx::query(RECORD)
+            .bind(sequence)
+            .bind(kind.as_str())
+            .bind(subject)
+            .bind(generation)
+            .bind(until.as_secs())
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::access_token::Audience;
+    use protocol::{Jti, Scope, Subject};
+
+    use super::*;
+
+    fn token(approval: &str, generation: i64) -> Claims {
+        Claims {
+            iss: "https://id.example.com".into(),
+            sub: Subject::from("sub"),
+            aud: Audience::One("aud".into()),
+            exp: Timestamp::from_secs(2000),
+            iat: Timestamp::from_secs(1000),
+            jti: Jti::from("jti"),
+            client_id: ClientId::from("client"),
+            scope: Scope::default(),
+            approval: ApprovalId::from(approval),
+            client_generation: generation,
+            auth_time: None,
+            acr: None,
+            roles: Vec::new(),
+            cnf: None,
+        }
+    }
+
+    async fn in_transaction(db: &db::Database, ended: Vec<(ApprovalId, Timestamp)>, now: Timestamp) {
+        db.transact(move |conn| Box::pin(async move { approvals_ended(&ended, conn, now).await }))
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_record_covers_its_own_approval_until_it_is_forgotten() {
+        db::testing::both(|db| async move {
+            let now = Timestamp::from_secs(1500);
+            let ended = ["a", "b"].map(|id| (ApprovalId::from(id), Timestamp::from_secs(2000)));
+            in_transaction(&db, ended.to_vec(), now).await;
+            in_transaction(
+                &db,
+                vec![(ApprovalId::from("past"), Timestamp::from_secs(10))],
+                now,
+            )
+            .await;
+
+            let mut conn = db.reader().await.unwrap();
+            for (approval, expected) in [("a", true), ("b", true), ("c", false), ("past", false)] {
+                assert_eq!(
+                    covers(&token(approval, 0), &mut conn).await.unwrap(),
+                    expected,
+                    "{approval}"
+                );
+            }
+            let sequences: Vec<(i64,)> = run!(&mut conn, |c| sqlx::query_as(
+                "SELECT sequence FROM revocations ORDER BY sequence"
+            )
+            .fetch_all(c))
+            .unwrap();
+            assert_eq!(sequences, [(1,), (2,)]);
+            drop(conn);
+
+            let forgotten =
+                db.transact(|conn| Box::pin(async move { forget(conn, Timestamp::from_secs(2301)).await }));
+            assert_eq!(forgotten.await.unwrap(), 2);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_client_record_covers_smaller_generations_only() {
+        db::testing::both(|db| async move {
+            db.transact(|conn| {
+                Box::pin(async move {
+                    client_ended(&ClientId::from("client"), 3, Timestamp::from_secs(2000), conn).await
+                })
+            })
+            .await
+            .unwrap();
+            let mut conn = db.reader().await.unwrap();
+            assert!(covers(&token("x", 2), &mut conn).await.unwrap());
+            assert!(!covers(&token("x", 3), &mut conn).await.unwrap());
+        })
+        .await;
+    }
+}

@@ -1,0 +1,154 @@
+//! What a user allowed a client, remembered: OpenID Connect Core §3.1.2.4.
+
+use db::{Conn, execute, run};
+use protocol::{ClientId, ConsentId, FlowId, Scope, SessionId, Subject, Timestamp};
+
+/// A live consent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Consent {
+    pub id: ConsentId,
+    pub sub: Subject,
+    pub client_id: ClientId,
+    pub scope: Scope,
+    pub resources: Vec<String>,
+    /// The version of the client that the person saw.
+    pub client_version: i64,
+    /// The flow that last confirmed it: `prompt=consent` is met by its own flow only.
+    pub flow_id: FlowId,
+    pub granted_at: Timestamp,
+}
+
+/// What a person confirmed on the consent page.
+#[derive(Clone, Debug)]
+pub struct Confirmed {
+    pub sub: Subject,
+    pub client_id: ClientId,
+    pub client_version: i64,
+    pub scope: Scope,
+    pub resources: Vec<String>,
+    pub session_id: SessionId,
+    pub flow_id: FlowId,
+}
+
+const BY_PAIR: &str = "SELECT consent_id, sub, client_id, scope, resources, client_version, flow_id, granted_at \
+    FROM consents WHERE sub = $1 AND client_id = $2 AND ended_at IS NULL";
+const BY_PAIR_FOR_UPDATE: &str = "SELECT consent_id, sub, client_id, scope, resources, client_version, flow_id, \
+    granted_at FROM consents WHERE sub = $1 AND client_id = $2 AND ended_at IS NULL FOR UPDATE";
+const RECORD: &str = "INSERT INTO consents \
+    (consent_id, sub, client_id, scope, resources, client_version, session_id, flow_id, granted_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+    ON CONFLICT (sub, client_id) DO UPDATE SET \
+    consent_id = CASE WHEN consents.ended_at IS NULL THEN consents.consent_id ELSE excluded.consent_id END, \
+    scope = excluded.scope, resources = excluded.resources, client_version = excluded.client_version, \
+    session_id = excluded.session_id, flow_id = excluded.flow_id, granted_at = excluded.granted_at, \
+    ended_at = NULL";
+const LOCK: &str =
+    "SELECT scope, resources, client_version FROM consents WHERE consent_id = $1 AND ended_at IS NULL";
+const LOCK_SHARED: &str = "SELECT scope, resources, client_version FROM consents WHERE consent_id = $1 AND ended_at IS NULL FOR SHARE";
+
+impl Consent {
+    /// Whether it allows this much without asking again.
+    pub fn covers(&self, scope: &Scope, resources: &[String], client_version: i64) -> bool {
+        self.client_version == client_version
+            && scope.is_subset(&self.scope)
+            && resources.iter().all(|resource| self.resources.contains(resource))
+    }
+}
+
+/// # Errors
+/// When the database fails.
+pub async fn of(sub: &Subject, client_id: &ClientId, conn: &mut Conn) -> db::Result<Option<Consent>> {
+    let row: Option<Row> = run!(conn, |c| sqlx::query_as(BY_PAIR)
+        .bind(sub.as_str())
+        .bind(client_id.as_str())
+        .fetch_optional(c))?;
+    row.map(Consent::try_from).transpose()
+}
+
+/// Records what a person confirmed. What the same version of the client was allowed before stays allowed; a
+/// version that looks different starts from what the person has now seen.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record(confirmed: &Confirmed, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
+    let statement = conn.either(BY_PAIR, BY_PAIR_FOR_UPDATE);
+    let row: Option<Row> = run!(conn, |c| sqlx::query_as(statement)
+        .bind(confirmed.sub.as_str())
+        .bind(confirmed.client_id.as_str())
+        .fetch_optional(c))?;
+    let (mut scope, mut resources) = (confirmed.scope.clone(), confirmed.resources.clone());
+    let before = row.map(Consent::try_from).transpose()?;
+    if let Some(before) = before.filter(|before| before.client_version == confirmed.client_version) {
+        scope = scope.union(&before.scope);
+        resources.extend(before.resources);
+        resources.sort_unstable();
+        resources.dedup();
+    }
+    execute!(
+        conn,
+        sqlx::query(RECORD)
+            .bind(ConsentId::random().as_str())
+            .bind(confirmed.sub.as_str())
+            .bind(confirmed.client_id.as_str())
+            .bind(scope.to_string())
+            .bind(crate::json(&resources))
+            .bind(confirmed.client_version)
+            .bind(confirmed.session_id.as_str())
+            .bind(confirmed.flow_id.as_str())
+            .bind(now.as_secs())
+    )?;
+    Ok(())
+}
+
+/// Whether this consent still allows this much; held so until the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_covering(
+    id: &ConsentId,
+    scope: &Scope,
+    resources: &[String],
+    conn: &mut Conn,
+) -> db::Result<bool> {
+    let statement = conn.either(LOCK, LOCK_SHARED);
+    let row: Option<(String, String, i64)> = run!(conn, |c| sqlx::query_as(statement)
+        .bind(id.as_str())
+        .fetch_optional(c))?;
+    let Some((allowed, allowed_resources, _)) = row else {
+        return Ok(false);
+    };
+    let allowed_resources = crate::strings("consents.resources", &allowed_resources)?;
+    Ok(scope.is_subset(&crate::scope("consents.scope", &allowed)?)
+        && resources
+            .iter()
+            .all(|resource| allowed_resources.contains(resource)))
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    consent_id: String,
+    sub: String,
+    client_id: String,
+    scope: String,
+    resources: String,
+    client_version: i64,
+    flow_id: String,
+    granted_at: i64,
+}
+
+impl TryFrom<Row> for Consent {
+    type Error = db::Error;
+
+    fn try_from(row: Row) -> db::Result<Self> {
+        Ok(Self {
+            id: row.consent_id.into(),
+            sub: row.sub.into(),
+            client_id: row.client_id.into(),
+            scope: crate::scope("consents.scope", &row.scope)?,
+            resources: crate::strings("consents.resources", &row.resources)?,
+            client_version: row.client_version,
+            flow_id: row.flow_id.into(),
+            granted_at: Timestamp::from_secs(row.granted_at),
+        })
+    }
+}

@@ -1,0 +1,341 @@
+//! Refresh tokens: RFC 6749 §6, with rotation that a lost response cannot break.
+//!
+//! A token is family ‖ generation ‖ MAC. The row holds the current generation *g* and when it was reached.
+//! Presenting *g* moves on to *g+1*. Presenting *g−1* means its successor was never used, so the answer may
+//! have been lost: *g* is said again. Anything older proves that two parties hold tokens of one family.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use db::{Conn, execute, run};
+use protocol::opaque::{self, Kind};
+use protocol::{ClientId, FamilyId, Secret, Timestamp};
+use seal::Key;
+
+use crate::approvals::{self, Approval};
+
+/// Without use for this long, a family ends.
+pub const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// However much it is used, a family ends after this.
+pub const ABSOLUTE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a public client may ask again for an answer it lost.
+pub const RETRY_WINDOW: Duration = Duration::from_secs(60);
+
+const ID_LEN: usize = 16;
+const GENERATION_LEN: usize = 8;
+
+/// A family with the approval it belongs to.
+#[derive(Clone, Debug)]
+pub struct Family {
+    pub id: FamilyId,
+    pub approval: Approval,
+    pub client_id: ClientId,
+    pub secret_id: String,
+    salt: String,
+    pub generation: i64,
+    pub reached_at: Timestamp,
+    pub idle_until: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// A refresh token, taken apart. Proves nothing until its MAC was checked.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    pub family_id: FamilyId,
+    pub generation: i64,
+    code: [u8; 32],
+}
+
+/// Whether its holder has to prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    Public,
+    Confidential,
+}
+
+/// What presenting a token of a family means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The current one: move on.
+    Rotate,
+    /// The one before, its successor unused: say the current one again.
+    Repeat,
+    /// The one before, by a public client, too late for a lost answer.
+    SuspectedReuse,
+    /// Older: its successor has been used, so two parties hold tokens.
+    ProvenReuse,
+    /// Beyond what this database knows: it was restored to an older state.
+    Unknown,
+    Expired,
+}
+
+const INSERT: &str = "INSERT INTO families \
+    (family_id, approval_id, client_id, secret_id, salt, generation, reached_at, idle_until, expires_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const ROTATE: &str = "UPDATE families SET generation = $3, reached_at = $4, \
+    idle_until = CASE WHEN expires_at < $5 THEN expires_at ELSE $5 END \
+    WHERE family_id = $1 AND generation = $2 AND idle_until > $4 AND expires_at > $4";
+const STILL: &str =
+    "SELECT 1 FROM families WHERE family_id = $1 AND generation = $2 AND idle_until > $3 AND expires_at > $3";
+
+impl Presented {
+    pub fn parse(token: &str) -> Option<Self> {
+        let payload = opaque::decode(Kind::RefreshToken, token)?;
+        let (id, rest) = payload.split_at_checked(ID_LEN)?;
+        let (generation, code) = rest.split_at_checked(GENERATION_LEN)?;
+        Some(Self {
+            family_id: URL_SAFE_NO_PAD.encode(id).into(),
+            generation: i64::from_be_bytes(generation.try_into().ok()?),
+            code: code.try_into().ok()?,
+        })
+    }
+}
+
+impl Family {
+    /// A new family at its first generation.
+    pub fn begin(approval: Approval, secret_id: String, now: Timestamp) -> Self {
+        Self {
+            id: FamilyId::random(),
+            client_id: approval.client_id.clone(),
+            approval,
+            secret_id,
+            salt: protocol::random::id(),
+            generation: 1,
+            reached_at: now,
+            idle_until: now + IDLE,
+            expires_at: now + ABSOLUTE,
+        }
+    }
+
+    /// The token of a generation.
+    pub fn token(&self, generation: i64, key: &Key) -> Option<Secret> {
+        let id = URL_SAFE_NO_PAD.decode(self.id.as_str()).ok()?;
+        let code = self.code(generation, key);
+        Some(opaque::encode(
+            Kind::RefreshToken,
+            &[&id, &generation.to_be_bytes()[..], &code].concat(),
+        ))
+    }
+
+    /// Whether we made this token.
+    pub fn made(&self, presented: &Presented, key: &Key) -> bool {
+        seal::same(&self.code(presented.generation, key), &presented.code)
+    }
+
+    fn code(&self, generation: i64, key: &Key) -> [u8; 32] {
+        let parts = [
+            b"refresh",
+            self.id.as_str().as_bytes(),
+            &generation.to_be_bytes(),
+            self.salt.as_bytes(),
+        ];
+        seal::mac(key, &parts)
+    }
+
+    /// What presenting the token of `generation` means now.
+    pub fn judge(&self, generation: i64, holder: Holder, now: Timestamp) -> Verdict {
+        if now >= self.idle_until || now >= self.expires_at {
+            return Verdict::Expired;
+        }
+        match self.generation.checked_sub(generation) {
+            Some(0) => Verdict::Rotate,
+            Some(1) => match holder {
+                // Proof of who asks makes a late retry harmless: only the client itself can have sent it.
+                Holder::Confidential => Verdict::Repeat,
+                Holder::Public if now < self.reached_at + RETRY_WINDOW => Verdict::Repeat,
+                Holder::Public => Verdict::SuspectedReuse,
+            },
+            Some(behind) if behind > 1 => Verdict::ProvenReuse,
+            _ => Verdict::Unknown,
+        }
+    }
+}
+
+/// # Errors
+/// When the database fails.
+pub async fn insert(family: &Family, conn: &mut Conn) -> db::Result<()> {
+    execute!(
+        conn,
+        sqlx::query(INSERT)
+            .bind(family.id.as_str())
+            .bind(family.approval.id.as_str())
+            .bind(family.client_id.as_str())
+            .bind(&family.secret_id)
+            .bind(&family.salt)
+            .bind(family.generation)
+            .bind(family.reached_at.as_secs())
+            .bind(family.idle_until.as_secs())
+            .bind(family.expires_at.as_secs())
+    )?;
+    Ok(())
+}
+
+/// # Errors
+/// When the database fails.
+pub async fn by_id(id: &FamilyId, conn: &mut Conn) -> db::Result<Option<Family>> {
+    const BY_ID: &str = concat!(
+        "SELECT f.family_id, f.secret_id, f.salt, f.generation, f.reached_at, f.idle_until, f.expires_at, ",
+        approvals::columns!(),
+        " FROM families f JOIN approvals a ON a.approval_id = f.approval_id WHERE f.family_id = $1"
+    );
+    let row: Option<Row> = run!(conn, |c| sqlx::query_as(BY_ID)
+        .bind(id.as_str())
+        .fetch_optional(c))?;
+    row.map(Family::try_from).transpose()
+}
+
+/// Moves a family from `generation` to the next. Of any number of callers, one is told yes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn rotate(id: &FamilyId, generation: i64, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+    let touched = execute!(
+        conn,
+        sqlx::query(ROTATE)
+            .bind(id.as_str())
+            .bind(generation)
+            .bind(generation.saturating_add(1))
+            .bind(now.as_secs())
+            .bind((now + IDLE).as_secs())
+    )?;
+    Ok(touched == 1)
+}
+
+/// Whether a family still stands at `generation`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stands_at(id: &FamilyId, generation: i64, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+    let row: Option<(i32,)> = run!(conn, |c| sqlx::query_as(STILL)
+        .bind(id.as_str())
+        .bind(generation)
+        .bind(now.as_secs())
+        .fetch_optional(c))?;
+    Ok(row.is_some())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    approval: approvals::Row,
+    family_id: String,
+    secret_id: String,
+    salt: String,
+    generation: i64,
+    reached_at: i64,
+    idle_until: i64,
+    expires_at: i64,
+}
+
+impl TryFrom<Row> for Family {
+    type Error = db::Error;
+
+    fn try_from(row: Row) -> db::Result<Self> {
+        let approval = Approval::try_from(row.approval)?;
+        Ok(Self {
+            id: row.family_id.into(),
+            client_id: approval.client_id.clone(),
+            approval,
+            secret_id: row.secret_id,
+            salt: row.salt,
+            generation: row.generation,
+            reached_at: Timestamp::from_secs(row.reached_at),
+            idle_until: Timestamp::from_secs(row.idle_until),
+            expires_at: Timestamp::from_secs(row.expires_at),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn family(generation: i64) -> Family {
+        let approval = Approval {
+            id: protocol::ApprovalId::random(),
+            flow_id: None,
+            client_id: ClientId::from("client"),
+            client_generation: 0,
+            sub: "sub".into(),
+            session_id: "session".into(),
+            consent_id: "consent".into(),
+            scope: protocol::Scope::default(),
+            resources: Vec::new(),
+            offline: true,
+            auth_time: NOW,
+            acr: String::new(),
+            amr: Vec::new(),
+            created_at: NOW,
+            ended_at: None,
+        };
+        Family {
+            generation,
+            ..Family::begin(approval, "secret".into(), NOW)
+        }
+    }
+
+    #[test]
+    fn the_table_of_verdicts() {
+        let family = family(5);
+        let late = NOW + RETRY_WINDOW;
+        let before_late = Timestamp::from_secs(late.as_secs() - 1);
+        let table = [
+            (5, Holder::Public, NOW, Verdict::Rotate),
+            (5, Holder::Confidential, late, Verdict::Rotate),
+            (4, Holder::Public, NOW, Verdict::Repeat),
+            (4, Holder::Public, before_late, Verdict::Repeat),
+            (4, Holder::Public, late, Verdict::SuspectedReuse),
+            (4, Holder::Confidential, late, Verdict::Repeat),
+            (3, Holder::Public, NOW, Verdict::ProvenReuse),
+            (3, Holder::Confidential, NOW, Verdict::ProvenReuse),
+            (1, Holder::Confidential, NOW, Verdict::ProvenReuse),
+            (6, Holder::Public, NOW, Verdict::Unknown),
+            (i64::MAX, Holder::Public, NOW, Verdict::Unknown),
+            (i64::MIN, Holder::Public, NOW, Verdict::Unknown),
+            (5, Holder::Public, NOW + IDLE, Verdict::Expired),
+            (3, Holder::Confidential, NOW + ABSOLUTE, Verdict::Expired),
+        ];
+        for (generation, holder, now, expected) in table {
+            assert_eq!(
+                family.judge(generation, holder, now),
+                expected,
+                "{generation} {holder:?} {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn c026_only_the_whole_token_of_its_own_generation_is_ours() {
+        let (family, key) = (family(1), Key::random());
+        let token = family.token(1, &key).unwrap();
+        let presented = Presented::parse(token.expose()).unwrap();
+        assert!(family.made(&presented, &key));
+        assert!(!family.made(
+            &Presented {
+                generation: 2,
+                ..presented.clone()
+            },
+            &key
+        ));
+        assert!(!family.made(&presented, &Key::random()));
+        assert!(
+            !Family {
+                salt: "other".into(),
+                ..family
+            }
+            .made(&presented, &key)
+        );
+        for text in [
+            &token.expose()[1..],
+            &token.expose().to_uppercase(),
+            "",
+            "cs_rt_",
+            &format!("{}A", token.expose()),
+        ] {
+            assert!(Presented::parse(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Consents, approvals and every credential that hangs from them; the sealed flow.
+
+pub mod approvals;
+pub mod codes;
+pub mod consents;
+pub mod families;
+pub mod flow;
+
+pub use approvals::Approval;
+pub use codes::Code;
+pub use consents::Consent;
+pub use families::Family;
+pub use flow::{AuthorizationRequest, Flow};
+
+/// A column that holds a JSON array of strings.
+fn strings(column: &'static str, json: &str) -> db::Result<Vec<String>> {
+    serde_json::from_str(json).map_err(|error| db::Error::corrupt(format_args!("{column}: {error}")))
+}
+
+fn json(strings: &[String]) -> String {
+    serde_json::json!(strings).to_string()
+}
+
+fn scope(column: &'static str, text: &str) -> db::Result<protocol::Scope> {
+    protocol::Scope::parse(text).map_err(|error| db::Error::corrupt(format_args!("{column}: {error}")))
+}

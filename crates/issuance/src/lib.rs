@@ -1,0 +1,70 @@
+//! The one gate: approval in, tokens out; and the one judge of our own access tokens.
+//!
+//! Every grant ends here. The gate checks client, user, consent and session once more inside the guard of its
+//! write, because what was read before may have changed, and mints only after that write is committed. Most
+//! published holes of authorization servers are a known check that one path forgot.
+
+mod approve;
+pub mod bearer;
+mod redeem;
+mod refresh;
+mod target;
+mod tokens;
+
+use std::time::Duration;
+
+use db::Database;
+use keyring::Keyring;
+use protocol::{ApprovalId, Error, Issuer};
+
+pub use approve::{Approved, Approving};
+pub use bearer::Bearer;
+pub use target::Target;
+pub use tokens::{Entitlement, ID_TOKEN_ALG, TokenResponse};
+
+/// Life of an access token.
+pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+/// Life of an ID token.
+pub const ID_TOKEN_LIFE: Duration = keyring::LONGEST_TOKEN_LIFE;
+
+/// The gate.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    pub(crate) db: Database,
+    pub(crate) keyring: Keyring,
+    pub(crate) issuer: Issuer,
+}
+
+/// Why the gate gave nothing.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A valid credential came a second time: whoever holds it twice, this approval has to end.
+    Reused(ApprovalId),
+    Wire(Error),
+}
+
+impl Gate {
+    pub fn new(db: Database, keyring: Keyring, issuer: Issuer) -> Self {
+        Self { db, keyring, issuer }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Wire(error)
+    }
+}
+
+impl From<db::Error> for Refusal {
+    fn from(error: db::Error) -> Self {
+        Self::Wire(error.into())
+    }
+}
+
+/// The answer to a credential whose approval, client, user, consent or session is no longer live. Which of them
+/// is for our log.
+fn ended() -> Error {
+    Error::invalid_grant(
+        "this authorization has ended: send the user through the authorization endpoint again",
+    )
+}

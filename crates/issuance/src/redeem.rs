@@ -1,0 +1,63 @@
+//! Redeeming an authorization code: RFC 6749 §4.1.3.
+
+use grants::{Code, Family, codes, families};
+use keyring::Purpose;
+use protocol::{Error, Timestamp};
+
+use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended};
+
+impl Gate {
+    /// Claims a code that was verified and writes what hangs from it, in one guarded transaction: of a
+    /// thousand presenters one is served, and the others prove that the code has leaked.
+    ///
+    /// # Errors
+    /// [`Refusal::Reused`] when it was claimed before: OAuth 2.1 §4.1.3 ends what came of it.
+    pub async fn redeem(&self, code: Code, target: Target, now: Timestamp) -> Result<Entitlement, Refusal> {
+        if code.claimed_at.is_some() {
+            return Err(Refusal::Reused(code.approval.id));
+        }
+        if now >= code.expires_at {
+            return Err(Error::invalid_grant("the authorization code has expired").into());
+        }
+        let secret = self.keyring.secret(Purpose::Refresh).map_err(Error::from)?;
+        let (approval, nonce) = (code.approval.clone(), code.nonce.clone());
+        let family = approval
+            .offline
+            .then(|| Family::begin(approval.clone(), secret.id.clone(), now));
+        let begun = family.clone();
+        let work = self.db.transact(move |conn| {
+            Box::pin(async move {
+                if !grants::approvals::advance(&code.approval.id, now + ACCESS_TOKEN_LIFE, conn, now).await? {
+                    return Err(ended().into());
+                }
+                if !codes::claim(&code.approval.id, conn, now).await? {
+                    return Err(Refusal::Reused(code.approval.id));
+                }
+                if let Some(family) = &begun {
+                    families::insert(family, conn).await?;
+                }
+                Ok(())
+            })
+        });
+        work.await?;
+
+        let refresh_token = family.and_then(|family| family.token(family.generation, &secret.key));
+        let scope = target.of(&approval.scope);
+        Ok(Entitlement {
+            approval,
+            scope,
+            target,
+            refresh_token,
+            nonce,
+            issued_at: now,
+        })
+    }
+}
+
+impl Gate {
+    /// Whether a presented text is this code. Changes nothing.
+    pub fn made(&self, code: &Code, presented: &str) -> bool {
+        let secret = self.keyring.secret_by_id(Purpose::Code, &code.secret_id);
+        secret.is_some_and(|secret| code.is(presented, &secret.key))
+    }
+}

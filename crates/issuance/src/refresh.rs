@@ -1,0 +1,112 @@
+//! Refreshing: RFC 6749 §6, by the verdicts of [`grants::families`].
+
+use db::Conn;
+use grants::families::{self, Holder, Presented, Verdict};
+use grants::{Family, approvals};
+use keyring::Purpose;
+use protocol::{Error, Scope, Timestamp};
+
+use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended};
+
+/// How often a request looks again after losing a race. Each loss means that another request for the same
+/// family was served in between.
+const ATTEMPTS: usize = 8;
+
+/// What a guarded write found.
+enum Write {
+    Done,
+    /// The family moved on since it was read.
+    Lost,
+}
+
+impl Gate {
+    /// Answers a refresh token that was checked to be ours and the client's. The scope is what the client asks
+    /// the access token to carry; the family's own never changes.
+    ///
+    /// # Errors
+    /// [`Refusal::Reused`] when a token older than a lost answer can explain came back.
+    pub async fn refresh(
+        &self,
+        mut family: Family,
+        presented: &Presented,
+        holder: Holder,
+        (scope, target): (Scope, Target),
+        now: Timestamp,
+    ) -> Result<Entitlement, Refusal> {
+        for _ in 0..ATTEMPTS {
+            let generation = match family.judge(presented.generation, holder, now) {
+                Verdict::Rotate => family.generation.saturating_add(1),
+                Verdict::Repeat => family.generation,
+                Verdict::SuspectedReuse | Verdict::ProvenReuse => {
+                    return Err(Refusal::Reused(family.approval.id));
+                }
+                Verdict::Expired => return Err(Error::invalid_grant("the refresh token has expired").into()),
+                Verdict::Unknown => {
+                    tracing::error!(family = %family.id, "a refresh token is newer than the database: was it restored?");
+                    return Err(Error::invalid_grant("unknown refresh token").into());
+                }
+            };
+            match self.write(&family, generation, now).await? {
+                Write::Done => return self.entitle(family, generation, scope, target, now),
+                Write::Lost => {
+                    let read = families::by_id(&family.id, &mut self.db.reader().await?).await?;
+                    family = read.ok_or_else(ended)?;
+                }
+            }
+        }
+        Err(Error::temporarily_unavailable("a refresh token family is contended").into())
+    }
+
+    async fn write(&self, family: &Family, generation: i64, now: Timestamp) -> Result<Write, Refusal> {
+        let (family, from) = (family.clone(), family.generation);
+        let work = self.db.transact(move |conn| {
+            Box::pin(async move {
+                if !approvals::advance(&family.approval.id, now + ACCESS_TOKEN_LIFE, conn, now).await? {
+                    return Err(ended().into());
+                }
+                let held = match generation == from {
+                    true => families::stands_at(&family.id, from, conn, now).await?,
+                    false => families::rotate(&family.id, from, conn, now).await?,
+                };
+                Ok(if held { Write::Done } else { Write::Lost })
+            })
+        });
+        work.await
+    }
+
+    fn entitle(
+        &self,
+        family: Family,
+        generation: i64,
+        scope: Scope,
+        target: Target,
+        now: Timestamp,
+    ) -> Result<Entitlement, Refusal> {
+        let secret = self.keyring.secret_by_id(Purpose::Refresh, &family.secret_id);
+        let secret = secret.ok_or_else(|| Error::server_error("the secret of a refresh token is gone"))?;
+        let scope = target.of(&scope);
+        Ok(Entitlement {
+            refresh_token: family.token(generation, &secret.key),
+            approval: family.approval,
+            scope,
+            target,
+            // OpenID Connect Core §12.2: a refreshed ID token should have none.
+            nonce: None,
+            issued_at: now,
+        })
+    }
+}
+
+impl Gate {
+    /// Finds the family of a presented token and checks that we made it. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn family(&self, presented: &Presented, conn: &mut Conn) -> Result<Option<Family>, Error> {
+        let family = families::by_id(&presented.family_id, conn).await?;
+        Ok(family.filter(|family| {
+            let secret = self.keyring.secret_by_id(Purpose::Refresh, &family.secret_id);
+            secret.is_some_and(|secret| family.made(presented, &secret.key))
+        }))
+    }
+}

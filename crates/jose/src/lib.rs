@@ -1,0 +1,27 @@
+//! Keys of our own: JSON Web Signature (RFC 7515) and JSON Web Key (RFC 7517) on the signing side.
+//!
+//! Decides how a key is made, kept, described and used. The only user of josekit, which assembles tokens and
+//! JWKs, and of rsa, which checks every RSA key as an independent second opinion. Signatures are by aws-lc-rs.
+
+mod self_check;
+mod signer;
+mod signing_key;
+
+pub use signing_key::SigningKey;
+
+/// A key or a token that could not be made. Always our own failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the key could not be generated")]
+    Generate,
+    #[error("the private key is not PKCS#8 of an acceptable {0} key")]
+    Rejected(protocol::SigningAlg),
+    #[error("the RSA key failed its self-check: {0}")]
+    SelfCheck(&'static str),
+    #[error("the private key could not be written as PKCS#8")]
+    Export,
+    #[error("the claims could not be written as JSON")]
+    Claims(#[source] serde_json::Error),
+    #[error("josekit refused")]
+    Jose(#[from] josekit::JoseError),
+}

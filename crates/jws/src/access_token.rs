@@ -1,0 +1,148 @@
+//! Access tokens: RFC 9068 §4. The one judge of them, for resource servers and for our own endpoints.
+
+use protocol::Timestamp;
+use protocol::access_token::{Claims, TYP};
+
+use crate::{Alg, Error, KeySet, Rules, Typ, Unverified};
+
+/// RFC 9068 §2.2, besides those that every token needs.
+const REQUIRED: &[&str] = &["sub", "client_id", "iat", "jti"];
+
+/// Judges an access token by the issuer's keys, for one audience.
+///
+/// # Errors
+/// [`Error::UnknownKey`] when the set lacks the key, so that the caller may look for a newer set; any other
+/// reason is final.
+pub fn verify(
+    token: &Unverified,
+    keys: &KeySet,
+    issuer: &str,
+    audience: &str,
+    now: Timestamp,
+) -> Result<Claims, Error> {
+    let verified = token.verify(keys, Alg::ALL, Typ::Is(TYP))?;
+    let rules = Rules {
+        issuer,
+        audience,
+        required: REQUIRED,
+    };
+    verified.obey(&rules, now)?;
+    // A token bound to a key is no bearer token: taking it without the proof would undo the binding.
+    if verified.members().contains_key("cnf") {
+        return Err(Error::Bound);
+    }
+    verified.claims()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{AUDIENCE, ISSUER, NOW, access_token, claims, set, signed};
+
+    fn verdict(token: &str) -> Result<Claims, Error> {
+        verify(
+            &Unverified::parse(token)?,
+            &set(&["ES256"]),
+            ISSUER,
+            AUDIENCE,
+            NOW,
+        )
+    }
+
+    #[test]
+    fn a_proper_token_gives_its_claims() {
+        for aud in [
+            json!(AUDIENCE),
+            json!([AUDIENCE]),
+            json!(["https://other.test", AUDIENCE]),
+        ] {
+            let claims = verdict(&access_token("ES256", &json!({ "aud": aud }))).unwrap();
+            assert_eq!(claims.sub.as_str(), "user");
+            assert!(claims.scope.contains("reports"));
+        }
+    }
+
+    #[test]
+    fn c043_what_is_missing_is_named_before_what_is_wrong() {
+        for name in ["iss", "aud", "exp", "sub", "client_id", "iat", "jti"] {
+            let token = access_token("ES256", &json!({ name: null }));
+            assert_eq!(verdict(&token), Err(Error::Missing(name)));
+        }
+        let token = access_token(
+            "ES256",
+            &json!({ "iss": "https://evil.test", "exp": 1, "jti": null }),
+        );
+        assert_eq!(verdict(&token), Err(Error::Missing("jti")));
+    }
+
+    #[test]
+    fn c043_each_wrong_claim_is_refused() {
+        let (now, trailing) = (NOW.as_secs(), format!("{ISSUER}/"));
+        for (changes, expected) in [
+            (json!({ "iss": "https://evil.test" }), Error::Issuer),
+            (json!({ "iss": trailing }), Error::Issuer),
+            (json!({ "iss": [ISSUER] }), Error::Issuer),
+            (json!({ "aud": "https://other.test" }), Error::Audience),
+            (json!({ "aud": format!("{AUDIENCE}/") }), Error::Audience),
+            (json!({ "aud": [] }), Error::Audience),
+            (json!({ "aud": [AUDIENCE, 7] }), Error::Audience),
+            (json!({ "aud": { AUDIENCE: true } }), Error::Audience),
+            (json!({ "exp": now }), Error::Expired),
+            (json!({ "exp": "9999999999" }), Error::Date("exp")),
+            (json!({ "exp": 1e300 }), Error::Date("exp")),
+            (json!({ "iat": now + 61 }), Error::NotYet("iat")),
+            (json!({ "nbf": now + 61 }), Error::NotYet("nbf")),
+            (json!({ "iat": -1 }), Error::Date("iat")),
+            (json!({ "nbf": false }), Error::Date("nbf")),
+        ] {
+            assert_eq!(
+                verdict(&access_token("ES256", &changes)),
+                Err(expected),
+                "{changes}"
+            );
+        }
+        for changes in [
+            json!({ "sub": 7 }),
+            json!({ "client_id": ["app"] }),
+            json!({ "scope": ["openid"] }),
+            json!({ "scope": "a\"b" }),
+            json!({ "roles": "admin" }),
+        ] {
+            let verdict = verdict(&access_token("ES256", &changes));
+            assert!(matches!(verdict, Err(Error::Claims(_))), "{changes}");
+        }
+        assert!(
+            verdict(&access_token(
+                "ES256",
+                &json!({ "iat": now + 10, "nbf": now + 10 })
+            ))
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_token_bound_to_a_key_is_no_bearer_token() {
+        let token = access_token("ES256", &json!({ "cnf": { "jkt": "thumbprint" } }));
+        assert_eq!(verdict(&token), Err(Error::Bound));
+    }
+
+    #[test]
+    fn c041_an_id_token_is_no_access_token() {
+        for header in [json!({ "alg": "ES256" }), json!({ "alg": "ES256", "typ": "JWT" })] {
+            let token = signed("ES256", &header.to_string(), &claims(&json!({})).to_string());
+            assert_eq!(verdict(&token), Err(Error::Typ));
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+        #[test]
+        fn c043_no_number_makes_it_panic(exp: f64, iat: f64, nbf: i64, aud: String) {
+            let changes = json!({ "exp": exp, "iat": iat, "nbf": nbf, "aud": aud });
+            let _ = verdict(&access_token("ES256", &changes));
+            let _ = verdict(&access_token("ES256", &json!({ "exp": u64::MAX, "iat": Value::Null, "nbf": iat })));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The keys of one party: RFC 7517 §5. Decides which of them a token is checked with.
+
+use serde_json::Value;
+
+use crate::{Alg, Error, Part, VerifyingKey, json};
+
+/// The keys of one party.
+#[derive(Clone, Debug, Default)]
+pub struct KeySet(Vec<VerifyingKey>);
+
+impl KeySet {
+    /// Reads a JWK set. Keys that cannot be used are passed over (RFC 7517 §5): a party may publish kinds that
+    /// we do not know. `absent` is the algorithm of a key that names none.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object with an array `keys`.
+    pub fn parse(json: &[u8], absent: Option<Alg>) -> Result<Self, Error> {
+        let refuse = |reason: String| Error::Json {
+            part: Part::KeySet,
+            reason,
+        };
+        let set = json::object(json).map_err(|error| refuse(error.to_string()))?;
+        let Some(Value::Array(keys)) = set.get("keys") else {
+            return Err(refuse("it has no array of keys".to_owned()));
+        };
+        Ok(keys
+            .iter()
+            .filter_map(|jwk| VerifyingKey::from_jwk(jwk, absent).ok())
+            .collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one key for a token. A token without `kid` needs a set with one key of its algorithm; where two keys
+    /// fit, guessing would let the weaker one decide.
+    pub(crate) fn pick(&self, kid: Option<&str>, alg: Alg) -> Result<&VerifyingKey, Error> {
+        let named = || self.0.iter().filter(|key| kid.is_none() || key.kid() == kid);
+        let mut fitting = named().filter(|key| key.alg() == alg);
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(key),
+            (Some(_), Some(_)) => Err(Error::AmbiguousKey),
+            (None, _) => Err(match (kid, named().next()) {
+                (Some(_), Some(other)) => Error::KeyAlgorithm(other.alg()),
+                _ => Error::UnknownKey,
+            }),
+        }
+    }
+}
+
+impl FromIterator<VerifyingKey> for KeySet {
+    fn from_iter<I: IntoIterator<Item = VerifyingKey>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::KEYS;
+
+    fn parsed(keys: &[Value]) -> KeySet {
+        KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), None).unwrap()
+    }
+
+    fn picked(set: &KeySet, kid: Option<&str>, alg: Alg) -> Result<Alg, Error> {
+        set.pick(kid, alg).map(VerifyingKey::alg)
+    }
+
+    #[test]
+    fn keys_that_cannot_be_used_are_passed_over() {
+        let set = parsed(&[
+            json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "1" }),
+            json!({ "kty": "oct", "k": "AA", "kid": "2" }),
+            json!("text"),
+            KEYS.jwk("ES256"),
+        ]);
+        assert_eq!(set.0.len(), 1);
+        assert_eq!(picked(&set, Some("ES256"), Alg::Es256), Ok(Alg::Es256));
+        assert!(parsed(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_key_set_is_refused() {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"keys":{}}"#,
+            r#"{"keys":[],"keys":[]}"#,
+            "<html>",
+        ] {
+            assert!(KeySet::parse(text.as_bytes(), None).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_without_kid_needs_a_single_key_of_its_algorithm() {
+        let mut second = KEYS.jwk("ES256");
+        second["kid"] = "second".into();
+        let one = parsed(&[KEYS.jwk("ES256"), KEYS.jwk("RS256")]);
+        let two = parsed(&[KEYS.jwk("ES256"), second.clone()]);
+        assert_eq!(picked(&one, None, Alg::Es256), Ok(Alg::Es256));
+        assert_eq!(picked(&one, None, Alg::EdDsa), Err(Error::UnknownKey));
+        assert_eq!(picked(&two, None, Alg::Es256), Err(Error::AmbiguousKey));
+        assert_eq!(picked(&two, Some("second"), Alg::Es256), Ok(Alg::Es256));
+
+        let twice = parsed(&[second.clone(), second]);
+        assert_eq!(
+            picked(&twice, Some("second"), Alg::Es256),
+            Err(Error::AmbiguousKey)
+        );
+    }
+
+    #[test]
+    fn a_key_without_kid_is_not_picked_by_name() {
+        let mut nameless = KEYS.jwk("ES256");
+        nameless.as_object_mut().unwrap().remove("kid");
+        let set = parsed(&[nameless]);
+        assert_eq!(picked(&set, Some("ES256"), Alg::Es256), Err(Error::UnknownKey));
+        assert_eq!(picked(&set, None, Alg::Es256), Ok(Alg::Es256));
+    }
+}

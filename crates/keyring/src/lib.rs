@@ -1,0 +1,267 @@
+//! Signing keys and purpose secrets: rings, rotation, storage, the JWK set.
+//!
+//! Keys live in the database, sealed under the master key, which lives outside of it and does nothing else.
+//! Every replica holds the same snapshot and refreshes it when [`Keyring::refresh`] sees a newer version.
+
+pub mod master;
+mod publication;
+mod records;
+pub mod ring;
+mod secrets;
+mod snapshot;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use db::{Conn, Database};
+use jose::SigningKey;
+use protocol::{SigningAlg, Timestamp};
+
+pub use master::MasterKey;
+pub use publication::Published;
+pub use ring::{Policy, Stage};
+pub use secrets::{Purpose, PurposeSecret};
+pub use snapshot::RingEntry;
+
+use snapshot::Snapshot;
+
+/// Rings every installation keeps: RS256 because most clients need it for ID tokens (OpenID Connect Core
+/// §15.1), ES256 because its signature costs a fraction.
+const RINGS: &[SigningAlg] = &[SigningAlg::Rs256, SigningAlg::Es256];
+
+/// The keys of this installation.
+#[derive(Clone, Debug)]
+pub struct Keyring(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Database,
+    master: MasterKey,
+    policy: Policy,
+    snapshot: ArcSwap<Snapshot>,
+    published: ArcSwap<Published>,
+}
+
+/// Why the keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    #[error("a stored key does not open under the master key: {0}")]
+    Sealed(String),
+    #[error("a key is not usable: {0}")]
+    Key(#[from] jose::Error),
+    #[error("there is no {0} key that may sign now")]
+    NoSigner(SigningAlg),
+    #[error("there is no secret for {0}")]
+    NoSecret(Purpose),
+}
+
+impl From<Error> for protocol::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Database(error) => error.into(),
+            other => Self::server_error(other),
+        }
+    }
+}
+
+impl Keyring {
+    /// Loads the keys; on an empty database the first ones are made, exactly once across replicas.
+    ///
+    /// # Errors
+    /// When the database fails or a stored key does not open.
+    pub async fn open(
+        db: &Database,
+        master: MasterKey,
+        policy: Policy,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let snapshot = Snapshot::default();
+        let published = Published::of(&snapshot, &policy, now);
+        let keyring = Self(Arc::new(Inner {
+            db: db.clone(),
+            master,
+            policy,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            published: ArcSwap::from_pointee(published),
+        }));
+        keyring.ensure_secrets(now).await?;
+        keyring.maintain(now).await?;
+        keyring.reload().await?;
+        Ok(keyring)
+    }
+
+    /// Adds what the policy says is due: the first key of an empty ring, or the successor of one that has
+    /// signed long enough. Any number of replicas may call it; each step happens once.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn maintain(&self, now: Timestamp) -> Result<(), Error> {
+        for alg in RINGS {
+            let times = records::ring(*alg, &mut self.0.db.reader().await?).await?;
+            if let Some(signs_at) = self.0.policy.due(&times, now) {
+                // Made before the transaction: an RSA key takes its time, and no lock waits for it.
+                let key = self.new_record(*alg, signs_at, now)?;
+                let policy = self.0.policy;
+                let added = self
+                    .0
+                    .db
+                    .transact(move |conn| Box::pin(add_if_due(key, policy, conn, now)));
+                if added.await? {
+                    tracing::info!(%alg, %signs_at, "a signing key was added");
+                }
+            }
+        }
+        self.refresh().await?;
+        Ok(())
+    }
+
+    /// Publishes a new key for each of these algorithms, replacing one that was announced but does not sign
+    /// yet. It signs after the announce time, or at once when told so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rotate(&self, algs: &[SigningAlg], start: Start, now: Timestamp) -> Result<(), Error> {
+        let signs_at = match start {
+            Start::Announced => now + self.0.policy.announce,
+            Start::Now => now,
+        };
+        let mut keys = Vec::new();
+        for alg in algs {
+            keys.push(self.new_record(*alg, signs_at, now)?);
+        }
+        self.0
+            .db
+            .transact(move |conn| {
+                Box::pin(async move {
+                    records::lock(conn).await?;
+                    for key in keys {
+                        records::drop_announced(key.alg, conn, now).await?;
+                        records::insert(&key, conn).await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+            })
+            .await?;
+        self.refresh().await
+    }
+
+    /// Takes over what another process changed. Costs one small read when nothing did.
+    ///
+    /// # Errors
+    /// When the database fails; the keys held stay in use.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        let version = records::version(&mut self.0.db.reader().await?).await?;
+        if version != self.0.snapshot.load().version {
+            self.reload().await?;
+        }
+        Ok(())
+    }
+
+    /// The key that signs with this algorithm now.
+    ///
+    /// # Errors
+    /// [`Error::NoSigner`] when its ring is empty.
+    pub fn signer(&self, alg: SigningAlg, now: Timestamp) -> Result<Arc<SigningKey>, Error> {
+        self.0
+            .snapshot
+            .load()
+            .signer(alg, now)
+            .ok_or(Error::NoSigner(alg))
+    }
+
+    /// The newest secret for a purpose.
+    ///
+    /// # Errors
+    /// [`Error::NoSecret`] when it was never made.
+    pub fn secret(&self, purpose: Purpose) -> Result<PurposeSecret, Error> {
+        self.0
+            .snapshot
+            .load()
+            .secret(purpose)
+            .ok_or(Error::NoSecret(purpose))
+    }
+
+    /// The secret that a row names.
+    pub fn secret_by_id(&self, purpose: Purpose, id: &str) -> Option<PurposeSecret> {
+        self.0.snapshot.load().secret_by_id(purpose, id)
+    }
+
+    /// The published JWK set, and the same keys ready for checking signatures.
+    pub fn published(&self, now: Timestamp) -> Arc<Published> {
+        let held = self.0.published.load_full();
+        if held.is_current(now) {
+            return held;
+        }
+        let fresh = Arc::new(Published::of(&self.0.snapshot.load(), &self.0.policy, now));
+        self.0.published.store(fresh.clone());
+        fresh
+    }
+
+    /// Every key with its stage, for people.
+    pub fn calendar(&self, now: Timestamp) -> Vec<RingEntry> {
+        self.0.snapshot.load().calendar(&self.0.policy, now)
+    }
+
+    async fn reload(&self) -> Result<(), Error> {
+        let snapshot = Snapshot::load(&self.0.db, &self.0.master).await?;
+        self.0.snapshot.store(Arc::new(snapshot));
+        // Nothing is valid before the first second: the next caller publishes from the new snapshot.
+        self.0.published.store(Arc::new(Published::stale()));
+        Ok(())
+    }
+
+    async fn ensure_secrets(&self, now: Timestamp) -> Result<(), Error> {
+        let master = self.0.master.clone();
+        self.0
+            .db
+            .transact(move |conn| Box::pin(secrets::ensure(master, conn, now)))
+            .await
+    }
+
+    fn new_record(
+        &self,
+        alg: SigningAlg,
+        signs_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<records::Record, Error> {
+        let key = SigningKey::generate(alg)?;
+        records::Record::seal(
+            &key,
+            &self.0.master,
+            ring::Times {
+                published_at: now,
+                signs_at,
+            },
+        )
+    }
+}
+
+/// When a key that an operator asked for begins to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// After the announce time, so that every verifier has fetched it.
+    Announced,
+    Now,
+}
+
+/// Looks again under the lock: another replica may have been first.
+async fn add_if_due(
+    key: records::Record,
+    policy: Policy,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    records::lock(conn).await?;
+    let times = records::ring(key.alg, conn).await?;
+    if policy.due(&times, now).is_none() {
+        return Ok(false);
+    }
+    records::insert(&key, conn).await?;
+    Ok(true)
+}
+
+/// Longest life of a token that we sign; verifiers need a retired key for as long.
+pub const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);

@@ -1,0 +1,70 @@
+//! The JWK set: RFC 7517 §5. Every key that signs, will sign, or has signed a token that may still be valid.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use jws::KeySet;
+use protocol::Timestamp;
+
+use crate::ring::Times;
+use crate::snapshot::Snapshot;
+use crate::{Policy, RINGS, Stage};
+
+/// The set as bytes, made once per change.
+#[derive(Debug)]
+pub struct Published {
+    /// The JSON document.
+    pub json: Bytes,
+    /// A strong validator: RFC 9110 §8.8.3.
+    pub etag: HeaderValue,
+    /// The same keys, for checking our own signatures.
+    pub keys: KeySet,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Published {
+    pub(crate) fn of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Self {
+        let mut keys = Vec::new();
+        let mut until = Timestamp::from_secs(i64::MAX);
+        for alg in RINGS {
+            let ring: Vec<Times> = snapshot.ring(*alg).map(|held| held.times).collect();
+            for (held, stage) in snapshot.ring(*alg).zip(policy.stages(&ring, now)) {
+                match stage {
+                    Stage::Published | Stage::Signing | Stage::Retired => keys.push(held.key.public_jwk()),
+                    Stage::Gone => {}
+                }
+            }
+            until = policy
+                .next_change(&ring, now)
+                .map_or(until, |change| change.min(until));
+        }
+        let json = serde_json::json!({ "keys": keys }).to_string();
+        let etag = HeaderValue::from_str(&format!("\"{}\"", seal::digest(&json)));
+        let etag = etag.unwrap_or(HeaderValue::from_static("\"\""));
+        let keys = KeySet::parse(json.as_bytes(), None).unwrap_or_default();
+        Self {
+            json: json.into(),
+            etag,
+            keys,
+            from: now,
+            until,
+        }
+    }
+
+    /// Never current.
+    pub(crate) fn stale() -> Self {
+        let never = Timestamp::from_secs(i64::MIN);
+        let etag = HeaderValue::from_static("\"\"");
+        Self {
+            json: Bytes::new(),
+            etag,
+            keys: KeySet::default(),
+            from: never,
+            until: never,
+        }
+    }
+
+    pub(crate) fn is_current(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+}

@@ -1,0 +1,171 @@
+//! The life of a key, a pure function of its record and the time: *published → signing → retired → gone*.
+//!
+//! A key is announced long before it signs, so that every verifier's cache of the JWK set has turned over, and
+//! it stays published until no token that it signed can be valid. The first key of a ring signs at once.
+
+use std::time::Duration;
+
+use protocol::{Timestamp, wire_enum};
+
+wire_enum! {
+    /// Where a key stands.
+    pub enum Stage {
+        Published => "published",
+        Signing => "signing",
+        Retired => "retired",
+        Gone => "gone",
+    }
+}
+
+/// The two instants of a key's record that decide its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Times {
+    pub signs_at: Timestamp,
+    pub published_at: Timestamp,
+}
+
+/// How fast a ring turns.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// From publication until the first signature.
+    pub announce: Duration,
+    /// From the first signature until that of the successor.
+    pub rotate_every: Duration,
+    /// From the last signature until the key leaves the JWK set.
+    pub keep: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            announce: Duration::from_secs(24 * 60 * 60),
+            rotate_every: Duration::from_secs(90 * 24 * 60 * 60),
+            // Longest token life, and five minutes for verifiers' leeway.
+            keep: crate::LONGEST_TOKEN_LIFE + Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+impl Policy {
+    /// The instant at which a new key of this ring should sign, when it is time to publish one.
+    pub fn due(&self, ring: &[Times], now: Timestamp) -> Option<Timestamp> {
+        match ring.iter().max() {
+            None => Some(now),
+            Some(newest) if newest.signs_at + self.rotate_every <= now + self.announce => {
+                Some(now + self.announce)
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// The stage of each key of a ring, in the order given.
+    pub fn stages(&self, ring: &[Times], now: Timestamp) -> Vec<Stage> {
+        ring.iter().map(|key| self.stage(*key, ring, now)).collect()
+    }
+
+    fn stage(&self, key: Times, ring: &[Times], now: Timestamp) -> Stage {
+        if key.signs_at > now {
+            return Stage::Published;
+        }
+        match retired_at(key, ring).filter(|at| *at <= now) {
+            None => Stage::Signing,
+            Some(at) if now < at + self.keep => Stage::Retired,
+            Some(_) => Stage::Gone,
+        }
+    }
+
+    /// The next instant after `now` at which some stage of this ring changes.
+    pub fn next_change(&self, ring: &[Times], now: Timestamp) -> Option<Timestamp> {
+        let ends = ring
+            .iter()
+            .filter_map(|key| retired_at(*key, ring))
+            .map(|at| at + self.keep);
+        ring.iter()
+            .map(|key| key.signs_at)
+            .chain(ends)
+            .filter(|at| *at > now)
+            .min()
+    }
+}
+
+/// A key retires when its successor begins to sign.
+pub fn retired_at(key: Times, ring: &[Times]) -> Option<Timestamp> {
+    ring.iter()
+        .filter(|other| **other > key)
+        .min()
+        .map(|successor| successor.signs_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 24 * 60 * 60;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_secs(day * DAY)
+    }
+
+    #[test]
+    fn the_first_key_signs_at_once() {
+        let policy = Policy::default();
+        assert_eq!(policy.due(&[], at(5)), Some(at(5)));
+        let ring = [Times {
+            published_at: at(5),
+            signs_at: at(5),
+        }];
+        assert_eq!(policy.stages(&ring, at(5)), [Stage::Signing]);
+        assert_eq!(policy.due(&ring, at(93)), None);
+    }
+
+    #[test]
+    fn c045_a_year_of_rotation_never_signs_with_an_unannounced_key_nor_drops_one_in_use() {
+        let policy = Policy::default();
+        let mut ring: Vec<Times> = Vec::new();
+        let mut rotations = 0;
+        for hour in 0..(365 * 24) {
+            let now = Timestamp::from_secs(hour * 60 * 60);
+            if let Some(signs_at) = policy.due(&ring, now) {
+                ring.push(Times {
+                    published_at: now,
+                    signs_at,
+                });
+                rotations += 1;
+            }
+            let stages = policy.stages(&ring, now);
+            assert_eq!(
+                stages.iter().filter(|stage| **stage == Stage::Signing).count(),
+                1,
+                "hour {hour}"
+            );
+            for (key, stage) in ring.iter().zip(&stages) {
+                let genesis = key.published_at == key.signs_at;
+                assert!(genesis || key.signs_at.since(key.published_at) == policy.announce);
+                if *stage == Stage::Gone {
+                    let retired = retired_at(*key, &ring).unwrap();
+                    assert!(now.since(retired) >= policy.keep);
+                }
+            }
+        }
+        assert_eq!(rotations, 5);
+    }
+
+    #[test]
+    fn a_key_that_signs_now_retires_its_predecessor_now() {
+        let policy = Policy::default();
+        let ring = [
+            Times {
+                published_at: at(0),
+                signs_at: at(0),
+            },
+            Times {
+                published_at: at(3),
+                signs_at: at(3),
+            },
+        ];
+        assert_eq!(policy.stages(&ring, at(3)), [Stage::Retired, Stage::Signing]);
+        assert_eq!(policy.next_change(&ring, at(3)), Some(at(3) + policy.keep));
+        assert_eq!(policy.stages(&ring, at(4)), [Stage::Gone, Stage::Signing]);
+        assert_eq!(policy.next_change(&ring, at(4)), None);
+    }
+}

@@ -1,0 +1,371 @@
+//! The answer to a request that must not be redirected: RFC 6749 §4.1.2.1, first paragraph.
+//!
+//! A person reads what happened and what to do; a developer unfolds the rest; a program that prefers JSON gets
+//! JSON. No text of the request is shown: a page of ours repeats only our own words and our own records.
+
+use askama::Template;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT, CACHE_CONTROL, RETRY_AFTER, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use protocol::{Error, ErrorCode, Timestamp};
+
+use crate::page::{self, FormTarget, Page, View};
+use crate::shell::BRAND;
+use crate::{Base, Markup, Shell, assets};
+
+/// What to tell the person in front of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The app sent something we do not accept.
+    Rejected,
+    /// A form came from elsewhere, or without the cookie it was made for.
+    Unconfirmed,
+    /// The flow is older than it may be, or of another browser.
+    Expired,
+    /// This flow was answered before.
+    Completed,
+    NotFound,
+}
+
+/// An error with what a page can say beyond it.
+#[derive(Debug)]
+pub struct Problem<'a> {
+    error: &'a Error,
+    why: Why,
+    app: Option<&'a str>,
+    facts: Vec<Fact>,
+}
+
+#[derive(Debug)]
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+/// Answers with the problem's page, or its JSON where the request prefers that, and logs it.
+pub fn page<'a>(
+    shell: &Shell,
+    headers: &HeaderMap,
+    problem: impl Into<Problem<'a>>,
+    now: Timestamp,
+) -> Response {
+    let problem = problem.into();
+    problem.error.log();
+    let mut response = if prefers_json(headers) {
+        json(problem.error, &shell.request_id)
+    } else {
+        html(shell, problem, now)
+    };
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+impl<'a> Problem<'a> {
+    pub fn new(error: &'a Error, why: Why) -> Self {
+        Self {
+            error,
+            why,
+            app: None,
+            facts: Vec::new(),
+        }
+    }
+
+    /// The name of the client whose request it was, from our record of it.
+    #[must_use]
+    pub fn with_app(mut self, name: &'a str) -> Self {
+        self.app = Some(name);
+        self
+    }
+
+    /// A fact for the developer: a name of ours and a value from our records, never from the request.
+    #[must_use]
+    pub fn with_fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.facts.push(Fact {
+            name,
+            value: value.into(),
+        });
+        self
+    }
+}
+
+impl<'a> From<&'a Error> for Problem<'a> {
+    fn from(error: &'a Error) -> Self {
+        let why = match error.status() {
+            StatusCode::FORBIDDEN => Why::Unconfirmed,
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Why::NotFound,
+            _ => Why::Rejected,
+        };
+        Self::new(error, why)
+    }
+}
+
+/// Our own failures. Their page is a constant with a few places filled in: it needs neither the template
+/// engine nor the texts nor the database, any of which may be what failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    Trouble,
+    Busy,
+}
+
+const FAILURE_PAGE: &str = include_str!("../../../templates/failure.html");
+
+impl Failure {
+    pub fn page(self, base: &Base, request_id: &str) -> Response {
+        let (status, code, title, advice) = match self {
+            Self::Trouble => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorCode::ServerError,
+                "Something went wrong on our side",
+                "Go back and try again. If it happens again, tell us the request ID below.",
+            ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::TemporarilyUnavailable,
+                "Busy just now",
+                "Wait a few seconds, then reload this page. What you were doing isn't lost.",
+            ),
+        };
+        let request_id: String = request_id
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            .collect();
+        let body = FAILURE_PAGE
+            .replace("%BRAND%", BRAND)
+            .replace("%STYLESHEET%", &assets::STYLE.url(base))
+            .replace("%ICON%", &assets::MARK.url(base))
+            .replace("%TITLE%", title)
+            .replace("%ADVICE%", advice)
+            .replace("%CODE%", code.as_str())
+            .replace("%REQUEST_ID%", &request_id);
+        page::send(status, FormTarget::Ourselves, body)
+    }
+}
+
+#[derive(Debug, Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    shell: &'a Shell,
+    why: Why,
+    app: Option<&'a str>,
+    error: &'a Error,
+    at: Timestamp,
+    facts: Vec<Fact>,
+}
+
+impl View for ErrorPage<'_> {
+    fn shell(&self) -> &Shell {
+        self.shell
+    }
+
+    fn form_target(&self) -> FormTarget {
+        FormTarget::Ourselves
+    }
+}
+
+impl ErrorPage<'_> {
+    fn task(&self) -> Markup {
+        let texts = self.shell.texts;
+        match self.why {
+            Why::Rejected | Why::Unconfirmed => texts.text("error-rejected-title"),
+            Why::Expired => texts.text("error-expired-title"),
+            Why::Completed => texts.text("error-completed-title"),
+            Why::NotFound => texts.text("error-not-found-title"),
+        }
+    }
+
+    /// `2026-01-31 09:30:00 UTC`
+    fn time_in_words(&self) -> String {
+        self.at.to_string().replacen('T', " ", 1).replacen('Z', " UTC", 1)
+    }
+}
+
+fn html(shell: &Shell, problem: Problem<'_>, now: Timestamp) -> Response {
+    let status = problem.error.status();
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => return Failure::Busy.page(&shell.base, &shell.request_id),
+        _ if status.is_server_error() => return Failure::Trouble.page(&shell.base, &shell.request_id),
+        _ => (),
+    }
+    let Problem {
+        error,
+        why,
+        app,
+        facts,
+    } = problem;
+    Page::new(ErrorPage {
+        shell,
+        why,
+        app,
+        error,
+        at: now,
+        facts,
+    })
+    .with_status(status)
+    .into_response()
+}
+
+#[derive(serde::Serialize)]
+struct Body<'a> {
+    error: ErrorCode,
+    error_description: &'a str,
+    request_id: &'a str,
+}
+
+fn json(error: &Error, request_id: &str) -> Response {
+    let body = Body {
+        error: error.code(),
+        error_description: error.description(),
+        request_id,
+    };
+    let mut response = (error.status(), Json(body)).into_response();
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if error.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, page::RETRY_AFTER_SECONDS);
+    }
+    response
+}
+
+/// RFC 9110 §12.5.1. Only a stated preference counts: `*/*` and no header at all get the page.
+fn prefers_json(headers: &HeaderMap) -> bool {
+    let accept: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    quality(&accept, "application", "json") > quality(&accept, "text", "html")
+}
+
+/// The quality given to a media type by the most specific range that covers it.
+fn quality(accept: &[&str], kind: &str, subtype: &str) -> f32 {
+    let covering = accept
+        .iter()
+        .flat_map(|line| line.split(','))
+        .filter_map(|range| {
+            let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let (own_kind, own_subtype) = range.trim().split_once('/')?;
+            let specificity = match (own_kind, own_subtype) {
+                ("*", "*") => 0,
+                (own, "*") if own.eq_ignore_ascii_case(kind) => 1,
+                (own, sub) if own.eq_ignore_ascii_case(kind) && sub.eq_ignore_ascii_case(subtype) => 2,
+                _ => return None,
+            };
+            let q = parameters
+                .split(';')
+                .find_map(|parameter| parameter.trim().strip_prefix("q="));
+            Some((specificity, q.map_or(1.0, |q| q.parse().unwrap_or(0.0))))
+        });
+    covering
+        .max_by_key(|(specificity, _)| *specificity)
+        .map_or(0.0, |(_, q)| q)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::Site;
+
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+    fn shell() -> Shell {
+        Site::new("https://example.com/auth").shell(&HeaderMap::new(), None, "req-1_A")
+    }
+
+    fn accepting(accept: &'static str) -> HeaderMap {
+        [(ACCEPT, HeaderValue::from_static(accept))].into_iter().collect()
+    }
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_request_rejected_and_what_support_will_ask_for() {
+        let error = Error::invalid_request("the redirect_uri is not registered for this client");
+        let problem = Problem::new(&error, Why::Rejected)
+            .with_app("<b>App</b>")
+            .with_fact("client_id", "c\"1");
+        let response = page(&shell(), &accepting(BROWSER), problem, Timestamp::from_secs(0));
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert!(response.headers().get(http::header::LOCATION).is_none());
+        let html = text(response).await;
+        for part in [
+            "<h1>Request rejected</h1>",
+            "<bdi>&lt;b&gt;App&lt;/b&gt;</bdi>",
+            "invalid_request",
+            "the redirect_uri is not registered for this client",
+            "req-1_A",
+            "<time datetime=\"1970-01-01T00:00:00Z\">1970-01-01 00:00:00 UTC</time>",
+            "c&#34;1",
+            "href=\"/auth/assets/style-",
+        ] {
+            assert!(html.contains(part), "{part} is missing in {html}");
+        }
+    }
+
+    #[tokio::test]
+    async fn our_own_failure_shows_its_id_and_nothing_of_its_cause() {
+        for (error, status, title) in [
+            (
+                Error::server_error("SELECT canary"),
+                500,
+                "Something went wrong on our side",
+            ),
+            (Error::temporarily_unavailable("canary"), 503, "Busy just now"),
+        ] {
+            let response = page(&shell(), &accepting(BROWSER), &error, Timestamp::from_secs(0));
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+            assert!(response.headers().contains_key("content-security-policy"));
+            let html = text(response).await;
+            assert!(html.contains(title) && html.contains("req-1_A") && html.contains("/auth/assets/style-"));
+            assert!(!html.contains("canary") && !html.contains('%'), "{html}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_gets_json() {
+        let error = Error::invalid_request("no").because("canary");
+        let response = page(
+            &shell(),
+            &accepting("application/json"),
+            &error,
+            Timestamp::from_secs(0),
+        );
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+        let wanted = serde_json::json!({
+            "error": "invalid_request", "error_description": "no", "request_id": "req-1_A"
+        });
+        assert_eq!(body, wanted);
+    }
+
+    #[test]
+    fn only_a_stated_preference_for_json_counts() {
+        for (accept, json) in [
+            (BROWSER, false),
+            ("*/*", false),
+            ("", false),
+            ("nonsense", false),
+            ("application/json", true),
+            ("application/*", true),
+            ("APPLICATION/JSON; charset=utf-8", true),
+            ("text/html, application/json;q=0.9", false),
+            ("text/html;q=0.5, application/json;q=0.9", true),
+            ("application/json, text/html", false),
+            ("application/json;q=0, */*", false),
+            ("text/html;q=0, */*", true),
+        ] {
+            assert_eq!(prefers_json(&accepting(accept)), json, "{accept}");
+        }
+        assert!(!prefers_json(&HeaderMap::new()));
+    }
+}

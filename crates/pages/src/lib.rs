@@ -1,0 +1,25 @@
+//! What every page shares: layout, texts, assets, headers, CSRF, cookies, the answer to what goes wrong.
+//!
+//! A crate with pages brings its own views and wraps them in [`Page`]; [`Front`] tells it what the browser's
+//! request carries. A view is an askama template over the repository's `templates/`, holds a [`Shell`], and says
+//! where its forms may end.
+
+pub mod assets;
+pub mod cookies;
+pub mod csrf;
+pub mod error;
+pub mod front;
+mod locale;
+mod page;
+mod return_path;
+mod shell;
+mod texts;
+
+pub use cookies::{Cookies, Lifetime};
+pub use error::{Problem, Why};
+pub use front::Front;
+pub use locale::Locale;
+pub use page::{FormTarget, Page, View};
+pub use return_path::ReturnPath;
+pub use shell::{BRAND, Base, Shell, Site};
+pub use texts::{Markup, Texts};

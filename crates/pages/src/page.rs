@@ -1,0 +1,166 @@
+//! How a page is sent: its status and the headers that keep it from being framed, kept, sniffed or scripted.
+//!
+//! Two Content-Security-Policies. Browsers apply `form-action` to the whole chain of redirects that follows a
+//! form, so a form whose answer may end at a client cannot have it; every other page has.
+
+use axum::response::{Html, IntoResponse, Response};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::Shell;
+use crate::error::Failure;
+
+/// What a page shows: a template that knows its frame.
+pub trait View: askama::Template {
+    fn shell(&self) -> &Shell;
+    fn form_target(&self) -> FormTarget;
+}
+
+/// Where the answer to a form of the page may take the browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormTarget {
+    /// Only to pages of ours.
+    Ourselves,
+    /// Perhaps on to a client.
+    Client,
+}
+
+/// A view on its way to the browser.
+#[derive(Debug)]
+pub struct Page<V> {
+    view: V,
+    status: StatusCode,
+}
+
+macro_rules! policy {
+    ($($form_action:literal)?) => {
+        concat!(
+            "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; ",
+            $($form_action, "; ",)?
+            "frame-ancestors 'none'"
+        )
+    };
+}
+
+const POLICY_OURSELVES: &str = policy!("form-action 'self'");
+const POLICY_CLIENT: &str = policy!();
+
+/// Passkeys stay allowed on our own pages, which is the browsers' default.
+const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
+
+/// Seconds after which a page that was refused for load may be asked for again.
+pub(crate) const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+impl<V: View> Page<V> {
+    pub fn new(view: V) -> Self {
+        Self {
+            view,
+            status: StatusCode::OK,
+        }
+    }
+
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+impl<V: View> IntoResponse for Page<V> {
+    fn into_response(self) -> Response {
+        match self.view.render() {
+            Ok(body) => send(self.status, self.view.form_target(), body),
+            Err(cause) => {
+                tracing::error!(%cause, "a page could not be rendered");
+                let shell = self.view.shell();
+                Failure::Trouble.page(&shell.base, &shell.request_id)
+            }
+        }
+    }
+}
+
+pub(crate) fn send(status: StatusCode, form_target: FormTarget, body: String) -> Response {
+    let mut response = (status, Html(body)).into_response();
+    protect(response.headers_mut(), form_target);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    response
+}
+
+fn protect(headers: &mut HeaderMap, form_target: FormTarget) {
+    let policy = match form_target {
+        FormTarget::Ourselves => POLICY_OURSELVES,
+        FormTarget::Client => POLICY_CLIENT,
+    };
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, policy),
+        (X_FRAME_OPTIONS, "DENY"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // With no-referrer browsers would send `Origin: null` on our own forms, which `csrf` refuses.
+        (REFERRER_POLICY, "same-origin"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-robots-tag"), "noindex"),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Site;
+
+    #[derive(askama::Template)]
+    #[template(source = "{{ self.fail()? }}", ext = "html")]
+    struct Broken(Shell);
+
+    impl Broken {
+        fn fail(&self) -> askama::Result<&'static str> {
+            Err(askama::Error::Fmt)
+        }
+    }
+
+    impl View for Broken {
+        fn shell(&self) -> &Shell {
+            &self.0
+        }
+
+        fn form_target(&self) -> FormTarget {
+            FormTarget::Client
+        }
+    }
+
+    #[test]
+    fn c094_html_is_never_framed_sniffed_kept_or_scripted() {
+        for (target, form_action) in [(FormTarget::Ourselves, true), (FormTarget::Client, false)] {
+            let response = send(StatusCode::OK, target, String::new());
+            let header = |name: &str| response.headers()[name].to_str().unwrap();
+            let policy: Vec<&str> = header("content-security-policy").split("; ").collect();
+            assert!(policy.contains(&"default-src 'none'"), "{policy:?}");
+            assert!(policy.contains(&"base-uri 'none'") && policy.contains(&"frame-ancestors 'none'"));
+            assert!(
+                !policy
+                    .iter()
+                    .any(|directive| directive.contains("script") || directive.contains("unsafe"))
+            );
+            assert_eq!(policy.contains(&"form-action 'self'"), form_action);
+            assert_eq!(header("x-frame-options"), "DENY");
+            assert_eq!(header("x-content-type-options"), "nosniff");
+            assert_eq!(header("cache-control"), "no-store");
+            assert_eq!(header("referrer-policy"), "same-origin"); // c015
+            assert_eq!(header("content-type"), "text/html; charset=utf-8");
+        }
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_rendered_becomes_the_plain_500() {
+        let shell = Site::new("https://id.example.com").shell(&HeaderMap::new(), None, "r1");
+        let response = Page::new(Broken(shell)).into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

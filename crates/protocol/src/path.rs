@@ -1,0 +1,15 @@
+//! Every path of the stable contract. All of them live under the path of the issuer.
+
+pub const AUTHORIZE: &str = "/authorize";
+pub const TOKEN: &str = "/token";
+pub const USERINFO: &str = "/userinfo";
+pub const JWKS: &str = "/jwks";
+pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+
+pub const LOGIN: &str = "/login";
+pub const CONSENT: &str = "/consent";
+pub const ASSETS: &str = "/assets/{name}";
+
+pub const LIVEZ: &str = "/livez";
+pub const READYZ: &str = "/readyz";

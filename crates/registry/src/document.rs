@@ -1,0 +1,98 @@
+//! Reading a registration document: JSON members of a wanted type, or an error that names the member.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use protocol::Error;
+use serde_json::{Map, Value};
+
+/// A registration document. A member that is null counts as left out (RFC 7592 §2.2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Document<'d>(&'d Map<String, Value>);
+
+impl<'d> Document<'d> {
+    pub(crate) fn new(value: &'d Value) -> Result<Self, Error> {
+        match value {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Err(Error::invalid_client_metadata("a registration is a JSON object")),
+        }
+    }
+
+    pub(crate) fn text(self, member: &str) -> Result<Option<&'d str>, Error> {
+        match self.member(member) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(invalid(member, "expected a string")),
+        }
+    }
+
+    pub(crate) fn flag(self, member: &str) -> Result<Option<bool>, Error> {
+        match self.member(member) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(invalid(member, "expected true or false")),
+        }
+    }
+
+    /// An array of at most `most` strings.
+    pub(crate) fn texts(self, member: &str, most: usize) -> Result<Option<Vec<&'d str>>, Error> {
+        let Some(value) = self.member(member) else {
+            return Ok(None);
+        };
+        let not_strings = || invalid(member, "expected an array of strings");
+        let items = value.as_array().ok_or_else(not_strings)?;
+        if items.len() > most {
+            return Err(invalid(member, format_args!("expected at most {most} values")));
+        }
+        let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+        texts.map(Some).ok_or_else(not_strings)
+    }
+
+    /// A word of a closed vocabulary.
+    pub(crate) fn word<T: FromStr + Display>(self, member: &str, all: &[T]) -> Result<Option<T>, Error> {
+        self.text(member)?
+            .map(|text| known(member, text, all))
+            .transpose()
+    }
+
+    /// Words of a closed vocabulary, each once.
+    pub(crate) fn words<T: FromStr + Display + PartialEq>(
+        self,
+        member: &str,
+        all: &[T],
+    ) -> Result<Option<Vec<T>>, Error> {
+        let Some(texts) = self.texts(member, MAX_WORDS)? else {
+            return Ok(None);
+        };
+        let mut words = Vec::new();
+        for text in texts {
+            let word = known(member, text, all)?;
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        Ok(Some(words))
+    }
+
+    fn member(self, name: &str) -> Option<&'d Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+}
+
+const MAX_WORDS: usize = 20;
+
+fn known<T: FromStr + Display>(member: &str, text: &str, all: &[T]) -> Result<T, Error> {
+    text.parse().map_err(|_| {
+        let all: Vec<String> = all.iter().map(T::to_string).collect();
+        invalid(member, format_args!("supported is {}", all.join(", ")))
+    })
+}
+
+/// What is wrong with a member. The description never repeats the value: it is a stranger's text.
+pub(crate) fn invalid(member: &str, fault: impl Display) -> Error {
+    let description = format!("{member}: {fault}");
+    match member {
+        "redirect_uris" => Error::invalid_redirect_uri(description),
+        _ => Error::invalid_client_metadata(description),
+    }
+}

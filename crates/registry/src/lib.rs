@@ -1,0 +1,172 @@
+//! Client registration: RFC 7591 documents become client records.
+//!
+//! A document is read member by member, completed with defaults, and judged as the whole that will be in
+//! force; only then is anything written. A registrant chooses neither its id nor its secret nor its trust: an
+//! operator's import may bring id and secret along.
+
+mod document;
+mod metadata;
+
+use accounts::users;
+use clients::{Client, Trust, records, secrets};
+use db::Conn;
+use protocol::{ClientId, Error, Secret, Timestamp};
+use serde_json::Value;
+
+use crate::document::Document;
+
+pub use metadata::metadata;
+
+/// What came of a document.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    pub client: Client,
+    /// The secret that was made for the client just now, in the only moment in which it can be shown.
+    pub secret: Option<Secret>,
+}
+
+/// Registers a new client under a random id. Expects a connection inside a transaction.
+///
+/// # Errors
+/// `invalid_redirect_uri` or `invalid_client_metadata` (RFC 7591 §3.2.2), naming the member.
+pub async fn register(
+    document: &Value,
+    trust: Trust,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Registered, Error> {
+    let client = Client::new(ClientId::random(), trust, metadata(document)?, now);
+    records::insert(&client, conn).await?;
+    settle(client, None, conn, now).await
+}
+
+/// Replaces what a client has registered with what the document says (RFC 7592 §2.2: what it leaves out is
+/// back at its default). Its secrets stay, unless it becomes public; it gets one when it becomes
+/// confidential. Expects a connection inside a transaction.
+///
+/// # Errors
+/// As [`register`]; `invalid_request` when there is no such client.
+pub async fn update(
+    client_id: &ClientId,
+    document: &Value,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Registered, Error> {
+    let named = Document::new(document)?.text("client_id")?;
+    if named.is_some_and(|named| named != client_id.as_str()) {
+        return Err(Error::invalid_client_metadata(
+            "client_id: a client keeps the id it has",
+        ));
+    }
+    let metadata = metadata(document)?;
+    let client = records::update(client_id, metadata, conn, now).await?;
+    let client = client.ok_or_else(|| Error::invalid_request("there is no client with this client_id"))?;
+    settle(client, None, conn, now).await
+}
+
+/// Registers or updates the client that the document names by `client_id`; one without it is registered under
+/// a random id. `trust` is for a new client; one that exists keeps its own. Expects a connection inside a
+/// transaction.
+///
+/// A `client_secret` made elsewhere becomes one of the client's secrets. Only its digest is stored, and that
+/// protects it only if it was random: 16 characters are the least, 22 are right.
+///
+/// # Errors
+/// As [`register`]; `invalid_client_metadata` for an id that a user has, and for a secret that is too short
+/// or belongs to a public client; `invalid_request` for a third secret.
+pub async fn import(
+    document: &Value,
+    trust: Trust,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Registered, Error> {
+    let metadata = metadata(document)?;
+    let document = Document::new(document)?;
+    let secret = document.text("client_secret")?.map(Secret::from);
+    let client_id = match document.text("client_id")? {
+        Some(text) => importable(text, conn).await?,
+        None => ClientId::random(),
+    };
+    let existing = records::update(&client_id, metadata.clone(), conn, now).await?;
+    let client = match existing {
+        Some(client) => client,
+        None => {
+            let client = Client::new(client_id, trust, metadata, now);
+            records::insert(&client, conn).await?;
+            client
+        }
+    };
+    settle(client, secret, conn, now).await
+}
+
+/// Brings the client's secrets in line with its authentication method: none for a public client, at least one
+/// for a confidential one.
+async fn settle(
+    client: Client,
+    given: Option<Secret>,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Registered, Error> {
+    let mut secret = None;
+    match given {
+        Some(_) if client.is_public() => {
+            return Err(Error::invalid_client_metadata(
+                "client_secret: a client with token_endpoint_auth_method none has no secret",
+            ));
+        }
+        Some(given) => secrets::adopt(&client.id, &given, conn, now).await?,
+        None if client.is_public() => secrets::delete_all(&client.id, conn).await?,
+        None if secrets::list(&client.id, conn).await?.is_empty() => {
+            secret = Some(secrets::add(&client.id, conn, now).await?.secret);
+        }
+        None => {}
+    }
+    Ok(Registered { client, secret })
+}
+
+const MAX_CLIENT_ID: usize = 255;
+
+/// An id made elsewhere. Unreserved characters only: clients that encode them in a Basic header and clients
+/// that do not send the same, and none looks like a URL, which names clients of another kind.
+async fn importable(text: &str, conn: &mut Conn) -> Result<ClientId, Error> {
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    if text.is_empty() || text.len() > MAX_CLIENT_ID || !text.bytes().all(unreserved) {
+        return Err(Error::invalid_client_metadata(
+            "client_id: expected 1 to 255 letters, digits, and - . _ ~",
+        ));
+    }
+    // RFC 9700 §4.15: a client that had a user's id would be that user at a resource server which looks at
+    // sub alone.
+    match users::by_sub(&text.into(), conn).await? {
+        None => Ok(text.into()),
+        Some(_) => Err(Error::invalid_client_metadata("client_id: a user has this id")),
+    }
+}
+
+/// The client information response: RFC 7591 §3.2.1.
+pub fn response(client: &Client, secret: Option<&Secret>) -> Value {
+    let secret = secret.map(Secret::expose);
+    serde_json::json!(Response {
+        client_id: &client.id,
+        client_secret: secret,
+        client_secret_expires_at: secret.map(|_| 0),
+        client_id_issued_at: client.created_at,
+        metadata: &client.metadata,
+    })
+}
+
+#[derive(serde::Serialize)]
+struct Response<'c> {
+    client_id: &'c ClientId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'c str>,
+    /// Zero: it does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret_expires_at: Option<i64>,
+    client_id_issued_at: Timestamp,
+    #[serde(flatten)]
+    metadata: &'c clients::Metadata,
+}
+
+#[cfg(test)]
+mod tests;

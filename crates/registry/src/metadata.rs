@@ -1,0 +1,181 @@
+//! Client metadata: RFC 7591 §2 and OpenID Connect Dynamic Client Registration §2. It decides which documents
+//! describe a client that can exist here.
+//!
+//! Members that we know are checked; others are ignored, as the RFC has it.
+
+use clients::{Metadata, shown};
+use protocol::{ApplicationType, ClientAuthMethod, Error, GrantType, RedirectUri, ResponseType, Scope};
+use serde_json::Value;
+use url::Url;
+
+use crate::document::{Document, invalid};
+
+const MAX_REDIRECT_URIS: usize = 50;
+const MAX_CONTACTS: usize = 20;
+/// Longest mail address: RFC 5321 §4.5.3.1.3.
+const MAX_CONTACT: usize = 254;
+const MAX_LINK: usize = 2048;
+const MAX_SCOPE: usize = 2048;
+
+/// The metadata in force for a client with this document.
+///
+/// # Errors
+/// `invalid_redirect_uri` or `invalid_client_metadata`, naming the member.
+pub fn metadata(document: &Value) -> Result<Metadata, Error> {
+    let document = Document::new(document)?;
+    let default = Metadata::default();
+    let application_type = document
+        .word("application_type", ApplicationType::ALL)?
+        .unwrap_or(default.application_type);
+    let effective = Metadata {
+        client_name: name(document)?,
+        application_type,
+        redirect_uris: redirect_uris(document, application_type)?,
+        token_endpoint_auth_method: document
+            .word("token_endpoint_auth_method", ClientAuthMethod::ALL)?
+            .unwrap_or(default.token_endpoint_auth_method),
+        grant_types: document
+            .words("grant_types", GrantType::ALL)?
+            .unwrap_or(default.grant_types),
+        response_types: document
+            .words("response_types", ResponseType::ALL)?
+            .unwrap_or(default.response_types),
+        scope: scope(document)?,
+        client_uri: link(document, "client_uri")?,
+        logo_uri: link(document, "logo_uri")?,
+        policy_uri: link(document, "policy_uri")?,
+        tos_uri: link(document, "tos_uri")?,
+        contacts: contacts(document)?,
+        require_pkce: document.flag("require_pkce")?.unwrap_or(default.require_pkce),
+    };
+    match incoherence(&effective) {
+        None => Ok(effective),
+        Some((member, fault)) => Err(invalid(member, fault)),
+    }
+}
+
+/// What does not fit together in the whole, and the member to change.
+fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
+    let codes = metadata.grant_types.contains(&GrantType::AuthorizationCode);
+    let asks_for_codes = metadata.response_types.contains(&ResponseType::Code);
+    let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
+    if metadata.grant_types.is_empty() {
+        return Some(("grant_types", "expected at least one"));
+    }
+    // RFC 7591 §2.1: the two go together.
+    if codes && !asks_for_codes {
+        return Some((
+            "response_types",
+            "the grant type authorization_code needs the response type code",
+        ));
+    }
+    if asks_for_codes && !codes {
+        return Some((
+            "grant_types",
+            "the response type code needs the grant type authorization_code",
+        ));
+    }
+    if codes && metadata.redirect_uris.is_empty() {
+        return Some((
+            "redirect_uris",
+            "the grant type authorization_code needs at least one",
+        ));
+    }
+    // RFC 9700 §2.1.1: nothing else binds a public client's codes to it.
+    if public && !metadata.require_pkce {
+        return Some((
+            "require_pkce",
+            "a client with token_endpoint_auth_method none always needs PKCE",
+        ));
+    }
+    None
+}
+
+fn name(document: Document<'_>) -> Result<Option<String>, Error> {
+    let Some(text) = document.text("client_name")? else {
+        return Ok(None);
+    };
+    shown::line(text, shown::MAX_NAME)
+        .map(Some)
+        .map_err(|fault| invalid("client_name", fault))
+}
+
+/// Each URI once: a client with one registered may leave it out of its requests.
+fn redirect_uris(
+    document: Document<'_>,
+    application_type: ApplicationType,
+) -> Result<Vec<RedirectUri>, Error> {
+    let mut uris = Vec::new();
+    for text in document
+        .texts("redirect_uris", MAX_REDIRECT_URIS)?
+        .unwrap_or_default()
+    {
+        let uri = RedirectUri::register(text, application_type)
+            .map_err(|error| invalid("redirect_uris", error.description()))?;
+        if !uris.contains(&uri) {
+            uris.push(uri);
+        }
+    }
+    Ok(uris)
+}
+
+fn scope(document: Document<'_>) -> Result<Option<Scope>, Error> {
+    let Some(text) = document.text("scope")? else {
+        return Ok(None);
+    };
+    if text.len() > MAX_SCOPE {
+        return Err(invalid("scope", "expected at most 2048 characters"));
+    }
+    match Scope::parse(text) {
+        Ok(scope) if scope.is_empty() => Err(invalid("scope", "name at least one scope, or leave it out")),
+        Ok(scope) => Ok(Some(scope)),
+        Err(error) => Err(invalid("scope", error.description())),
+    }
+}
+
+/// The address of a page or picture. It will stand in an `href`, so it is what it looks like: no other
+/// scheme, no user name that poses as a host, no character that needs escaping.
+fn link(document: Document<'_>, member: &str) -> Result<Option<String>, Error> {
+    let Some(text) = document.text(member)? else {
+        return Ok(None);
+    };
+    if text.len() > MAX_LINK {
+        return Err(invalid(member, "expected at most 2048 characters"));
+    }
+    let after = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let Some(after) = after else {
+        return Err(invalid(
+            member,
+            "expected a URL that begins with https:// or http://",
+        ));
+    };
+    let authority = after.split(['/', '?', '#']).next().unwrap_or(after);
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&b);
+    // Browsers skip a third slash: what follows it would be the host.
+    let hosted = !authority.is_empty() && !authority.contains('@');
+    if !text.bytes().all(plain) || !hosted || Url::parse(text).is_err() {
+        return Err(invalid(
+            member,
+            "expected a valid URL without user name, in plain ASCII (write host names in their xn-- form)",
+        ));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn contacts(document: Document<'_>) -> Result<Vec<String>, Error> {
+    let texts = document.texts("contacts", MAX_CONTACTS)?.unwrap_or_default();
+    texts.into_iter().map(contact).collect()
+}
+
+/// Something like a mail address: one @ with something on both sides, nothing invisible.
+fn contact(text: &str) -> Result<String, Error> {
+    let visible = shown::line(text, MAX_CONTACT).is_ok() && !text.contains(char::is_whitespace);
+    match text.split_once('@') {
+        Some((name, host)) if visible && !name.is_empty() && !host.is_empty() && !host.contains('@') => {
+            Ok(text.to_owned())
+        }
+        _ => Err(invalid("contacts", "expected mail addresses")),
+    }
+}

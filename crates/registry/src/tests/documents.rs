@@ -1,0 +1,200 @@
+//! Documents to register, good and bad.
+
+use serde_json::{Value, json};
+
+/// A good document with these members put in.
+pub(super) fn with(members: Value) -> Value {
+    let mut document = json!({ "client_name": "Shop", "redirect_uris": ["https://a.test/cb"] });
+    let (Value::Object(own), Value::Object(more)) = (&mut document, members) else {
+        panic!("members are an object");
+    };
+    own.extend(more);
+    document
+}
+
+/// Documents that describe no client, each with the member to blame.
+pub(super) fn bad() -> Vec<(&'static str, Value)> {
+    let mut all = vec![
+        ("redirect_uris", json!({})),
+        ("redirect_uris", json!({ "redirect_uris": [] })),
+        ("redirect_uris", json!({ "redirect_uris": null })),
+        (
+            "redirect_uris",
+            with(json!({ "redirect_uris": vec!["https://a.test/cb"; 51] })),
+        ),
+        ("application_type", with(json!({ "application_type": "" }))),
+        ("application_type", with(json!({ "application_type": "Web" }))),
+        ("application_type", with(json!({ "application_type": "service" }))),
+        (
+            "token_endpoint_auth_method",
+            with(json!({ "token_endpoint_auth_method": "" })),
+        ),
+        (
+            "token_endpoint_auth_method",
+            with(json!({ "token_endpoint_auth_method": "None" })),
+        ),
+        (
+            "token_endpoint_auth_method",
+            with(json!({ "token_endpoint_auth_method": "private_key_jwt" })),
+        ),
+        ("grant_types", with(json!({ "grant_types": [] }))),
+        ("grant_types", with(json!({ "grant_types": ["password"] }))),
+        (
+            "grant_types",
+            with(json!({ "grant_types": ["authorization_code", "implicit"] })),
+        ),
+        ("grant_types", with(json!({ "grant_types": ["refresh_token"] }))),
+        (
+            "grant_types",
+            with(json!({ "grant_types": vec!["authorization_code"; 21] })),
+        ),
+        ("response_types", with(json!({ "response_types": [] }))),
+        ("response_types", with(json!({ "response_types": ["token"] }))),
+        (
+            "response_types",
+            with(json!({ "response_types": ["code", "code id_token"] })),
+        ),
+        (
+            "response_types",
+            with(json!({ "response_types": ["code token"] })),
+        ),
+        (
+            "require_pkce",
+            with(json!({ "require_pkce": false, "token_endpoint_auth_method": "none" })),
+        ),
+        ("scope", with(json!({ "scope": "" }))),
+        ("scope", with(json!({ "scope": "   " }))),
+        ("scope", with(json!({ "scope": "openid \"x\"" }))),
+        ("scope", with(json!({ "scope": "openid\temail" }))),
+        ("scope", with(json!({ "scope": "openid\u{0}" }))),
+        ("scope", with(json!({ "scope": "é" }))),
+        ("scope", with(json!({ "scope": "a".repeat(2049) }))),
+        ("client_name", with(json!({ "client_name": "" }))),
+        ("client_name", with(json!({ "client_name": " \u{3000}" }))),
+        ("client_name", with(json!({ "client_name": "x".repeat(61) }))),
+        (
+            "client_name",
+            with(json!({ "client_name": "\u{fdfa}".repeat(4) })),
+        ),
+        ("client_name", with(json!({ "client_name": "Ba\u{202e}nk" }))),
+        ("client_name", with(json!({ "client_name": "Ba\u{200b}nk" }))),
+        ("client_name", with(json!({ "client_name": "Ba\u{2067}nk" }))),
+        ("client_name", with(json!({ "client_name": "Ba\u{0}nk" }))),
+        ("client_name", with(json!({ "client_name": "Bank\nTrusted" }))),
+        ("client_name", with(json!({ "client_name": "\u{feff}Bank" }))),
+        ("contacts", with(json!({ "contacts": [""] }))),
+        ("contacts", with(json!({ "contacts": ["dev"] }))),
+        ("contacts", with(json!({ "contacts": ["@a.test"] }))),
+        ("contacts", with(json!({ "contacts": ["dev@"] }))),
+        ("contacts", with(json!({ "contacts": ["dev@a@b.test"] }))),
+        ("contacts", with(json!({ "contacts": ["dev @a.test"] }))),
+        ("contacts", with(json!({ "contacts": ["dev@a.test\r\nBcc: x"] }))),
+        ("contacts", with(json!({ "contacts": ["d\u{0}@a.test"] }))),
+        (
+            "contacts",
+            with(json!({ "contacts": [format!("{}@a.test", "x".repeat(254))] })),
+        ),
+        ("contacts", with(json!({ "contacts": vec!["dev@a.test"; 21] }))),
+    ];
+    for uri in [
+        "",
+        "/cb",
+        "a.test/cb",
+        "http://a.test/cb",
+        "https://a.test/cb#",
+        "https://a.test/cb#f",
+        "https://u@a.test/cb",
+        "https://*.a.test/cb",
+        "https://a.test/*",
+        "https://a.test/cb?code=1",
+        "https://a.test/../cb",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "com.example.app:/cb",
+        "https://a.test/\u{0}",
+        "https://é.test/cb",
+    ] {
+        all.push((
+            "redirect_uris",
+            with(json!({ "redirect_uris": ["https://a.test/cb", uri] })),
+        ));
+    }
+    for uri in [
+        "myapp:/cb",
+        "javascript:alert(1)",
+        "http://a.test/cb",
+        "http://127.0.0.2/cb",
+    ] {
+        let native = json!({ "application_type": "native", "redirect_uris": [uri] });
+        all.push(("redirect_uris", with(native)));
+    }
+    for member in ["client_uri", "logo_uri", "policy_uri", "tos_uri"] {
+        for link in [
+            "",
+            "/",
+            "a.test",
+            "//a.test/",
+            "javascript:alert(1)",
+            "data:image/png;base64,AA",
+            "ftp://a.test/",
+            " https://a.test/",
+            "HTTPS://a.test/",
+            "https://",
+            "https:///x",
+            "https://bank.test@a.test/",
+            "https://a.test/\"onclick=",
+            "https://a.test/a b",
+            "https://a.test\\@b.test",
+            "https://a.test/\u{0}",
+            "https://é.test/",
+            "https://a.test:port/",
+        ] {
+            all.push((member, with(json!({ member: link }))));
+        }
+        let long = format!("https://a.test/{}", "x".repeat(2048));
+        all.push((member, with(json!({ member: long }))));
+    }
+    let (text, texts, flag) = (json!("https://a.test/"), json!(["https://a.test/"]), json!(true));
+    let wrong = |right: &[&Value]| {
+        let all = [
+            &text,
+            &texts,
+            &flag,
+            &json!(1),
+            &json!({}),
+            &json!([1]),
+            &json!([null]),
+            &json!([["x"]]),
+        ];
+        all.into_iter()
+            .filter(|value| !right.contains(value))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    for (members, values) in [
+        (
+            &[
+                "client_name",
+                "scope",
+                "client_uri",
+                "logo_uri",
+                "policy_uri",
+                "tos_uri",
+            ][..],
+            wrong(&[&text]),
+        ),
+        (&["application_type", "token_endpoint_auth_method"], wrong(&[])),
+        (&["redirect_uris"], wrong(&[&texts])),
+        (&["grant_types", "response_types", "contacts"], wrong(&[])),
+        (&["require_pkce"], wrong(&[&flag])),
+    ] {
+        for member in members {
+            all.extend(
+                values
+                    .iter()
+                    .map(|value| (*member, with(json!({ *member: value })))),
+            );
+        }
+    }
+    all
+}

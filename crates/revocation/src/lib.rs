@@ -1,0 +1,58 @@
+//! Acts that end things across records, one transaction each, with what others must hear of them.
+//!
+//! Every act ends its approvals in one statement, and each whose access tokens may still be valid leaves a
+//! revocation record in the same transaction: there is no moment at which one is true without the other. Locks
+//! are taken in the order client, user, session, consent, approval, counter.
+
+mod acts;
+
+use db::Database;
+use protocol::{ApprovalId, ClientId, ConsentId, SessionId, Subject, Timestamp, wire_enum};
+
+wire_enum! {
+    /// Why an approval ended.
+    pub enum Reason {
+        /// An authorization code came a second time.
+        CodeReplayed => "code_replayed",
+        /// A refresh token came back that a lost answer cannot explain.
+        RefreshReused => "refresh_reused",
+        UserDisabled => "user_disabled",
+        UserRevoked => "user_revoked",
+        ClientDeleted => "client_deleted",
+        ConsentWithdrawn => "consent_withdrawn",
+        SignedOut => "signed_out",
+    }
+}
+
+/// What an act covers.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// One approval, because a credential of it was used twice.
+    EndApproval(ApprovalId, Reason),
+    /// Sign-out: the session, and what does not outlive it.
+    EndSession(SessionId),
+    WithdrawConsent(ConsentId),
+    /// The person cannot sign in, and nothing of theirs works.
+    DisableUser(Subject),
+    /// Everything of the person ends; signing in anew is possible.
+    RevokeUser(Subject),
+    DeleteClient(ClientId),
+}
+
+/// What an act did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// How many approvals ended.
+    Ended(usize),
+    /// There is no such user, client, session or consent.
+    Unknown,
+}
+
+/// Carries out an act.
+///
+/// # Errors
+/// When the database fails: then nothing was changed.
+pub async fn perform(act: Act, db: &Database, now: Timestamp) -> db::Result<Outcome> {
+    db.transact(move |conn| Box::pin(async move { acts::perform(&act, conn, now).await }))
+        .await
+}

@@ -1,0 +1,81 @@
+//! What goes on without a request: keys turn, other processes' changes are taken over, what is past is deleted.
+//!
+//! Nothing depends on the deleting: whether something has expired is decided when it is used.
+
+use std::time::Duration;
+
+use protocol::Timestamp;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::wiring::Parts;
+
+/// A key that another process rotated has to be seen within a second.
+const LOOK: Duration = Duration::from_millis(500);
+const TIDY: Duration = Duration::from_secs(60);
+/// Rows deleted at once, so that no deletion holds the writer for long.
+const BATCH: u32 = 1000;
+
+/// Tasks that end with this value.
+#[derive(Debug)]
+pub struct Background(Vec<JoinHandle<()>>);
+
+impl Background {
+    pub fn start(parts: &Parts) -> Self {
+        Self(vec![
+            tokio::spawn(watch_keys(parts.clone())),
+            tokio::spawn(tidy(parts.clone())),
+        ])
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+async fn watch_keys(parts: Parts) {
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // The keys held stay good; the next look may succeed.
+        if let Err(error) = parts.keyring.refresh().await {
+            tracing::warn!(%error, "the keys could not be refreshed");
+        }
+    }
+}
+
+async fn tidy(parts: Parts) {
+    let mut ticks = interval(TIDY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let now = parts.clock.now();
+        if let Err(error) = parts.keyring.maintain(now).await {
+            tracing::warn!(%error, "the key rings could not be looked after");
+        }
+        if let Err(error) = forget(&parts, now).await {
+            tracing::warn!(%error, "expired rows could not be deleted");
+        }
+    }
+}
+
+async fn forget(parts: &Parts, now: Timestamp) -> db::Result<()> {
+    let work = parts.db.transact(move |conn| {
+        Box::pin(async move {
+            let revocations = events::revocations::forget(conn, now).await?;
+            let approvals = grants::approvals::forget(conn, now).await?;
+            let browsers = accounts::sessions::sweep(BATCH, conn, now).await?;
+            Ok::<_, db::Error>((revocations, approvals, browsers))
+        })
+    });
+    let (revocations, approvals, browsers) = work.await?;
+    if revocations + approvals + browsers > 0 {
+        tracing::debug!(revocations, approvals, browsers, "expired rows were deleted");
+    }
+    Ok(())
+}

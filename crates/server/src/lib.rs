@@ -1,0 +1,12 @@
+//! Countersign: an OAuth 2.0 and OpenID Connect authorization server.
+
+pub mod background;
+mod dev;
+mod fallback;
+mod health;
+pub mod listener;
+pub mod logging;
+pub mod middleware;
+pub mod serve;
+pub mod settings;
+pub mod wiring;

@@ -1,0 +1,167 @@
+//! What every request passes on its way in and every answer on its way out, whatever the route.
+//!
+//! Decides, outermost first: the request's name and its line in the log, the headers that every answer carries,
+//! that a panic is an answer, that what is too large or too slow never reaches a handler, and whose address
+//! counts. It is one layer and not ten: each would cost a boxed future per request.
+
+mod address;
+mod body;
+mod caps;
+mod cors;
+
+use std::panic::AssertUnwindSafe;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, REFERRER_POLICY};
+use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use protocol::{ClientAddress, Error, Issuer, RequestId};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+pub use cors::{Cors, cors};
+
+use crate::listener::{Limits, PeerAddress};
+use crate::settings::TrustedProxies;
+use body::Arrival;
+
+/// What the outer layer has to know.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    secure: bool,
+    proxies: TrustedProxies,
+    limits: Limits,
+}
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const ONE_YEAR_OF_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+/// With `no-referrer` browsers send `Origin: null` on our own forms.
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+
+impl Shell {
+    pub fn new(issuer: &Issuer, proxies: TrustedProxies, limits: Limits) -> Self {
+        Self {
+            secure: issuer.is_secure(),
+            proxies,
+            limits,
+        }
+    }
+
+    /// Puts the whole router inside, its fallback included.
+    pub fn around(self, app: Router) -> Router {
+        app.layer(DefaultBodyLimit::max(protocol::form::MAX_BODY))
+            .layer(from_fn_with_state(self, pass))
+    }
+}
+
+async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::random();
+    request.extensions_mut().insert(id.clone());
+    // Never the path itself: it is the client's text, and some paths hold what only their receiver may know.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str);
+    let span = tracing::info_span!("request", %id, method = %request.method(), route);
+
+    async {
+        let began = Instant::now();
+        let mut response = shell.answer(request, next).await;
+        shell.complete(response.headers_mut(), &id);
+        let status = response.status().as_u16();
+        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status, milliseconds, "answered");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+impl Shell {
+    async fn answer(&self, mut request: Request, next: Next) -> Response {
+        let reader = Reader::of(request.headers());
+        if let Err(refusal) = self.admit(&mut request) {
+            return reader.shown(refusal);
+        }
+        let (request, arrival) = body::watched(request, self.limits.body);
+        let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+        match tokio::time::timeout(self.limits.total, handled).await {
+            Ok(Ok(response)) => response,
+            // Where it happened is in the log already; what it said is nobody's business.
+            Ok(Err(_)) => reader.shown(Error::server_error("a handler panicked")),
+            Err(_) => out_of_time(reader, &arrival),
+        }
+    }
+
+    /// Everything that is refused before a handler sees the request.
+    fn admit(&self, request: &mut Request) -> Result<(), Error> {
+        caps::check(request)?;
+        if let Some(PeerAddress(peer)) = request.extensions().get() {
+            let address = address::of_client(peer.ip(), request.headers(), &self.proxies)?;
+            request.extensions_mut().insert(ClientAddress(address));
+        }
+        Ok(())
+    }
+
+    fn complete(&self, headers: &mut HeaderMap, id: &RequestId) {
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.entry(REFERRER_POLICY).or_insert(SAME_ORIGIN);
+        if self.secure {
+            headers.insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR_OF_HTTPS);
+        }
+        if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+            headers.insert(&REQUEST_ID, id);
+        }
+    }
+}
+
+/// A body that did not come is the client's fault, anything else ours.
+fn out_of_time(reader: Reader, arrival: &Arrival) -> Response {
+    if arrival.is_complete() {
+        return reader.shown(Error::temporarily_unavailable("the handler took too long"));
+    }
+    let refusal = Error::invalid_request("the body did not arrive in time");
+    let mut response = reader.shown(refusal.with_status(StatusCode::REQUEST_TIMEOUT));
+    // RFC 9110 §15.5.9.
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Who will read an answer of this layer: there is no page here, only a sentence.
+#[derive(Clone, Copy)]
+enum Reader {
+    Person,
+    Program,
+}
+
+impl Reader {
+    fn of(headers: &HeaderMap) -> Self {
+        let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+        match accept.is_some_and(|accept| accept.contains("text/html")) {
+            true => Self::Person,
+            false => Self::Program,
+        }
+    }
+
+    fn shown(self, error: Error) -> Response {
+        match self {
+            Self::Program => error.into_response(),
+            Self::Person => {
+                error.log();
+                let text = format!("Request rejected: {}.\n", error.description());
+                let headers = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+                (error.status(), headers, text).into_response()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! `countersign serve`: from settings to a listening server, and its orderly end.
+
+use std::net::SocketAddr;
+
+use accounts::passwords::HasherSettings;
+use protocol::Clock;
+use tokio::net::TcpListener;
+
+use crate::background::Background;
+use crate::dev;
+use crate::listener::{self, Limits};
+use crate::middleware::Shell;
+use crate::settings::{Mode, Settings};
+use crate::wiring::Parts;
+
+/// Serves until the process is told to stop.
+///
+/// # Errors
+/// One line for the operator, when it cannot start.
+pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
+    let issuer = settings
+        .require_issuer()
+        .map_err(|mistake| mistake.to_string())?
+        .clone();
+    let database = settings.database.expose().parse()?;
+    let parts = Parts::open(
+        issuer,
+        &database,
+        &settings.keys_dir,
+        HasherSettings::default(),
+        Clock::System,
+    )
+    .await?;
+    let limits = Limits::new(&settings);
+    let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
+
+    let listener = bind(settings.listen).await?;
+    let mut stop = Stop::listen()?;
+    let background = Background::start(&parts);
+    let demo = match mode {
+        Mode::Dev => Some(dev::start(&parts, &settings, limits.clone()).await?),
+        Mode::Serve | Mode::Command => None,
+    };
+    tracing::info!(issuer = %parts.issuer.as_str(), listen = %settings.listen, "serving");
+
+    listener::serve(listener, parts.router(shell), limits, stop.wait()).await;
+    drop((background, demo));
+    parts.db.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// The orders to stop that an operating system gives.
+struct Stop {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, String> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let terminate =
+                signal(SignalKind::terminate()).map_err(|error| format!("no signal handler: {error}"))?;
+            Ok(Self { terminate })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    async fn wait(&mut self) {
+        let interrupt = tokio::signal::ctrl_c();
+        #[cfg(unix)]
+        tokio::select! {
+            _ = interrupt => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = interrupt.await;
+        tracing::info!("stopping");
+    }
+}

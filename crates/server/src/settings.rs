@@ -1,0 +1,233 @@
+//! The settings: flags beat environment beat file.
+//!
+//! Decides what this process is configured to be. Everything is parsed once into the types the code wants, and
+//! all mistakes are reported together, before a port is opened: whoever starts a server at night should not
+//! have to start it five times to learn five things.
+
+mod name;
+mod proxies;
+mod sources;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use protocol::Issuer;
+
+pub use name::Name;
+pub use proxies::TrustedProxies;
+pub use sources::{Flags, Source, environment};
+pub use values::{DatabaseUrl, RateLimits};
+
+use sources::{Given, Sources};
+
+/// What the process is started for: some settings have another default, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The server in production: the issuer is required.
+    Serve,
+    /// `serve --dev`: nothing is required, everything stays on this machine.
+    Dev,
+    /// Any other command: the issuer may be missing.
+    Command,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// There always is one in [`Mode::Serve`] and [`Mode::Dev`].
+    pub issuer: Option<Issuer>,
+    pub listen: SocketAddr,
+    pub database: DatabaseUrl,
+    pub keys_dir: PathBuf,
+    pub trusted_proxies: TrustedProxies,
+    pub limits: RateLimits,
+    shown: BTreeMap<Name, Shown>,
+}
+
+/// One line about what the operator has to change. Never holds the value of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake(String);
+
+/// One setting as `config show` prints it, secrets masked.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Shown {
+    /// The name in the environment.
+    pub name: String,
+    /// `None` where nothing is set and nothing is the default.
+    pub value: Option<String>,
+    pub source: Source,
+}
+
+impl Settings {
+    /// # Errors
+    /// Every mistake in all sources, one line each.
+    pub fn load(
+        flags: Flags,
+        environment: impl Iterator<Item = (String, String)>,
+        file: Option<&Path>,
+        mode: Mode,
+    ) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let sources = Sources::gather(flags, environment, file, &mut mistakes);
+        let mut reader = Reader {
+            sources,
+            mode,
+            mistakes,
+            shown: BTreeMap::new(),
+        };
+
+        let listen = reader.read(Name::Listen, values::listen);
+        let issuer = reader.issuer(listen);
+        let database = reader.read(Name::DatabaseUrl, DatabaseUrl::parse);
+        let keys_dir = reader.read(Name::KeysDir, values::directory);
+        let trusted_proxies = reader.read(Name::TrustedProxies, TrustedProxies::parse);
+        let limits = reader.read(Name::Limits, RateLimits::parse);
+        reader.refuse_what_is_not_there_yet();
+        reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
+
+        let (true, Some(listen), Some(database), Some(keys_dir), Some(trusted_proxies), Some(limits)) = (
+            reader.mistakes.is_empty(),
+            listen,
+            database,
+            keys_dir,
+            trusted_proxies,
+            limits,
+        ) else {
+            return Err(reader.mistakes);
+        };
+        Ok(Self {
+            issuer,
+            listen,
+            database,
+            keys_dir,
+            trusted_proxies,
+            limits,
+            shown: reader.shown,
+        })
+    }
+
+    /// The issuer, for a command that cannot do without.
+    ///
+    /// # Errors
+    /// The line that asks for it.
+    pub fn require_issuer(&self) -> Result<&Issuer, Mistake> {
+        self.issuer.as_ref().ok_or_else(issuer_is_missing)
+    }
+
+    /// Every setting of the contract with its value and where that came from; secrets are masked.
+    pub fn shown(&self) -> impl Iterator<Item = &Shown> {
+        self.shown.values()
+    }
+}
+
+impl Mistake {
+    fn new(label: &str, text: impl fmt::Display) -> Self {
+        Self(format!("{label}: {text}"))
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+fn issuer_is_missing() -> Mistake {
+    Mistake::new(
+        &Name::Issuer.variable(),
+        "is required; give the public base URL, like https://sso.example.com",
+    )
+}
+
+/// Takes one setting after the other and collects what is wrong with them.
+struct Reader {
+    sources: Sources,
+    mode: Mode,
+    mistakes: Vec<Mistake>,
+    shown: BTreeMap<Name, Shown>,
+}
+
+impl Reader {
+    fn read<T>(&mut self, name: Name, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let given = self.given(name)?;
+        parse(&given.text)
+            .map_err(|fault| self.mistakes.push(Mistake::new(&given.label, fault)))
+            .ok()
+    }
+
+    /// Without one, `--dev` is where it listens, and the server does not start.
+    fn issuer(&mut self, listen: Option<SocketAddr>) -> Option<Issuer> {
+        if self.mode == Mode::Dev
+            && let Some(listen) = listen
+        {
+            let text = format!("http://localhost:{}", listen.port());
+            self.sources.set_default(Name::Issuer, text);
+        }
+        let issuer = self.read(Name::Issuer, values::issuer);
+        let missing = self
+            .shown
+            .get(&Name::Issuer)
+            .is_none_or(|shown| shown.value.is_none());
+        if missing && self.mode == Mode::Serve {
+            self.mistakes.push(issuer_is_missing());
+        }
+        issuer
+    }
+
+    /// The winner of all sources, noted for `config show`.
+    fn given(&mut self, name: Name) -> Option<Given> {
+        let given = self.sources.take(name);
+        let shown = Shown {
+            name: name.variable(),
+            value: given.as_ref().map(|given| match name {
+                Name::DatabaseUrl => values::masked(&given.text),
+                _ => given.text.clone(),
+            }),
+            source: given.as_ref().map_or(Source::Default, |given| given.source),
+        };
+        self.shown.insert(name, shown);
+        given
+    }
+
+    /// A setting whose feature does not exist yet may say what is true without it, and nothing else: silently
+    /// ignoring, say, a certificate would leave the operator believing in https.
+    fn refuse_what_is_not_there_yet(&mut self) {
+        for &name in Name::ALL {
+            let Some(missing) = name.not_there_yet() else {
+                continue;
+            };
+            if let Some(given) = self.given(name)
+                && missing.only != Some(given.text.as_str())
+            {
+                self.mistakes.push(Mistake::new(&given.label, missing.line));
+            }
+        }
+    }
+
+    /// `--dev` has a user with a printed password and secrets under the working directory: it must not be
+    /// reachable from elsewhere.
+    fn refuse_dev_beyond_this_machine(&mut self, issuer: Option<&Issuer>, listen: Option<SocketAddr>) {
+        if self.mode != Mode::Dev {
+            return;
+        }
+        if issuer.is_some_and(|issuer| !issuer.is_loopback()) {
+            self.mistakes.push(Mistake::new(
+                &Name::Issuer.variable(),
+                "contradicts --dev, which is for localhost only",
+            ));
+        }
+        if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+            self.mistakes.push(Mistake::new(
+                &Name::Listen.variable(),
+                "contradicts --dev, which listens on a loopback address only",
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! The names of the settings, their defaults, and which of them this version cannot fulfil yet.
+
+protocol::wire_enum! {
+    /// A setting, spelled as in the environment without the prefix.
+    pub enum Name {
+        Issuer => "ISSUER",
+        Listen => "LISTEN",
+        PrivateListen => "PRIVATE_LISTEN",
+        DatabaseUrl => "DATABASE_URL",
+        KeysDir => "KEYS_DIR",
+        TlsCert => "TLS_CERT",
+        TlsKey => "TLS_KEY",
+        MtlsListen => "MTLS_LISTEN",
+        MtlsUrl => "MTLS_URL",
+        MtlsRoots => "MTLS_ROOTS",
+        TrustedProxies => "TRUSTED_PROXIES",
+        EgressCa => "EGRESS_CA",
+        EgressAllowPrivate => "EGRESS_ALLOW_PRIVATE",
+        Limits => "LIMITS",
+        Registration => "REGISTRATION",
+        RegistrationTrust => "REGISTRATION_TRUST",
+        RegistrationRequirePkce => "REGISTRATION_REQUIRE_PKCE",
+        RegistrationAssertionAudience => "REGISTRATION_ASSERTION_AUDIENCE",
+        ResponseTypes => "RESPONSE_TYPES",
+    }
+}
+
+pub(super) const PREFIX: &str = "COUNTERSIGN_";
+
+/// A setting whose feature this version does not have.
+pub(super) struct NotThereYet {
+    /// The one value that is true nevertheless.
+    pub(super) only: Option<&'static str>,
+    pub(super) line: &'static str,
+}
+
+impl Name {
+    /// The name in the environment.
+    pub fn variable(self) -> String {
+        format!("{PREFIX}{self}")
+    }
+
+    /// Whether the value can hold a secret, so that it has a `_FILE` form and is never shown whole.
+    pub(super) fn is_secret(self) -> bool {
+        self == Self::DatabaseUrl
+    }
+
+    /// Whether the file may give it as an array.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::TrustedProxies | Self::EgressAllowPrivate)
+    }
+
+    pub(super) fn default(self) -> Option<&'static str> {
+        match self {
+            Self::Listen => Some("127.0.0.1:8080"),
+            Self::DatabaseUrl => Some("sqlite://data/countersign.db"),
+            Self::KeysDir => Some("keys"),
+            Self::TrustedProxies => Some("none"),
+            Self::Limits => Some("on"),
+            Self::Issuer => None,
+            Self::PrivateListen
+            | Self::TlsCert
+            | Self::TlsKey
+            | Self::MtlsListen
+            | Self::MtlsUrl
+            | Self::MtlsRoots
+            | Self::EgressCa
+            | Self::EgressAllowPrivate
+            | Self::Registration
+            | Self::RegistrationTrust
+            | Self::RegistrationRequirePkce
+            | Self::RegistrationAssertionAudience
+            | Self::ResponseTypes => self.not_there_yet().and_then(|missing| missing.only),
+        }
+    }
+
+    pub(super) fn not_there_yet(self) -> Option<NotThereYet> {
+        let (only, line) = match self {
+            Self::Issuer
+            | Self::Listen
+            | Self::DatabaseUrl
+            | Self::KeysDir
+            | Self::TrustedProxies
+            | Self::Limits => return None,
+            Self::PrivateListen => (
+                Some("off"),
+                "this version has no private listener; leave it unset or off",
+            ),
+            Self::TlsCert | Self::TlsKey => (
+                None,
+                "this version cannot serve https itself; put a TLS proxy in front and leave it unset",
+            ),
+            Self::MtlsListen | Self::MtlsUrl | Self::MtlsRoots => (
+                None,
+                "this version cannot ask for client certificates; leave it unset",
+            ),
+            Self::EgressCa | Self::EgressAllowPrivate => (
+                None,
+                "this version fetches nothing from other servers; leave it unset",
+            ),
+            Self::Registration => (
+                Some("closed"),
+                "this version has no registration endpoint; leave it unset or closed and use `client create`",
+            ),
+            Self::RegistrationTrust => (Some("unverified"), NO_REGISTRATION),
+            Self::RegistrationRequirePkce => (Some("true"), NO_REGISTRATION),
+            Self::RegistrationAssertionAudience => (Some("issuer"), NO_REGISTRATION),
+            Self::ResponseTypes => (
+                Some("code"),
+                "this version has the response type code only; leave it unset or code",
+            ),
+        };
+        Some(NotThereYet { only, line })
+    }
+}
+
+const NO_REGISTRATION: &str = "this version has no registration endpoint; leave it unset";

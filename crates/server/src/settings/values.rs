@@ -1,0 +1,103 @@
+//! What the text of a setting means. A fault says what to write instead and never repeats a secret.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use protocol::{Issuer, Secret};
+use url::Url;
+
+pub(super) fn issuer(text: &str) -> Result<Issuer, String> {
+    Issuer::parse(text).map_err(|fault| fault.to_string())
+}
+
+pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} must be an IP address and a port, like 0.0.0.0:8080 or [::]:8080"))
+}
+
+pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.contains(['\0', char::REPLACEMENT_CHARACTER]) {
+        return Err(format!("{text:?} must be the path of a directory"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// Whether rate limits, and the cap of connections per address, apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimits {
+    On,
+    Off,
+}
+
+impl RateLimits {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("{text:?} must be on or off")),
+        }
+    }
+}
+
+/// Where the database is. It can hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(Secret);
+
+impl DatabaseUrl {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        const WANTED: &str = "must be sqlite://PATH or postgres://USER@HOST/NAME";
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(WANTED.to_owned());
+        }
+        match text.split_once("://") {
+            Some(("sqlite", rest)) if !rest.is_empty() => {}
+            Some(("postgres" | "postgresql", _)) if Url::parse(text).is_ok() => {}
+            _ => return Err(WANTED.to_owned()),
+        }
+        Ok(Self(Secret::from(text)))
+    }
+
+    /// The URL as it may be shown.
+    pub fn masked(&self) -> String {
+        masked(self.expose())
+    }
+
+    /// The URL with its password, for the one place that connects.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({})", masked(self.expose()))
+    }
+}
+
+/// The URL without its secrets; only its scheme when it cannot be read.
+pub(super) fn masked(text: &str) -> String {
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    if scheme == "sqlite" {
+        return text.to_owned();
+    }
+    let Ok(mut url) = Url::parse(text) else {
+        return format!("{scheme}://…");
+    };
+    if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
+        return format!("{scheme}://…");
+    }
+    // Drivers read a password from the query as well.
+    let is_secret = |name: &str| name.to_ascii_lowercase().contains("password");
+    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let shown = pairs.iter().map(|(name, value)| match is_secret(name) {
+            true => (name, MASK),
+            false => (name, value.as_str()),
+        });
+        url.query_pairs_mut().clear().extend_pairs(shown);
+    }
+    url.into()
+}
+
+const MASK: &str = "***";

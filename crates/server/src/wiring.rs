@@ -1,0 +1,129 @@
+//! Puts the crates together: from the parts that hold state to one router.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use accounts::passwords::{Hasher, HasherSettings};
+use authorize::Authorize;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use consent::Consent;
+use db::Database;
+use discovery::Discovery;
+use issuance::{Bearer, Gate};
+use keyring::{Keyring, MasterKey, Policy};
+use pages::{Front, assets};
+use protocol::{Clock, Issuer};
+use token::Token;
+
+use crate::middleware::{Cors, Shell, cors};
+use crate::{fallback, health};
+
+/// What the endpoints share. Everything in it is a handle: the state itself is in the database.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    pub issuer: Issuer,
+    pub db: Database,
+    pub keyring: Keyring,
+    pub hasher: Hasher,
+    pub clock: Clock,
+}
+
+impl Parts {
+    /// Opens database and keys, making on an empty database what is missing.
+    ///
+    /// # Errors
+    /// One line that says what the operator has to mend.
+    pub async fn open(
+        issuer: Issuer,
+        database: &db::Url,
+        keys_dir: &Path,
+        hasher: HasherSettings,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let db = Database::connect(database).await.map_err(line)?;
+        let applied = db.migrate().await.map_err(line)?;
+        tracing::info!(applied, known = db::MIGRATIONS.len(), "the schema is up to date");
+        let now = clock.now();
+        let master = MasterKey::open(keys_dir, &db, now).await.map_err(line)?;
+        let keyring = Keyring::open(&db, master, Policy::default(), now)
+            .await
+            .map_err(line)?;
+        let hasher =
+            Hasher::start(hasher).map_err(|error| format!("no thread for checking passwords: {error}"))?;
+        Ok(Self {
+            issuer,
+            db,
+            keyring,
+            hasher,
+            clock,
+        })
+    }
+
+    /// Every route, inside the outer layer.
+    pub fn router(&self, shell: Shell) -> Router {
+        let front = Front::new(
+            self.db.clone(),
+            self.keyring.clone(),
+            self.clock.clone(),
+            &self.issuer,
+        );
+        let discovery = Arc::new(Discovery::new(
+            &self.issuer,
+            self.keyring.clone(),
+            self.clock.clone(),
+        ));
+        let public = |documents: Router| documents.layer(from_fn_with_state(Cors::public(), cors));
+
+        let own = authorize::router(Authorize {
+            front: front.clone(),
+            gate: self.gate(),
+            issuer: self.issuer.clone(),
+        })
+        .merge(consent::router(Consent {
+            front: front.clone(),
+            hasher: self.hasher.clone(),
+        }))
+        .merge(self.called_from_scripts())
+        .merge(public(discovery::router(discovery.clone())))
+        .merge(assets::router())
+        .merge(health::router(self.db.clone()));
+
+        let app = match self.issuer.path() {
+            "" => own,
+            path => Router::new()
+                .nest(path, own)
+                .merge(public(discovery::inserted(discovery, &self.issuer)))
+                .merge(health::router(self.db.clone())),
+        };
+        shell.around(fallback::with(app, front))
+    }
+
+    fn gate(&self) -> Gate {
+        Gate::new(self.db.clone(), self.keyring.clone(), self.issuer.clone())
+    }
+
+    /// The endpoints that browser apps of registered origins may call.
+    fn called_from_scripts(&self) -> Router {
+        let db = self.db.clone();
+        let registered = Cors::registered(move |origin| {
+            let db = db.clone();
+            async move {
+                let asked = async { clients::origins::is_registered(&origin, &mut db.reader().await?).await };
+                // When the database is away nobody is admitted.
+                asked.await.unwrap_or(false)
+            }
+        });
+        token::router(Token {
+            db: self.db.clone(),
+            gate: self.gate(),
+            bearer: Bearer::new(self.db.clone(), self.keyring.clone(), self.issuer.clone()),
+            clock: self.clock.clone(),
+        })
+        .layer(from_fn_with_state(registered, cors))
+    }
+}
+
+fn line(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,81 @@
+//! The token endpoint: RFC 6749 §3.2. Client authentication and dispatch are here, so that no grant can
+//! forget them; a grant holds only what makes it different.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use clients::{Client, Credentials};
+use http::HeaderMap;
+use issuance::{Entitlement, Refusal, TokenResponse};
+use protocol::form::{Form, NoStore};
+use protocol::{Error, GrantType, Params, Timestamp};
+use revocation::{Act, Reason};
+
+use crate::{Token, grant_types};
+
+pub(crate) async fn exchange(
+    State(token): State<Arc<Token>>,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Result<NoStore<TokenResponse>, Error> {
+    let now = token.clock.now();
+    let credentials = Credentials::from_request(&headers, &params)?;
+    let client = clients::authenticate(&credentials, &mut token.db.reader().await?).await?;
+    let grant_type = grant_type(&params, &client)?;
+    let granted = redeem(grant_type, &params, &client, &token, now).await;
+    let entitlement = match granted {
+        Ok(entitlement) => entitlement,
+        Err(refusal) => return Err(refuse(refusal, grant_type, &token, now).await),
+    };
+    Ok(NoStore(token.gate.sign(entitlement)?))
+}
+
+fn grant_type(params: &Params, client: &Client) -> Result<GrantType, Error> {
+    let given = params.require("grant_type")?;
+    let grant_type: GrantType = given.parse().map_err(|_| {
+        Error::unsupported_grant_type("grant_type is not one of those this server knows: see its metadata")
+    })?;
+    match client.may_use(grant_type) {
+        true => Ok(grant_type),
+        false => Err(Error::unauthorized_client(format!(
+            "this client has not registered the grant type {grant_type}"
+        ))),
+    }
+}
+
+async fn redeem(
+    grant_type: GrantType,
+    params: &Params,
+    client: &Client,
+    token: &Token,
+    now: Timestamp,
+) -> Result<Entitlement, Refusal> {
+    match grant_type {
+        GrantType::AuthorizationCode => {
+            grant_types::authorization_code::redeem(params, client, token, now).await
+        }
+        GrantType::RefreshToken => grant_types::refresh_token::redeem(params, client, token, now).await,
+    }
+}
+
+/// A credential that came twice ends its approval before anyone is answered.
+async fn refuse(refusal: Refusal, grant_type: GrantType, token: &Token, now: Timestamp) -> Error {
+    let approval = match refusal {
+        Refusal::Wire(error) => return error,
+        Refusal::Reused(approval) => approval,
+    };
+    let (reason, answer) = match grant_type {
+        GrantType::AuthorizationCode => (
+            Reason::CodeReplayed,
+            "the authorization code was used before; every token that came of it has ended",
+        ),
+        GrantType::RefreshToken => (
+            Reason::RefreshReused,
+            "the refresh token was used before; this authorization has ended",
+        ),
+    };
+    match revocation::perform(Act::EndApproval(approval, reason), &token.db, now).await {
+        Ok(_) => Error::invalid_grant(answer),
+        Err(error) => error.into(),
+    }
+}

@@ -1,0 +1,23 @@
+//! Each grant answers one question: to what is this client entitled? It reads and verifies; the gate writes.
+
+pub(crate) mod authorization_code;
+pub(crate) mod refresh_token;
+
+use db::Conn;
+use issuance::Target;
+use protocol::{Error, Params};
+
+/// The resources that a token request names, within those that were granted: RFC 8707 §2.2. None named means
+/// all of them.
+async fn target(params: &Params, granted: &[String], conn: &mut Conn) -> Result<Target, Error> {
+    let named: Vec<String> = params.all("resource").map(str::to_owned).collect();
+    if named.is_empty() {
+        return Target::find(granted, conn).await;
+    }
+    if named.iter().any(|resource| !granted.contains(resource)) {
+        return Err(Error::invalid_target(
+            "resource names one that the user was not asked to allow",
+        ));
+    }
+    Target::find(&named, conn).await
+}

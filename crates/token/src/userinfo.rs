@@ -1,0 +1,55 @@
+//! The userinfo endpoint: OpenID Connect Core §5.3.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest as _, Request, State};
+use http::Method;
+use http::header::CONTENT_TYPE;
+use issuance::bearer;
+use protocol::error::Challenge;
+use protocol::form::{Form, NoStore};
+use protocol::{Error, scope};
+use serde_json::{Map, Value};
+
+use crate::Token;
+
+pub(crate) async fn show(
+    State(token): State<Arc<Token>>,
+    request: Request,
+) -> Result<NoStore<Map<String, Value>>, Error> {
+    let now = token.clock.now();
+    let presented = presented(request).await?.ok_or_else(Error::token_missing)?;
+    let claims = token.bearer.judge(&presented, now).await?;
+    if !claims.scope.contains(scope::OPENID) {
+        return Err(Error::insufficient_scope(
+            "userinfo needs an access token with the scope openid",
+        ));
+    }
+    let user = accounts::users::by_sub(&claims.sub, &mut token.db.reader().await?).await?;
+    // Whoever was disabled or deleted since is gone at once, whatever the token says.
+    let user = user.filter(|user| user.disabled_at.is_none());
+    let user = user.ok_or_else(|| Error::invalid_token("the user of this access token is gone"))?;
+    let mut answer = user.released(&claims.scope);
+    answer.insert("sub".to_owned(), claims.sub.into_string().into());
+    Ok(NoStore(answer))
+}
+
+/// The token, in the header or in the form body of a POST (RFC 6750 §2.1 and §2.2), never in the query; one
+/// place only.
+async fn presented(request: Request) -> Result<Option<String>, Error> {
+    let in_header = bearer::from_header(request.headers())?.map(str::to_owned);
+    let has_form = request.method() == Method::POST && request.headers().contains_key(CONTENT_TYPE);
+    let in_body = match has_form {
+        true => Form::from_request(request, &())
+            .await?
+            .0
+            .get("access_token")
+            .map(str::to_owned),
+        false => None,
+    };
+    match (in_header, in_body) {
+        (Some(_), Some(_)) => Err(Error::invalid_request("send the access token in one place only")
+            .with_challenge(Challenge::Bearer)),
+        (header, body) => Ok(header.or(body)),
+    }
+}

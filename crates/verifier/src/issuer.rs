@@ -1,0 +1,224 @@
+//! Where the keys are: RFC 8414 §3 and RFC 7517 §5. Decides what is asked, and how much of an answer is believed.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT, CACHE_CONTROL};
+use http::{HeaderMap, StatusCode};
+use jws::KeySet;
+use protocol::path;
+use reqwest::redirect::Policy;
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+use url::{Host, Url};
+
+use crate::{Error, Unavailable};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_BODY: usize = 64 * 1024;
+
+/// How long keys stay fresh: as the issuer says, within bounds that neither hammer it nor outlive a revoked key.
+const FRESH: std::ops::RangeInclusive<u64> = 60..=3600;
+const FRESH_BY_DEFAULT: u64 = 300;
+
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    name: String,
+    metadata: Url,
+    jwks: OnceCell<Url>,
+    http: reqwest::Client,
+}
+
+/// The members of RFC 8414 §2 that count here.
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Issuer {
+    /// # Errors
+    /// When the issuer is not an https URL without query and fragment (RFC 8414 §2; http on loopback names).
+    pub(crate) fn new(name: String) -> Result<Self, Error> {
+        let url = Url::parse(&name).map_err(|_| Error::Issuer("it is not a URL"))?;
+        if !is_safe(&url) {
+            return Err(Error::Issuer("it must be https, or http on a loopback name"));
+        }
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+            return Err(Error::Issuer("it must have no query, fragment or user"));
+        }
+        Ok(Self {
+            metadata: metadata_url(&url),
+            http: client(&url).map_err(|_| Error::Issuer("no TLS client can be made on this machine"))?,
+            jwks: OnceCell::new(),
+            name,
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The keys of now, and how long they stay fresh.
+    pub(crate) async fn fetch(&self) -> Result<(KeySet, Duration), Unavailable> {
+        let url = self.jwks.get_or_try_init(|| self.discover()).await?;
+        let (headers, body) = self.read(url.clone()).await?;
+        let keys = KeySet::parse(&body, None)?;
+        if keys.is_empty() {
+            return Err(Unavailable::NoKeys);
+        }
+        Ok((keys, freshness(&headers)))
+    }
+
+    async fn discover(&self) -> Result<Url, Unavailable> {
+        let (_, body) = self.read(self.metadata.clone()).await?;
+        let metadata: Metadata = serde_json::from_slice(&body).map_err(Unavailable::Metadata)?;
+        if metadata.issuer != self.name {
+            return Err(Unavailable::OtherIssuer(metadata.issuer));
+        }
+        Url::parse(&metadata.jwks_uri)
+            .ok()
+            .filter(is_safe)
+            .ok_or(Unavailable::JwksUri)
+    }
+
+    async fn read(&self, url: Url) -> Result<(HeaderMap, Vec<u8>), Unavailable> {
+        let lost = |error: reqwest::Error| Unavailable::Http(error.into());
+        let request = self.http.get(url).header(ACCEPT, "application/json");
+        let mut response = request.send().await.map_err(lost)?;
+        if response.status() != StatusCode::OK {
+            return Err(Unavailable::Status(response.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(Unavailable::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((response.headers().clone(), body))
+    }
+}
+
+/// Follows no redirect: whoever can redirect us could hand us keys.
+fn client(issuer: &Url) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .timeout(TIMEOUT)
+        .redirect(Policy::none());
+    match issuer.scheme() {
+        "https" => builder.https_only(true),
+        // Loopback needs no proxy, and no certificates, which a small machine may lack.
+        _ => builder.no_proxy().tls_certs_only([]),
+    }
+    .build()
+}
+
+/// RFC 8414 §3.1: the well-known path stands between the host and the path of the issuer.
+fn metadata_url(issuer: &Url) -> Url {
+    let mut url = issuer.clone();
+    let own = issuer.path().trim_end_matches('/');
+    url.set_path(&format!("{}{own}", path::AUTHORIZATION_SERVER));
+    url
+}
+
+fn is_safe(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    url.scheme() == "https" || url.scheme() == "http" && loopback
+}
+
+/// `max-age` of RFC 9111 §5.2.2.1, within our bounds.
+fn freshness(headers: &HeaderMap) -> Duration {
+    let directives = headers
+        .get_all(CACHE_CONTROL)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let max_age = directives
+        .flat_map(|value| value.split(','))
+        .filter_map(|directive| directive.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("max-age"))
+        .and_then(|(_, seconds)| seconds.trim().parse().ok());
+    let seconds: u64 = max_age.unwrap_or(FRESH_BY_DEFAULT);
+    Duration::from_secs(seconds.clamp(*FRESH.start(), *FRESH.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_metadata_stands_before_the_path_of_the_issuer() {
+        for (issuer, expected) in [
+            (
+                "https://id.test",
+                "https://id.test/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://id.test/",
+                "https://id.test/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://id.test/a/b",
+                "https://id.test/.well-known/oauth-authorization-server/a/b",
+            ),
+            (
+                "https://id.test:8443/a/",
+                "https://id.test:8443/.well-known/oauth-authorization-server/a",
+            ),
+        ] {
+            assert_eq!(metadata_url(&Url::parse(issuer).unwrap()).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_https_or_loopback_and_nothing_else() {
+        for good in [
+            "https://id.test/a",
+            "http://localhost:8080",
+            "http://127.0.0.1",
+            "http://[::1]:1",
+        ] {
+            assert!(Issuer::new(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "id.test",
+            "http://id.test",
+            "http://localhost.id.test",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "https://id.test/?a",
+            "https://id.test/#a",
+            "https://me@id.test/",
+            "file:///etc/passwd",
+        ] {
+            assert!(
+                matches!(Issuer::new(bad.to_owned()), Err(Error::Issuer(_))),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn freshness_is_between_a_minute_and_an_hour() {
+        for (value, seconds) in [
+            ("max-age=600", 600),
+            ("public, Max-Age = 600, immutable", 600),
+            ("max-age=0", 60),
+            ("max-age=99999999", 3600),
+            ("max-age=99999999999999999999999", 300),
+            ("max-age=-1", 300),
+            ("s-maxage=600", 300),
+            ("no-store", 300),
+            ("", 300),
+        ] {
+            let headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static(value))]);
+            assert_eq!(freshness(&headers), Duration::from_secs(seconds), "{value}");
+        }
+    }
+}

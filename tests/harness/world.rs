@@ -1,0 +1,325 @@
+//! A running server with a database of its own, and hands to put clients and users into it.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use accounts::claims::Claim;
+use accounts::email::Email;
+use accounts::passwords::{Cost, Hasher, HasherSettings, Password};
+use accounts::users::{self, Draft, User};
+use clients::{ResourceServer, Trust, resources};
+use countersign::background::Background;
+use countersign::listener::{self, Limits};
+use countersign::middleware::Shell;
+use countersign::settings::{Flags, Mode, Settings};
+use countersign::wiring::Parts;
+use db::Database;
+use protocol::{Clock, Issuer, Secret, SigningAlg};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use super::app::App;
+use super::process::{Process, free_port};
+use super::visitor::Visitor;
+
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A server, or two of them, as a test sees it.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) issuer: String,
+    /// Where requests go, in turn.
+    origins: Vec<String>,
+    turn: AtomicUsize,
+    pub(crate) db: Database,
+    clock: Option<Arc<AtomicI64>>,
+    hasher: Hasher,
+    _running: Running,
+}
+
+#[derive(Debug)]
+enum Running {
+    Here {
+        server: JoinHandle<()>,
+        _background: Background,
+        _folder: TempDir,
+    },
+    Elsewhere {
+        _replicas: Arc<Replicas>,
+    },
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Self::Here { server, .. } = self {
+            server.abort();
+        }
+    }
+}
+
+impl World {
+    pub(crate) async fn sqlite() -> Self {
+        Self::here(db::testing::sqlite_url()).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::here(db::testing::postgres_url().await).await
+    }
+
+    /// Two processes on one PostgreSQL. They are shared by the tests that run at the same time, each with users
+    /// and clients of its own.
+    pub(crate) async fn replicas() -> Self {
+        static SHARED: Mutex<Weak<Replicas>> = Mutex::const_new(Weak::new());
+        let mut shared = SHARED.lock().await;
+        let replicas = match shared.upgrade() {
+            Some(replicas) => replicas,
+            None => {
+                let replicas = Arc::new(Replicas::start().await);
+                *shared = Arc::downgrade(&replicas);
+                replicas
+            }
+        };
+        drop(shared);
+        Self {
+            issuer: replicas.issuer.clone(),
+            origins: replicas
+                .ports
+                .iter()
+                .map(|port| format!("http://127.0.0.1:{port}"))
+                .collect(),
+            turn: AtomicUsize::new(0),
+            db: Database::connect(&replicas.database)
+                .await
+                .expect("the replicas' database"),
+            clock: None,
+            hasher: cheap_hasher(),
+            _running: Running::Elsewhere { _replicas: replicas },
+        }
+    }
+
+    async fn here(database: db::Url) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the keys");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let origin = format!("http://{}", listener.local_addr().expect("bound"));
+        let start = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970")
+            .as_secs();
+        let clock = Arc::new(AtomicI64::new(
+            i64::try_from(start).expect("before the year 292277026596"),
+        ));
+        let issuer = Issuer::parse(&origin).expect("a loopback issuer");
+        let parts = Parts::open(
+            issuer,
+            &database,
+            folder.path(),
+            cheap(),
+            Clock::Manual(clock.clone()),
+        )
+        .await
+        .expect("the server opens");
+        let environment = [("COUNTERSIGN_LIMITS".to_owned(), "off".to_owned())];
+        let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
+        let settings = settings.expect("valid settings");
+        let limits = Limits::new(&settings);
+        let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
+        let app = parts.router(shell);
+        Self {
+            issuer: origin.clone(),
+            origins: vec![origin],
+            turn: AtomicUsize::new(0),
+            db: parts.db.clone(),
+            clock: Some(clock),
+            hasher: parts.hasher.clone(),
+            _running: Running::Here {
+                _background: Background::start(&parts),
+                server: tokio::spawn(listener::serve(listener, app, limits, std::future::pending())),
+                _folder: folder,
+            },
+        }
+    }
+
+    /// Where the next request goes. Of two processes it is the other one than the last time.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origins[self.turn.fetch_add(1, Ordering::Relaxed) % self.origins.len()]
+    }
+
+    /// An address of the issuer as the next request should use it.
+    pub(crate) fn route(&self, url: &str) -> String {
+        match url.strip_prefix(self.issuer.as_str()) {
+            Some(rest) => format!("{}{rest}", self.origin()),
+            None => url.to_owned(),
+        }
+    }
+
+    /// A path of ours.
+    pub(crate) fn at(&self, path: &str) -> String {
+        self.route(&format!("{}{path}", self.issuer))
+    }
+
+    /// Lets time pass, for the server in this process.
+    pub(crate) fn pass(&self, time: Duration) {
+        let clock = self
+            .clock
+            .as_ref()
+            .expect("only a server in this process has a clock to move");
+        clock.fetch_add(
+            i64::try_from(time.as_secs()).expect("a sane time"),
+            Ordering::SeqCst,
+        );
+    }
+
+    pub(crate) fn now(&self) -> protocol::Timestamp {
+        match &self.clock {
+            Some(clock) => Clock::Manual(clock.clone()).now(),
+            None => Clock::System.now(),
+        }
+    }
+
+    /// A user that nobody else has, with a name and [`PASSWORD`].
+    pub(crate) async fn user(&self) -> User {
+        self.user_with(|_| ()).await
+    }
+
+    pub(crate) async fn user_with(&self, change: impl FnOnce(&mut Draft)) -> User {
+        let email = format!(
+            "alex-{}@example.com",
+            protocol::random::id().to_lowercase().replace(['_', '-'], "x")
+        );
+        let mut draft = Draft::new(Email::parse(&email).expect("an address"));
+        draft.email_verified = Some(true);
+        draft
+            .claims
+            .set(Claim::Name, "Alex Example".into())
+            .expect("a name");
+        let password = Password::chosen(&Secret::from(PASSWORD)).expect("a good password");
+        draft.password_hash = Some(self.hasher.hash(password).await.expect("an idle hasher"));
+        change(&mut draft);
+        let now = self.now();
+        let inserted = self
+            .db
+            .transact(move |conn| Box::pin(async move { users::insert(draft, conn, now).await }));
+        inserted.await.expect("a new user")
+    }
+
+    /// A third-party app, registered with this metadata over the usual.
+    pub(crate) async fn app_with(&self, metadata: Value) -> App {
+        let mut document = json!({
+            "client_name": "Test app",
+            "redirect_uris": ["https://app.example.com/cb"],
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        for (name, value) in metadata.as_object().expect("an object") {
+            document[name] = value.clone();
+        }
+        let now = self.now();
+        let registered = self.db.transact(move |conn| {
+            Box::pin(async move { registry::register(&document, Trust::Trusted, conn, now).await })
+        });
+        App::new(registered.await.expect("a valid client"))
+    }
+
+    /// A confidential app.
+    pub(crate) async fn app(&self) -> App {
+        self.app_with(json!({})).await
+    }
+
+    /// A public app: no secret.
+    pub(crate) async fn public_app(&self) -> App {
+        self.app_with(json!({ "token_endpoint_auth_method": "none" }))
+            .await
+    }
+
+    /// A resource server with one scope. Both names are nobody else's.
+    pub(crate) async fn resource(&self, alg: SigningAlg) -> ResourceServer {
+        let id = protocol::random::id();
+        let scopes = [(format!("read-{id}"), "Read your reports".to_owned())].into();
+        let identifier = format!("https://api-{}.example.com/", id.to_lowercase().replace('_', "-"));
+        let resource =
+            ResourceServer::define(&identifier, "Reports API", alg, scopes, self.now()).expect("valid");
+        let own = resource.clone();
+        let inserted = self
+            .db
+            .transact(move |conn| Box::pin(async move { resources::insert(&own, conn).await }));
+        inserted.await.expect("a new resource server");
+        resource
+    }
+
+    /// A person with an empty browser.
+    pub(crate) fn visitor(&self) -> Visitor<'_> {
+        Visitor::new(self)
+    }
+
+    /// How many rows each table has.
+    pub(crate) async fn row_counts(&self) -> Vec<(String, i64)> {
+        let mut conn = self.db.reader().await.expect("a connection");
+        let list = conn.either(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename",
+        );
+        let tables: Vec<(String,)> =
+            db::run!(&mut conn, |c| sqlx::query_as(list).fetch_all(c)).expect("the tables");
+        let mut counts = Vec::new();
+        for (table,) in tables {
+            let count = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+            let (rows,): (i64,) =
+                db::run!(&mut conn, |c| sqlx::query_as(count).fetch_one(c)).expect("a count");
+            counts.push((table, rows));
+        }
+        counts
+    }
+}
+
+/// Two server processes that share one PostgreSQL and the folder of the master key.
+#[derive(Debug)]
+struct Replicas {
+    issuer: String,
+    ports: [u16; 2],
+    database: db::Url,
+    _processes: [Process; 2],
+    _folder: TempDir,
+}
+
+impl Replicas {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the keys");
+        let database = db::testing::postgres_url().await;
+        let url = match &database {
+            db::Url::Postgres(url) => url.clone(),
+            db::Url::Sqlite(_) => panic!("two processes need PostgreSQL"),
+        };
+        let ports = [free_port(), free_port()];
+        let issuer = format!("http://localhost:{}", ports[0]);
+        let environment = [
+            ("COUNTERSIGN_ISSUER", issuer.as_str()),
+            ("COUNTERSIGN_DATABASE_URL", url.as_str()),
+            ("COUNTERSIGN_LIMITS", "off"),
+        ];
+        let (first, second) = tokio::join!(
+            Process::serve(folder.path(), &[], &environment, ports[0]),
+            Process::serve(folder.path(), &[], &environment, ports[1]),
+        );
+        Self {
+            ports,
+            database,
+            _processes: [first, second],
+            _folder: folder,
+            issuer,
+        }
+    }
+}
+
+fn cheap() -> HasherSettings {
+    HasherSettings {
+        cost: Cost::LEAST,
+        ..HasherSettings::default()
+    }
+}
+
+fn cheap_hasher() -> Hasher {
+    Hasher::start(cheap()).expect("threads")
+}
