@@ -10,4 +10,5 @@
 #[macro_use]
 mod harness;
 
+mod relying_party;
 mod smoke;

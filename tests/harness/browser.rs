@@ -9,7 +9,12 @@ mod tests;
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use fantoccini::{
-    Client, ClientBuilder, Locator, elements::Element, error::CmdError, wd::WebDriverCompatibleCommand,
+    Client, ClientBuilder, Locator,
+    actions::{InputSource as _, KeyAction, KeyActions},
+    elements::Element,
+    error::CmdError,
+    key::Key,
+    wd::WebDriverCompatibleCommand,
 };
 use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -178,6 +183,24 @@ impl Browser {
             .await;
         self.step(&format!("type into the field {name}"), element.send_keys(text))
             .await;
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub(crate) async fn press(&self, key: Key) {
+        let value = char::from(key);
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.step(&format!("press {key:?}"), self.client.perform_actions(keys))
+            .await;
+    }
+
+    pub(crate) async fn back(&self) {
+        self.step("go back", self.client.back()).await;
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.step("reload", self.client.refresh()).await;
     }
 
     /// What a reader sees of the first element that a CSS selector names.

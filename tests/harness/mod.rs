@@ -1,5 +1,6 @@
 //! What the tests stand on: servers on every database, a person without JavaScript, a third-party app, a browser.
 
+pub(crate) mod acts;
 pub(crate) mod app;
 pub(crate) mod axe;
 pub(crate) mod browser;

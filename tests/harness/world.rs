@@ -15,6 +15,7 @@ use countersign::middleware::Shell;
 use countersign::settings::{Flags, Mode, Settings};
 use countersign::wiring::Parts;
 use db::Database;
+use keyring::Keyring;
 use protocol::{Clock, Issuer, Secret, SigningAlg};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -38,19 +39,32 @@ pub(crate) struct World {
     pub(crate) db: Database,
     clock: Option<Arc<AtomicI64>>,
     hasher: Hasher,
-    _running: Running,
+    running: Running,
 }
 
 #[derive(Debug)]
 enum Running {
     Here {
         server: JoinHandle<()>,
+        keyring: Keyring,
         _background: Background,
         _folder: TempDir,
     },
     Elsewhere {
         _replicas: Arc<Replicas>,
     },
+    Alone {
+        process: Process,
+        _folder: TempDir,
+    },
+}
+
+/// What a server in this process has of its own, where it is not as usual.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    /// Without a path. Requests go to the server all the same.
+    pub(crate) issuer: Option<&'static str>,
+    pub(crate) hasher: Option<HasherSettings>,
 }
 
 impl Drop for Running {
@@ -97,11 +111,56 @@ impl World {
                 .expect("the replicas' database"),
             clock: None,
             hasher: cheap_hasher(),
-            _running: Running::Elsewhere { _replicas: replicas },
+            running: Running::Elsewhere { _replicas: replicas },
         }
     }
 
     async fn here(database: db::Url) -> Self {
+        Self::here_with(database, Own::default()).await
+    }
+
+    pub(crate) async fn sqlite_with(own: Own) -> Self {
+        Self::here_with(db::testing::sqlite_url(), own).await
+    }
+
+    /// One process on a SQLite file, for what only a process has: its [log](Self::log).
+    pub(crate) async fn process(environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for database and keys");
+        let port = free_port();
+        let issuer = format!("http://127.0.0.1:{port}");
+        let environment = [
+            environment,
+            &[("COUNTERSIGN_ISSUER", &issuer), ("COUNTERSIGN_LIMITS", "off")],
+        ]
+        .concat();
+        let process = Process::serve(folder.path(), &[], &environment, port).await;
+        let file = folder.path().join("data/countersign.db");
+        let database = format!("sqlite://{}", file.display()).parse().expect("a URL");
+        Self {
+            origins: vec![issuer.clone()],
+            issuer,
+            turn: AtomicUsize::new(0),
+            db: Database::connect(&database)
+                .await
+                .expect("the database of the process"),
+            clock: None,
+            hasher: cheap_hasher(),
+            running: Running::Alone {
+                process,
+                _folder: folder,
+            },
+        }
+    }
+
+    /// What the process logged so far.
+    pub(crate) fn log(&self) -> String {
+        match &self.running {
+            Running::Alone { process, .. } => process.stderr(),
+            Running::Here { .. } | Running::Elsewhere { .. } => panic!("only a process alone has a log"),
+        }
+    }
+
+    async fn here_with(database: db::Url, own: Own) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the keys");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let origin = format!("http://{}", listener.local_addr().expect("bound"));
@@ -112,12 +171,13 @@ impl World {
         let clock = Arc::new(AtomicI64::new(
             i64::try_from(start).expect("before the year 292277026596"),
         ));
-        let issuer = Issuer::parse(&origin).expect("a loopback issuer");
+        let issuer = own.issuer.unwrap_or(&origin);
+        let issuer = Issuer::parse(issuer).expect("an issuer");
         let parts = Parts::open(
             issuer,
             &database,
             folder.path(),
-            cheap(),
+            own.hasher.unwrap_or_else(cheap),
             Clock::Manual(clock.clone()),
         )
         .await
@@ -129,14 +189,16 @@ impl World {
         let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
         let app = parts.router(shell);
         Self {
-            issuer: origin.clone(),
+            issuer: parts.issuer.as_str().to_owned(),
             origins: vec![origin],
             turn: AtomicUsize::new(0),
             db: parts.db.clone(),
             clock: Some(clock),
-            hasher: parts.hasher.clone(),
-            _running: Running::Here {
+            // That of the server may be one that takes nothing.
+            hasher: cheap_hasher(),
+            running: Running::Here {
                 _background: Background::start(&parts),
+                keyring: parts.keyring.clone(),
                 server: tokio::spawn(listener::serve(listener, app, limits, std::future::pending())),
                 _folder: folder,
             },
@@ -171,6 +233,16 @@ impl World {
             i64::try_from(time.as_secs()).expect("a sane time"),
             Ordering::SeqCst,
         );
+    }
+
+    /// The keys of the server in this process.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        match &self.running {
+            Running::Here { keyring, .. } => keyring,
+            Running::Elsewhere { .. } | Running::Alone { .. } => {
+                panic!("only a server in this process shows its keys")
+            }
+        }
     }
 
     pub(crate) fn now(&self) -> protocol::Timestamp {

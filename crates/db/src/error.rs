@@ -14,8 +14,21 @@ pub enum Error {
     Corrupt(String),
     #[error("the database refused a statement: {0}")]
     Refused(#[source] sqlx::Error),
+    /// Too much is waiting to be written.
+    #[error("too many writes are waiting")]
+    Overloaded,
     #[error("{0}")]
     Setup(String),
+    /// The failure of a batch, told to each of those who were in it.
+    #[error("{0}")]
+    Shared(String, Passing),
+}
+
+/// Whether the same call may succeed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing {
+    Yes,
+    No,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -23,6 +36,22 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict(_))
+    }
+
+    fn passing(&self) -> Passing {
+        match self {
+            Self::Unavailable(_) | Self::Overloaded => Passing::Yes,
+            Self::Shared(_, passing) => *passing,
+            Self::Conflict(_) | Self::Corrupt(_) | Self::Refused(_) | Self::Setup(_) => Passing::No,
+        }
+    }
+
+    /// The same failure for one more of those whom it concerns.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Corrupt(what) => Self::Corrupt(what.clone()),
+            other => Self::Shared(other.to_string(), other.passing()),
+        }
     }
 
     /// A stored value that does not parse.
@@ -66,11 +95,9 @@ fn passing(code: Option<&str>) -> bool {
 
 impl From<Error> for protocol::Error {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Unavailable(_) => Self::temporarily_unavailable(error),
-            Error::Conflict(_) | Error::Corrupt(_) | Error::Refused(_) | Error::Setup(_) => {
-                Self::server_error(error)
-            }
+        match error.passing() {
+            Passing::Yes => Self::temporarily_unavailable(error),
+            Passing::No => Self::server_error(error),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each query of the project is one `const` in portable SQL, run by the [`run!`] macro on whichever driver
 //! is behind [`Conn`]. SQLite has one writer and a few readers; PostgreSQL has one pool.
 
+pub mod batch;
 mod conn;
 mod connect;
 mod error;
@@ -10,6 +11,7 @@ mod migrate;
 pub mod testing;
 mod transact;
 
+pub use batch::{Batch, Batcher};
 pub use conn::Conn;
 pub use connect::{Database, Url};
 pub use error::{Error, Result};

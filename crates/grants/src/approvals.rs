@@ -39,18 +39,6 @@ const INSERT: &str = "INSERT INTO approvals (approval_id, flow_id, client_id, cl
     consent_id, scope, resources, offline, auth_time, acr, amr, created_at, access_until, live_until) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
-/// The guard of every mint: approval, client, user, consent and session are live at this very moment, whatever
-/// was read before. It also remembers until when an ending has to be told.
-const ADVANCE: &str = "UPDATE approvals SET \
-    access_until = CASE WHEN access_until < $2 THEN $2 ELSE access_until END \
-    WHERE approval_id = $1 AND ended_at IS NULL AND live_until > $3 \
-    AND EXISTS (SELECT 1 FROM clients c WHERE c.client_id = approvals.client_id \
-        AND c.generation = approvals.client_generation) \
-    AND EXISTS (SELECT 1 FROM users u WHERE u.sub = approvals.sub AND u.disabled_at IS NULL) \
-    AND EXISTS (SELECT 1 FROM consents k WHERE k.consent_id = approvals.consent_id AND k.ended_at IS NULL) \
-    AND (offline OR EXISTS (SELECT 1 FROM sessions s WHERE s.session_id = approvals.session_id \
-        AND s.ended_at IS NULL AND s.idle_until > $3 AND s.expires_at > $3))";
-
 const BY_FLOW: &str = "SELECT approval_id FROM approvals WHERE flow_id = $1";
 const FORGET: &str = "DELETE FROM approvals WHERE approval_id IN \
     (SELECT approval_id FROM approvals WHERE live_until < $1 LIMIT 1000)";
@@ -81,26 +69,6 @@ pub async fn insert(approval: &Approval, live_for: Duration, conn: &mut Conn) ->
             .bind((approval.created_at + live_for).as_secs())
     )?;
     Ok(())
-}
-
-/// Notes that an access token lives until `access_until`; says whether one may be minted at all.
-///
-/// # Errors
-/// When the database fails.
-pub async fn advance(
-    id: &ApprovalId,
-    access_until: Timestamp,
-    conn: &mut Conn,
-    now: Timestamp,
-) -> db::Result<bool> {
-    let touched = execute!(
-        conn,
-        sqlx::query(ADVANCE)
-            .bind(id.as_str())
-            .bind(access_until.as_secs())
-            .bind(now.as_secs())
-    )?;
-    Ok(touched == 1)
 }
 
 /// The approval that a flow ended in.

@@ -3,15 +3,17 @@
 //! A code is a MAC over its flow and approval: nothing usable is stored, any replica can say it again, and a
 //! guess finds no row. The row holds what a redemption must match.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use db::{Conn, execute, run};
+use db::{Conn, execute, run, set};
 use protocol::opaque::{self, Kind};
 use protocol::pkce::{CodeChallenge, CodeVerifier};
 use protocol::{ApprovalId, Error, FlowId, Secret, Timestamp};
 use seal::Key;
+use serde_json::{Value, json};
 
 use crate::approvals::{self, Approval};
 
@@ -36,8 +38,12 @@ pub struct Code {
 const INSERT: &str = "INSERT INTO codes \
     (approval_id, secret_id, redirect_uri, redirect_uri_implied, code_challenge, nonce, expires_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const CLAIM: &str =
-    "UPDATE codes SET claimed_at = $2 WHERE approval_id = $1 AND claimed_at IS NULL AND expires_at > $2";
+const CLAIM: (&str, &str) = set!(
+    "UPDATE codes SET claimed_at = s.now FROM ",
+    (id text, now bigint),
+    " WHERE codes.approval_id = s.id AND codes.claimed_at IS NULL AND codes.expires_at > s.now \
+     RETURNING codes.approval_id"
+);
 
 /// The code of an approval.
 pub fn of(approval: &ApprovalId, flow: &FlowId, key: &Key) -> Option<Secret> {
@@ -138,12 +144,19 @@ pub async fn by_approval(id: &ApprovalId, conn: &mut Conn) -> db::Result<Option<
     row.map(Code::try_from).transpose()
 }
 
-/// Claims a code. Of any number of callers, one is told yes.
+/// Claims the codes of these approvals, each at its own moment; returns those it could. Of any number of
+/// callers, one is told yes.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn claim(id: &ApprovalId, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
-    Ok(execute!(conn, sqlx::query(CLAIM).bind(id.as_str()).bind(now.as_secs()))? == 1)
+pub async fn claim_all(
+    codes: impl Iterator<Item = (&ApprovalId, Timestamp)>,
+    conn: &mut Conn,
+) -> db::Result<HashSet<String>> {
+    let rows: Vec<Value> = codes
+        .map(|(id, now)| json!({ "id": id.as_str(), "now": now.as_secs() }))
+        .collect();
+    crate::returned(CLAIM, rows, conn).await
 }
 
 #[derive(sqlx::FromRow)]

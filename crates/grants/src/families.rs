@@ -4,14 +4,16 @@
 //! Presenting *g* moves on to *g+1*. Presenting *g−1* means its successor was never used, so the answer may
 //! have been lost: *g* is said again. Anything older proves that two parties hold tokens of one family.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use db::{Conn, execute, run};
+use db::{Conn, execute, run, set};
 use protocol::opaque::{self, Kind};
 use protocol::{ClientId, FamilyId, Secret, Timestamp};
 use seal::Key;
+use serde_json::{Value, json};
 
 use crate::approvals::{self, Approval};
 
@@ -70,14 +72,44 @@ pub enum Verdict {
     Expired,
 }
 
-const INSERT: &str = "INSERT INTO families \
-    (family_id, approval_id, client_id, secret_id, salt, generation, reached_at, idle_until, expires_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const ROTATE: &str = "UPDATE families SET generation = $3, reached_at = $4, \
-    idle_until = CASE WHEN expires_at < $5 THEN expires_at ELSE $5 END \
-    WHERE family_id = $1 AND generation = $2 AND idle_until > $4 AND expires_at > $4";
-const STILL: &str =
-    "SELECT 1 FROM families WHERE family_id = $1 AND generation = $2 AND idle_until > $3 AND expires_at > $3";
+const INSERT: (&str, &str) = set!(
+    "INSERT INTO families (family_id, approval_id, client_id, secret_id, salt, generation, reached_at, idle_until, \
+     expires_at) SELECT s.id, s.approval, s.client, s.secret, s.salt, s.generation, s.reached, s.idle, s.expires FROM ",
+    (id text, approval text, client text, secret text, salt text, generation bigint, reached bigint, idle bigint,
+     expires bigint),
+    ""
+);
+const ROTATE: (&str, &str) = set!(
+    "UPDATE families SET generation = s.generation + 1, reached_at = s.now, \
+     idle_until = CASE WHEN families.expires_at < s.idle THEN families.expires_at ELSE s.idle END FROM ",
+    (id text, generation bigint, now bigint, idle bigint),
+    " WHERE families.family_id = s.id AND families.generation = s.generation AND families.idle_until > s.now \
+     AND families.expires_at > s.now RETURNING families.family_id"
+);
+const STANDING: (&str, &str) = set!(
+    "SELECT f.family_id FROM families f JOIN ",
+    (id text, generation bigint, now bigint, idle bigint),
+    " ON f.family_id = s.id WHERE f.generation = s.generation AND f.idle_until > s.now AND f.expires_at > s.now"
+);
+
+/// A family that a write expects at a generation.
+#[derive(Debug, Clone, Copy)]
+pub struct Moving<'f> {
+    pub family: &'f FamilyId,
+    pub generation: i64,
+    pub now: Timestamp,
+}
+
+impl Moving<'_> {
+    fn row(&self) -> Value {
+        json!({
+            "id": self.family.as_str(),
+            "generation": self.generation,
+            "now": self.now.as_secs(),
+            "idle": (self.now + IDLE).as_secs(),
+        })
+    }
+}
 
 impl Presented {
     pub fn parse(token: &str) -> Option<Self> {
@@ -123,6 +155,20 @@ impl Family {
         seal::same(&self.code(presented.generation, key), &presented.code)
     }
 
+    fn row(&self) -> Value {
+        json!({
+            "id": self.id.as_str(),
+            "approval": self.approval.id.as_str(),
+            "client": self.client_id.as_str(),
+            "secret": self.secret_id,
+            "salt": self.salt,
+            "generation": self.generation,
+            "reached": self.reached_at.as_secs(),
+            "idle": self.idle_until.as_secs(),
+            "expires": self.expires_at.as_secs(),
+        })
+    }
+
     fn code(&self, generation: i64, key: &Key) -> [u8; 32] {
         let parts = [
             b"refresh",
@@ -152,22 +198,17 @@ impl Family {
     }
 }
 
+/// Writes new families.
+///
 /// # Errors
 /// When the database fails.
-pub async fn insert(family: &Family, conn: &mut Conn) -> db::Result<()> {
-    execute!(
-        conn,
-        sqlx::query(INSERT)
-            .bind(family.id.as_str())
-            .bind(family.approval.id.as_str())
-            .bind(family.client_id.as_str())
-            .bind(&family.secret_id)
-            .bind(&family.salt)
-            .bind(family.generation)
-            .bind(family.reached_at.as_secs())
-            .bind(family.idle_until.as_secs())
-            .bind(family.expires_at.as_secs())
-    )?;
+pub async fn insert_all(families: impl Iterator<Item = &Family>, conn: &mut Conn) -> db::Result<()> {
+    let rows: Vec<Value> = families.map(Family::row).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let statement = conn.either(INSERT.0, INSERT.1);
+    execute!(conn, sqlx::query(statement).bind(Value::from(rows).to_string()))?;
     Ok(())
 }
 
@@ -185,34 +226,27 @@ pub async fn by_id(id: &FamilyId, conn: &mut Conn) -> db::Result<Option<Family>>
     row.map(Family::try_from).transpose()
 }
 
-/// Moves a family from `generation` to the next. Of any number of callers, one is told yes.
+/// Moves families from their generations to the next; returns those it could. Of any number of callers, one is
+/// told yes.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn rotate(id: &FamilyId, generation: i64, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
-    let touched = execute!(
-        conn,
-        sqlx::query(ROTATE)
-            .bind(id.as_str())
-            .bind(generation)
-            .bind(generation.saturating_add(1))
-            .bind(now.as_secs())
-            .bind((now + IDLE).as_secs())
-    )?;
-    Ok(touched == 1)
+pub async fn rotate_all(
+    families: impl Iterator<Item = Moving<'_>>,
+    conn: &mut Conn,
+) -> db::Result<HashSet<String>> {
+    crate::returned(ROTATE, families.map(|family| family.row()).collect(), conn).await
 }
 
-/// Whether a family still stands at `generation`.
+/// The families that still stand at their generations.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn stands_at(id: &FamilyId, generation: i64, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
-    let row: Option<(i32,)> = run!(conn, |c| sqlx::query_as(STILL)
-        .bind(id.as_str())
-        .bind(generation)
-        .bind(now.as_secs())
-        .fetch_optional(c))?;
-    Ok(row.is_some())
+pub async fn standing(
+    families: impl Iterator<Item = Moving<'_>>,
+    conn: &mut Conn,
+) -> db::Result<HashSet<String>> {
+    crate::returned(STANDING, families.map(|family| family.row()).collect(), conn).await
 }
 
 #[derive(sqlx::FromRow)]

@@ -24,3 +24,20 @@ fn json(strings: &[String]) -> String {
 fn scope(column: &'static str, text: &str) -> db::Result<protocol::Scope> {
     protocol::Scope::parse(text).map_err(|error| db::Error::corrupt(format_args!("{column}: {error}")))
 }
+
+/// Runs a set statement and returns the ids it names; nothing for no rows.
+async fn returned(
+    (sqlite, postgres): (&'static str, &'static str),
+    rows: Vec<serde_json::Value>,
+    conn: &mut db::Conn,
+) -> db::Result<std::collections::HashSet<String>> {
+    if rows.is_empty() {
+        return Ok(Default::default());
+    }
+    let (statement, rows) = (
+        conn.either(sqlite, postgres),
+        serde_json::Value::from(rows).to_string(),
+    );
+    let ids: Vec<(String,)> = db::run!(conn, |c| sqlx::query_as(statement).bind(&rows).fetch_all(c))?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
+}

@@ -10,16 +10,20 @@ mod redeem;
 mod refresh;
 mod target;
 mod tokens;
+mod writes;
 
 use std::time::Duration;
 
-use db::Database;
+use db::{Batcher, Database};
 use keyring::Keyring;
 use protocol::{ApprovalId, Error, Issuer};
+
+use writes::Writes;
 
 pub use approve::{Approved, Approving};
 pub use bearer::Bearer;
 pub use target::Target;
+
 pub use tokens::{Entitlement, ID_TOKEN_ALG, TokenResponse};
 
 /// Life of an access token.
@@ -33,6 +37,7 @@ pub struct Gate {
     pub(crate) db: Database,
     pub(crate) keyring: Keyring,
     pub(crate) issuer: Issuer,
+    pub(crate) writes: Batcher<Writes>,
 }
 
 /// Why the gate gave nothing.
@@ -44,8 +49,15 @@ pub enum Refusal {
 }
 
 impl Gate {
+    /// Starts the task that writes; needs a runtime.
     pub fn new(db: Database, keyring: Keyring, issuer: Issuer) -> Self {
-        Self { db, keyring, issuer }
+        let writes = Batcher::start(db.clone());
+        Self {
+            db,
+            keyring,
+            issuer,
+            writes,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Redeeming an authorization code: RFC 6749 §4.1.3.
 
-use grants::{Code, Family, codes, families};
+use grants::{Code, Family};
 use keyring::Purpose;
 use protocol::{Error, Timestamp};
 
+use crate::writes::{Kind, Write, Written};
 use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended};
 
 impl Gate {
-    /// Claims a code that was verified and writes what hangs from it, in one guarded transaction: of a
+    /// Claims a code that was verified and writes what hangs from it, in one guarded write: of a
     /// thousand presenters one is served, and the others prove that the code has leaked.
     ///
     /// # Errors
@@ -24,22 +25,17 @@ impl Gate {
         let family = approval
             .offline
             .then(|| Family::begin(approval.clone(), secret.id.clone(), now));
-        let begun = family.clone();
-        let work = self.db.transact(move |conn| {
-            Box::pin(async move {
-                if !grants::approvals::advance(&code.approval.id, now + ACCESS_TOKEN_LIFE, conn, now).await? {
-                    return Err(ended().into());
-                }
-                if !codes::claim(&code.approval.id, conn, now).await? {
-                    return Err(Refusal::Reused(code.approval.id));
-                }
-                if let Some(family) = &begun {
-                    families::insert(family, conn).await?;
-                }
-                Ok(())
-            })
-        });
-        work.await?;
+        let write = Write {
+            approval: approval.id.clone(),
+            access_until: now + ACCESS_TOKEN_LIFE,
+            kind: Kind::Redeem(family.clone().map(Box::new)),
+            now,
+        };
+        match self.writes.submit(write).await? {
+            Written::Done => {}
+            Written::Ended => return Err(ended().into()),
+            Written::Lost => return Err(Refusal::Reused(approval.id)),
+        }
 
         let refresh_token = family.and_then(|family| family.token(family.generation, &secret.key));
         let scope = target.of(&approval.scope);

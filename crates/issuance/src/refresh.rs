@@ -1,23 +1,17 @@
 //! Refreshing: RFC 6749 §6, by the verdicts of [`grants::families`].
 
 use db::Conn;
+use grants::Family;
 use grants::families::{self, Holder, Presented, Verdict};
-use grants::{Family, approvals};
 use keyring::Purpose;
 use protocol::{Error, Scope, Timestamp};
 
+use crate::writes::{Kind, Write, Written};
 use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended};
 
 /// How often a request looks again after losing a race. Each loss means that another request for the same
 /// family was served in between.
 const ATTEMPTS: usize = 8;
-
-/// What a guarded write found.
-enum Write {
-    Done,
-    /// The family moved on since it was read.
-    Lost,
-}
 
 impl Gate {
     /// Answers a refresh token that was checked to be ours and the client's. The scope is what the client asks
@@ -46,32 +40,26 @@ impl Gate {
                     return Err(Error::invalid_grant("unknown refresh token").into());
                 }
             };
-            match self.write(&family, generation, now).await? {
-                Write::Done => return self.entitle(family, generation, scope, target, now),
-                Write::Lost => {
+            let (id, from) = (family.id.clone(), family.generation);
+            let write = Write {
+                approval: family.approval.id.clone(),
+                access_until: now + ACCESS_TOKEN_LIFE,
+                kind: match generation == from {
+                    true => Kind::Repeat(id, from),
+                    false => Kind::Rotate(id, from),
+                },
+                now,
+            };
+            match self.writes.submit(write).await? {
+                Written::Done => return self.entitle(family, generation, scope, target, now),
+                Written::Ended => return Err(ended().into()),
+                Written::Lost => {
                     let read = families::by_id(&family.id, &mut self.db.reader().await?).await?;
                     family = read.ok_or_else(ended)?;
                 }
             }
         }
         Err(Error::temporarily_unavailable("a refresh token family is contended").into())
-    }
-
-    async fn write(&self, family: &Family, generation: i64, now: Timestamp) -> Result<Write, Refusal> {
-        let (family, from) = (family.clone(), family.generation);
-        let work = self.db.transact(move |conn| {
-            Box::pin(async move {
-                if !approvals::advance(&family.approval.id, now + ACCESS_TOKEN_LIFE, conn, now).await? {
-                    return Err(ended().into());
-                }
-                let held = match generation == from {
-                    true => families::stands_at(&family.id, from, conn, now).await?,
-                    false => families::rotate(&family.id, from, conn, now).await?,
-                };
-                Ok(if held { Write::Done } else { Write::Lost })
-            })
-        });
-        work.await
     }
 
     fn entitle(

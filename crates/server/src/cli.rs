@@ -103,12 +103,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 impl Cli {
     fn run(self) -> Result<(), Failure> {
         let file = self.config.as_deref();
-        let mut stdout = io::stdout().lock();
+        let mut stdout = io::stdout();
         let mut printer = Printer::new(self.json, &mut stdout);
         match self.command {
             Command::Serve { dev, flags } => {
-                // `--dev` prints what it made by itself.
-                drop(stdout);
                 logging::start();
                 let mode = if dev { Mode::Dev } else { Mode::Serve };
                 let settings = load(flags, file, mode)?;
@@ -167,12 +165,12 @@ fn migrated(count: usize) -> Answer {
     }
 }
 
-/// Reads a word of one of our vocabularies, and lets help and mistakes list them all.
-fn word<T>(all: &[T]) -> impl TypedValueParser<Value = T>
+/// Reads a word of one of our vocabularies; help and mistakes list them all.
+fn word<T>(all: &'static [T], spelled: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
 where
-    T: Copy + FromStr<Err = protocol::oauth::Unknown> + Into<&'static str> + Send + Sync + 'static,
+    T: Copy + FromStr<Err = protocol::oauth::Unknown> + Send + Sync + 'static,
 {
-    PossibleValuesParser::new(all.iter().map(|word| (*word).into())).try_map(|text| text.parse::<T>())
+    PossibleValuesParser::new(all.iter().map(|word| spelled(*word))).try_map(|text| text.parse::<T>())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Countersign: an OAuth 2.0 and OpenID Connect authorization server.
 
 pub mod background;
+pub mod cli;
 mod dev;
 mod fallback;
 mod health;

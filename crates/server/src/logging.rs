@@ -8,15 +8,26 @@ use std::io::{self, IsTerminal as _, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What is logged unless `RUST_LOG` says otherwise.
-const DEFAULT: &str = "info";
+/// What a server logs unless `RUST_LOG` says otherwise.
+const SERVER: &str = "info";
+/// What a command logs: it says on stdout what it did.
+const COMMAND: &str = "warn";
 /// Bound values are not printed there, but literals and slow statements are.
 const NO_SQL: &str = "sqlx::query=off";
 
-/// Starts logging for this process. Later calls change nothing.
+/// Starts logging for a process that serves. Later calls change nothing.
 pub fn start() {
+    start_with(SERVER);
+}
+
+/// Starts logging for a command, which speaks up only when something is wrong.
+pub fn start_quietly() {
+    start_with(COMMAND);
+}
+
+fn start_with(default: &str) {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(std::env::var("RUST_LOG").ok().as_deref()))
+        .with_env_filter(filter(std::env::var("RUST_LOG").ok().as_deref(), default))
         .with_ansi(false)
         .with_writer(OneLine(io::stderr));
     // The second caller in a process, a test mostly, finds a subscriber in place and keeps it.
@@ -32,10 +43,10 @@ pub fn start() {
     log_panics();
 }
 
-fn filter(wanted: Option<&str>) -> EnvFilter {
+fn filter(wanted: Option<&str>, default: &str) -> EnvFilter {
     let filter = wanted
         .and_then(|wanted| EnvFilter::try_new(wanted).ok())
-        .unwrap_or_else(|| EnvFilter::new(DEFAULT));
+        .unwrap_or_else(|| EnvFilter::new(default));
     match NO_SQL.parse() {
         Ok(no_sql) => filter.add_directive(no_sql),
         Err(_) => filter,
@@ -86,7 +97,8 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-fn escaped(line: &str) -> String {
+/// The line with everything harmful spelled out.
+pub(crate) fn escaped(line: &str) -> String {
     let mut out = String::with_capacity(line.len() + 16);
     for c in line.chars() {
         if is_harmful(c) {
@@ -164,7 +176,7 @@ mod tests {
             let captured = Captured::default();
             let sink = captured.clone();
             let subscriber = tracing_subscriber::fmt()
-                .with_env_filter(filter(wanted))
+                .with_env_filter(filter(wanted, SERVER))
                 .with_writer(OneLine(move || sink.clone()))
                 .finish();
             tracing::subscriber::with_default(subscriber, || {

@@ -1,17 +1,18 @@
 //! What a command reads besides its arguments: records from a file, a password from stdin.
 
 use std::fs;
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use accounts::passwords::Password;
 use protocol::Secret;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::failure::Failure;
 
 /// The records of a file that holds one, or an array of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Records {
     pub(super) all: Vec<Value>,
     /// An array is answered by an array.
@@ -59,9 +60,52 @@ const LONGEST_LINE: u64 = 4096;
 
 /// One line from stdin, without its end.
 pub(super) fn password(stdin: impl BufRead) -> Result<Password, Failure> {
-    let mut line = Secret::new(String::new()).expose().to_owned();
+    let mut line = Zeroizing::new(String::new());
     stdin.take(LONGEST_LINE).read_line(&mut line)?;
-    let end = line.trim_end_matches(['\r', '\n']).len();
-    line.truncate(end);
-    Ok(Password::chosen(&Secret::new(line))?)
+    let text = line.strip_suffix('\n').unwrap_or(&line);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    Ok(Password::chosen(&Secret::from(text))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_one_line_without_its_end() {
+        for good in [
+            "correct horse",
+            "correct horse\n",
+            "correct horse\r\n",
+            "correct horse\nnot me",
+        ] {
+            assert!(password(good.as_bytes()).is_ok(), "{good:?}");
+        }
+        assert!(password("12345678 \n".as_bytes()).is_ok());
+        let long = "x".repeat(10_000);
+        for bad in ["", "\n", "short\n", "short\nsecond line", "correct\thorse", &long] {
+            assert!(password(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+        assert!(password(&b"correct \xff horse"[..]).is_err());
+    }
+
+    #[test]
+    fn records_are_one_object_or_an_array_and_a_failure_in_an_array_names_its_index() {
+        let refuse = |record: &Value| match record.as_i64() {
+            Some(7) => Err(Failure::from("no seven")),
+            _ => Ok(record.clone()),
+        };
+        let one = Records::parse("7").unwrap();
+        assert_eq!(one.each(refuse).unwrap_err().lines(), ["no seven"]);
+        let many = Records::parse("[1, 7]").unwrap();
+        assert_eq!(many.each(refuse).unwrap_err().lines(), ["[1]: no seven"]);
+        assert_eq!(Records::parse("[]").unwrap().each(refuse), Ok(vec![]));
+        assert!(Records::parse("[1,]").is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let failure = Records::read(Path::new("none.json")).unwrap_err();
+        assert!(failure.lines().concat().starts_with("none.json: "), "{failure:?}");
+    }
 }

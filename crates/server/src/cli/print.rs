@@ -59,6 +59,20 @@ impl<'o> Printer<'o> {
         self.write(&text)
     }
 
+    /// What came of imported records, in the shape in which they were given.
+    pub(super) fn records(&mut self, is_array: bool, answers: &[Answer]) -> Result<(), Failure> {
+        match (is_array, answers) {
+            (false, [one]) => self.answer(one),
+            _ => {
+                let mut list = self.list();
+                for answer in answers {
+                    list.item(answer)?;
+                }
+                list.end("there was no record")
+            }
+        }
+    }
+
     /// Begins an array.
     pub(super) fn list(&mut self) -> List<'_, 'o> {
         List {
@@ -114,8 +128,8 @@ impl List<'_, '_> {
 /// A member a line, values aligned; what has several values takes several lines.
 fn sheet(members: &Map<String, Value>, order: &[&str]) -> Vec<String> {
     let present = || {
-        let value = |name: &&str| members.get(*name).map(|value| (name.to_owned(), value));
-        order.iter().filter_map(value)
+        let names = order.iter().copied();
+        names.filter_map(|name| members.get(name).map(|value| (name, value)))
     };
     let width = present().map(|(name, _)| name.len()).max().unwrap_or(0);
     let rows = present().flat_map(|(name, value)| {

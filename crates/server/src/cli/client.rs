@@ -1,0 +1,291 @@
+//! `countersign client`: apps that people sign in to, as RFC 7591 describes them.
+
+mod members;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use clients::{Trust, records};
+use db::Conn;
+use protocol::{ClientId, Error, Timestamp};
+use registry::Registered;
+use revocation::{Act, Outcome};
+use serde_json::{Map, Value, json};
+
+use super::failure::Failure;
+use super::input::Records;
+use super::installation::Installation;
+use super::print::{Answer, Printer};
+use members::Members;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Client {
+    /// Register an app, vouched for by you
+    Create(Create),
+    /// Change what is registered; only what is given changes
+    Update(Update),
+    /// Vouch for an app that registered itself
+    Trust { id: String },
+    /// Secrets of an app; two work at once, so that one can be replaced in peace
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    /// All apps, oldest first
+    List,
+    /// One app
+    Show { id: String },
+    /// End an app with everything it was allowed
+    Delete { id: String },
+    /// Register or update apps from a file
+    ///
+    /// The file holds one RFC 7591 record or an array of them: JSON, all or nothing. A record with the
+    /// client_id of an app updates it. One without client_secret gets one, unless the app is public or has one.
+    Import {
+        /// - for stdin
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// What people see
+    #[arg(long)]
+    name: String,
+    /// Where people are sent back to, to the byte
+    #[arg(long = "redirect-uri", value_name = "URI", required = true, num_args = 1..)]
+    redirect_uris: Vec<String>,
+    #[command(flatten)]
+    members: Members,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Update {
+    id: String,
+    /// What people see
+    #[arg(long)]
+    name: Option<String>,
+    /// Where people are sent back to; these replace the ones there are
+    #[arg(long = "redirect-uri", value_name = "URI", num_args = 1..)]
+    redirect_uris: Option<Vec<String>>,
+    /// No native app any more
+    #[arg(long, conflicts_with = "native")]
+    web: bool,
+    /// Require PKCE again
+    #[arg(long, conflicts_with = "no_pkce")]
+    pkce: bool,
+    #[command(flatten)]
+    members: Members,
+}
+
+impl Client {
+    pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => printer.answer(&create.run(on).await?),
+            Self::Update(update) => printer.answer(&update.run(on).await?),
+            Self::Trust { id } => printer.answer(&trust(id.into(), on).await?),
+            Self::Secret(secret) => secret.run(on, printer).await,
+            Self::List => list(on, printer).await,
+            Self::Show { id } => {
+                let client = known(&id.into(), &mut on.db.reader().await?).await?;
+                printer.answer(&answer(&client, None))
+            }
+            Self::Delete { id } => printer.answer(&delete(id.into(), on).await?),
+            Self::Import { file } => import(&Records::read(&file)?, on, printer).await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, on: &Installation) -> Result<Answer, Failure> {
+        let mut document = Map::new();
+        document.insert("client_name".to_owned(), self.name.into());
+        document.insert("redirect_uris".to_owned(), self.redirect_uris.into());
+        let usual = json!(["authorization_code", "refresh_token"]);
+        document.insert("grant_types".to_owned(), usual);
+        self.members.edit(&mut document);
+        let (document, now) = (Value::Object(document), on.now);
+        let registered = on.db.transact(move |conn| {
+            Box::pin(async move { registry::register(&document, Trust::Trusted, conn, now).await })
+        });
+        Ok(registered_answer(&registered.await?))
+    }
+}
+
+impl Update {
+    async fn run(self, on: &Installation) -> Result<Answer, Failure> {
+        let now = on.now;
+        let updated = on.db.transact(move |conn| {
+            Box::pin(async move {
+                let id = ClientId::from(self.id.as_str());
+                let client = records::for_change(&id, conn).await?;
+                let client = client.ok_or_else(|| unknown(&id))?;
+                let mut document = registry::response(&client, None);
+                if let Some(document) = document.as_object_mut() {
+                    self.edit(document);
+                }
+                registry::update(&id, &document, conn, now).await
+            })
+        });
+        Ok(registered_answer(&updated.await?))
+    }
+
+    fn edit(self, document: &mut Map<String, Value>) {
+        if let Some(name) = self.name {
+            document.insert("client_name".to_owned(), members::or_none(name));
+        }
+        if let Some(uris) = self.redirect_uris {
+            document.insert("redirect_uris".to_owned(), uris.into());
+        }
+        if self.web {
+            document.insert("application_type".to_owned(), "web".into());
+        }
+        if self.pkce {
+            document.insert("require_pkce".to_owned(), true.into());
+        }
+        self.members.edit(document);
+    }
+}
+
+async fn trust(id: ClientId, on: &Installation) -> Result<Answer, Failure> {
+    let now = on.now;
+    let trusted = on.db.transact(move |conn| {
+        Box::pin(async move {
+            records::set_trust(&id, Trust::Trusted, conn, now).await?;
+            known(&id, conn).await
+        })
+    });
+    Ok(answer(&trusted.await?, None))
+}
+
+async fn list(on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    let clients = records::list(&mut on.db.reader().await?).await?;
+    let mut list = printer.list();
+    for client in clients {
+        let line = format!("{:<22}  {:<10}  {}", client.id, client.trust, client.shown_name());
+        list.item(&Answer {
+            lines: vec![line],
+            ..answer(&client, None)
+        })?;
+    }
+    list.end("there is no client yet: countersign client create --help")
+}
+
+async fn delete(id: ClientId, on: &Installation) -> Result<Answer, Failure> {
+    match revocation::perform(Act::DeleteClient(id.clone()), &on.db, on.now).await? {
+        Outcome::Unknown => Err(unknown(&id).into()),
+        Outcome::Ended(ended) => Ok(Answer {
+            json: json!({ "client_id": id, "approvals_ended": ended }),
+            lines: vec![format!(
+                "client {id} is deleted; approvals ended with it: {ended}"
+            )],
+        }),
+    }
+}
+
+async fn import(records: &Records, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    let (records, now) = (records.clone(), on.now);
+    let is_array = records.is_array;
+    let imported = on.db.transact(move |conn| {
+        Box::pin(async move {
+            let mut seen = BTreeMap::new();
+            let mut imported = Vec::new();
+            for (at, document) in records.all.iter().enumerate() {
+                let registered = import_one(document, conn, now).await;
+                let registered = registered.map_err(|failure| records.at(at, failure))?;
+                if let Some(before) = seen.insert(registered.client.id.clone(), at) {
+                    let twice = Failure::from(format!("has the client_id of [{before}]"));
+                    return Err(records.at(at, twice));
+                }
+                imported.push(registered);
+            }
+            Ok::<_, Failure>(imported)
+        })
+    });
+    let imported: Vec<Answer> = imported.await?.iter().map(registered_answer).collect();
+    printer.records(is_array, &imported)
+}
+
+/// What a list of clients prints can be imported again: an app that is shown as unverified comes back so.
+async fn import_one(document: &Value, conn: &mut Conn, now: Timestamp) -> Result<Registered, Failure> {
+    let trust = match document.get("trust") {
+        None | Some(Value::Null) => Trust::Trusted,
+        Some(word) => {
+            let word = word.as_str().and_then(|word| word.parse().ok());
+            word.ok_or("trust: expected trusted or unverified")?
+        }
+    };
+    Ok(registry::import(document, trust, conn, now).await?)
+}
+
+async fn known(id: &ClientId, conn: &mut Conn) -> Result<clients::Client, Failure> {
+    let client = records::by_id(id, conn).await?;
+    client.ok_or_else(|| unknown(id).into())
+}
+
+fn unknown(id: &ClientId) -> Error {
+    Error::invalid_request(format!("there is no client {id}"))
+}
+
+fn registered_answer(registered: &Registered) -> Answer {
+    let answer = answer(&registered.client, registered.secret.as_ref());
+    match registered.secret {
+        Some(_) => answer.note(secret::SHOWN_ONCE),
+        None => answer,
+    }
+}
+
+/// The members that people read, in their order.
+const ORDER: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "client_name",
+    "trust",
+    "redirect_uris",
+    "application_type",
+    "token_endpoint_auth_method",
+    "require_pkce",
+    "grant_types",
+    "response_types",
+    "scope",
+    "client_uri",
+    "logo_uri",
+    "policy_uri",
+    "tos_uri",
+    "contacts",
+    "client_id_issued_at",
+];
+
+fn answer(client: &clients::Client, secret: Option<&protocol::Secret>) -> Answer {
+    let mut json = registry::response(client, secret);
+    if let Some(members) = json.as_object_mut() {
+        members.insert("trust".to_owned(), client.trust.as_str().into());
+    }
+    Answer::of(json, ORDER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_shown_every_member_but_that_a_secret_does_not_expire() {
+        let full = json!({
+            "client_name": "Shop", "application_type": "web", "redirect_uris": ["https://a.test/cb"],
+            "token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code"],
+            "response_types": ["code"], "scope": "openid", "client_uri": "https://a.test/",
+            "logo_uri": "https://a.test/l", "policy_uri": "https://a.test/p", "tos_uri": "https://a.test/t",
+            "contacts": ["a@a.test"], "require_pkce": true,
+        });
+        let metadata = registry::metadata(&full).unwrap();
+        let client = clients::Client::new("c".into(), Trust::Trusted, metadata, Timestamp::from_secs(0));
+        let answer = answer(&client, Some(&"secret".into()));
+        let members = answer.json.as_object().unwrap();
+        let unseen: Vec<&String> = members
+            .keys()
+            .filter(|name| !ORDER.contains(&name.as_str()))
+            .collect();
+        assert_eq!(unseen, ["client_secret_expires_at"]);
+        assert_eq!(answer.lines.len(), ORDER.len());
+    }
+}

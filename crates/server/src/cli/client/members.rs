@@ -1,0 +1,80 @@
+//! The flags of `client create` and `client update` that stand for members of RFC 7591 §2.
+
+use clap::Args;
+use protocol::{ClientAuthMethod, GrantType};
+use serde_json::{Map, Value};
+
+use crate::cli::word;
+
+#[derive(Debug, Default, Args)]
+pub(super) struct Members {
+    /// An app that cannot keep a secret: in a browser, on a phone; PKCE protects it
+    #[arg(long, conflicts_with = "auth_method")]
+    public: bool,
+    /// An app installed on a device: private schemes are admitted, and any port of http://127.0.0.1
+    #[arg(long)]
+    native: bool,
+    /// Admit authorization requests without PKCE; weaker, for old client libraries
+    #[arg(long, conflicts_with = "public")]
+    no_pkce: bool,
+    /// What it may ask for, in one value or several; without, every scope there is
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<Vec<String>>,
+    /// How it obtains tokens (repeatable)
+    #[arg(long = "grant-type", value_name = "TYPE", value_parser = word(GrantType::ALL, GrantType::as_str))]
+    grant_types: Option<Vec<GrantType>>,
+    /// How it authenticates at the token endpoint
+    #[arg(long, value_name = "METHOD", value_parser = word(ClientAuthMethod::ALL, ClientAuthMethod::as_str))]
+    auth_method: Option<ClientAuthMethod>,
+    /// Its home page
+    #[arg(long, value_name = "URL")]
+    client_uri: Option<String>,
+    /// Its logo
+    #[arg(long, value_name = "URL")]
+    logo_uri: Option<String>,
+    /// Its privacy policy
+    #[arg(long, value_name = "URL")]
+    policy_uri: Option<String>,
+    /// Its terms of service
+    #[arg(long, value_name = "URL")]
+    tos_uri: Option<String>,
+    /// Mail address of someone responsible (repeatable)
+    #[arg(long = "contact", value_name = "EMAIL")]
+    contacts: Option<Vec<String>>,
+}
+
+impl Members {
+    /// Puts what was given into a registration document. An empty text takes the member away.
+    pub(super) fn edit(self, document: &mut Map<String, Value>) {
+        let auth_method = self.auth_method.or(self.public.then_some(ClientAuthMethod::None));
+        let words = |all: Vec<GrantType>| all.into_iter().map(GrantType::as_str).collect::<Value>();
+        let given = [
+            ("application_type", self.native.then(|| "native".into())),
+            ("require_pkce", self.no_pkce.then(|| false.into())),
+            (
+                "token_endpoint_auth_method",
+                auth_method.map(|method| method.as_str().into()),
+            ),
+            ("grant_types", self.grant_types.map(words)),
+            ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
+            ("client_uri", self.client_uri.map(or_none)),
+            ("logo_uri", self.logo_uri.map(or_none)),
+            ("policy_uri", self.policy_uri.map(or_none)),
+            ("tos_uri", self.tos_uri.map(or_none)),
+            ("contacts", self.contacts.map(Value::from)),
+        ];
+        for (member, value) in given {
+            if let Some(value) = value {
+                document.insert(member.to_owned(), value);
+            }
+        }
+    }
+}
+
+/// RFC 7592 §2.2: null counts as left out.
+pub(super) fn or_none(text: String) -> Value {
+    match text.is_empty() {
+        true => Value::Null,
+        false => text.into(),
+    }
+}

@@ -1,0 +1,157 @@
+//! `countersign resource`: resource servers, whom access tokens are for (RFC 8707).
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use clients::{ResourceServer, resources};
+use protocol::SigningAlg;
+use serde_json::json;
+use url::Url;
+
+use super::failure::Failure;
+use super::installation::Installation;
+use super::print::{Answer, Printer};
+use super::word;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Resource {
+    /// Register an API
+    Create(Create),
+    /// All APIs, oldest first
+    List,
+    /// One API
+    Show { identifier: String },
+    /// End an API; access tokens for it that are out live on for their minutes
+    Delete { identifier: String },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Names it in requests (resource) and tokens (aud), to the byte
+    #[arg(long, value_name = "URI")]
+    identifier: String,
+    /// Signs the access tokens meant for it
+    #[arg(long, default_value = "ES256", value_parser = word(SigningAlg::ALL, SigningAlg::as_str))]
+    alg: SigningAlg,
+    /// What people see [default: its host]
+    #[arg(long)]
+    name: Option<String>,
+    /// A scope with its text for people, as in 'notes.read=Read your notes' (repeatable)
+    #[arg(long = "scope", value_name = "TOKEN=TEXT", value_parser = scope)]
+    scopes: Vec<(String, String)>,
+}
+
+fn scope(text: &str) -> Result<(String, String), &'static str> {
+    let parts = text.split_once('=');
+    let (token, text) = parts.ok_or("expected token=text for people")?;
+    Ok((token.to_owned(), text.to_owned()))
+}
+
+impl Resource {
+    pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => printer.answer(&create.run(on).await?),
+            Self::List => list(on, printer).await,
+            Self::Show { identifier } => {
+                let found = resources::by_identifier(&identifier, &mut on.db.reader().await?).await?;
+                let resource = found.ok_or_else(|| unknown(&identifier))?;
+                printer.answer(&answer(&resource))
+            }
+            Self::Delete { identifier } => printer.answer(&delete(identifier, on).await?),
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, on: &Installation) -> Result<Answer, Failure> {
+        let issuer = on.settings.issuer.as_ref();
+        if issuer.is_some_and(|issuer| issuer.as_str() == self.identifier) {
+            // A token for the API would open userinfo, and a token for userinfo the API.
+            return Err("identifier: this is the issuer; an API needs one of its own".into());
+        }
+        let mut scopes = BTreeMap::new();
+        for (token, text) in self.scopes {
+            if let Some(token) = scopes.insert(token.clone(), text).map(|_| token) {
+                return Err(format!("scopes: {token} is given twice").into());
+            }
+        }
+        let name = self.name.unwrap_or_else(|| host(&self.identifier));
+        let resource = ResourceServer::define(&self.identifier, &name, self.alg, scopes, on.now)?;
+        let shown = answer(&resource);
+        let inserted = on
+            .db
+            .transact(move |conn| Box::pin(async move { resources::insert(&resource, conn).await }));
+        inserted.await?;
+        Ok(shown)
+    }
+}
+
+/// What an API is called that was given no name.
+fn host(identifier: &str) -> String {
+    let url = Url::parse(identifier).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    host.unwrap_or(identifier).to_owned()
+}
+
+async fn list(on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    let resources = resources::list(&mut on.db.reader().await?).await?;
+    let mut list = printer.list();
+    for resource in resources {
+        list.item(&Answer {
+            lines: vec![format!(
+                "{}  {}  {}",
+                resource.identifier, resource.alg, resource.name
+            )],
+            ..answer(&resource)
+        })?;
+    }
+    list.end("there is no resource server yet: countersign resource create --help")
+}
+
+async fn delete(identifier: String, on: &Installation) -> Result<Answer, Failure> {
+    let own = identifier.clone();
+    let deleted = on
+        .db
+        .transact(move |conn| Box::pin(async move { resources::delete(&own, conn).await }));
+    match deleted.await? {
+        false => Err(unknown(&identifier)),
+        true => Ok(Answer {
+            lines: vec![format!("resource server {identifier} is deleted")],
+            json: json!({ "identifier": identifier }),
+        }),
+    }
+}
+
+fn unknown(identifier: &str) -> Failure {
+    format!("there is no resource server {identifier}").into()
+}
+
+fn answer(resource: &ResourceServer) -> Answer {
+    let json = json!({
+        "identifier": resource.identifier,
+        "name": resource.name,
+        "alg": resource.alg,
+        "scopes": resource.scopes,
+        "created_at": resource.created_at,
+    });
+    Answer::of(json, &["identifier", "name", "alg", "scopes", "created_at"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_without_a_name_is_called_by_its_host() {
+        assert_eq!(host("https://api.test:8443/notes"), "api.test");
+        assert_eq!(host("urn:notes"), "urn:notes");
+        assert_eq!(host("nonsense"), "nonsense");
+    }
+
+    #[test]
+    fn a_scope_is_a_token_and_its_text() {
+        let given = scope("a=Read x=y");
+        assert_eq!(given, Ok(("a".to_owned(), "Read x=y".to_owned())));
+        assert!(scope("a").is_err());
+    }
+}

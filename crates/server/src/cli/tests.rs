@@ -1,0 +1,101 @@
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("countersign").chain(line.split_whitespace()))
+}
+
+#[test]
+fn every_command_describes_itself_and_its_arguments() {
+    fn visit(command: &clap::Command) {
+        assert!(command.get_about().is_some(), "{}", command.get_name());
+        for argument in command
+            .get_arguments()
+            .filter(|argument| !argument.is_positional())
+        {
+            let help = argument.get_help().is_some();
+            assert!(
+                help || argument.get_id() == "email",
+                "{} {}",
+                command.get_name(),
+                argument.get_id()
+            );
+        }
+        command.get_subcommands().for_each(visit);
+    }
+    Cli::command().debug_assert();
+    visit(&Cli::command());
+}
+
+#[test]
+fn the_lines_of_the_contract_are_understood() {
+    for line in [
+        "serve",
+        "serve --config c.toml --dev --listen 127.0.0.1:1 --issuer https://a.test",
+        "migrate",
+        "migrate --json --config c.toml",
+        "--json --config c.toml config check",
+        "config show",
+        "keys list",
+        "keys rotate --now --alg ES256 --alg RS256",
+        "client create --name N --redirect-uri https://a.test/cb",
+        "client create --name N --redirect-uri https://a.test/cb https://b.test/cb --public --native",
+        "client create --name N --redirect-uri https://a.test/cb --redirect-uri https://b.test/cb --no-pkce",
+        "client update ID",
+        "client update ID --public --web --pkce",
+        "client trust ID",
+        "client secret add ID",
+        "client secret list ID",
+        "client secret delete ID SECRET_ID",
+        "client list",
+        "client show ID",
+        "client delete ID",
+        "client import FILE",
+        "resource create --identifier urn:a --alg RS256 --name N --scope a=b",
+        "resource list",
+        "resource show urn:a",
+        "resource delete urn:a",
+        "user create --email a@b.test --name N --password-stdin",
+        "user create --email a@b.test --generate-password",
+        "user list",
+        "user disable ID",
+        "user enable ID",
+        "user revoke ID",
+        "user import FILE",
+    ] {
+        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
+fn what_contradicts_itself_or_is_unknown_is_wrong_use() {
+    for line in [
+        "",
+        "unknown",
+        "client",
+        "client create",
+        "client create --name N",
+        "client create --redirect-uri https://a.test/cb",
+        "client create --name N --redirect-uri https://a.test/cb --public --no-pkce",
+        "client create --name N --redirect-uri https://a.test/cb --public --auth-method none",
+        "client create --name N --redirect-uri https://a.test/cb --grant-type password",
+        "client create --name N --redirect-uri https://a.test/cb --web",
+        "client update ID --pkce --no-pkce",
+        "client update ID --native --web",
+        "client secret add",
+        "client secret delete ID",
+        "keys rotate --alg HS256",
+        "keys import FILE",
+        "resource create",
+        "resource create --identifier urn:a --scope nothing",
+        "user create",
+        "user create --email a@b.test --password secret",
+        "user create --email a@b.test --password-stdin --generate-password",
+        "serve --database-url postgres://u:p@h/d",
+        "migrate --listen 127.0.0.1:1",
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}

@@ -1,0 +1,282 @@
+//! `countersign user`: people and what they may.
+
+mod import;
+
+use std::io;
+use std::path::PathBuf;
+
+use accounts::claims::Claim;
+use accounts::email::Email;
+use accounts::passwords::{Hasher, HasherSettings, Password};
+use accounts::users::{self, Draft};
+use clap::{Args, Subcommand};
+use db::Conn;
+use protocol::{Secret, Subject};
+use revocation::{Act, Outcome};
+use serde_json::{Map, Value, json};
+
+use super::failure::Failure;
+use super::input::{self, Records};
+use super::installation::Installation;
+use super::print::{Answer, Printer};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum User {
+    /// Make an account
+    Create(Create),
+    /// All accounts
+    List,
+    /// Stop a person from signing in and end all access that apps have in their name
+    Disable {
+        /// Their sub or e-mail address
+        id: String,
+    },
+    /// Let a person sign in again
+    Enable {
+        /// Their sub or e-mail address
+        id: String,
+    },
+    /// Sign a person out everywhere and end all access that apps have in their name
+    Revoke {
+        /// Their sub or e-mail address
+        id: String,
+    },
+    /// Make or update accounts from a file
+    ///
+    /// The file holds one JSON object or an array of them, with the standard claims of OpenID Connect Core
+    /// section 5.1 by their names, and password or password_hash (argon2 or bcrypt); all or nothing. The account
+    /// of the same sub is updated, else that of the same e-mail address, else a new one is made.
+    Import {
+        /// - for stdin
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    #[arg(long)]
+    email: String,
+    /// Their full name
+    #[arg(long)]
+    name: Option<String>,
+    /// Read the password from stdin, one line
+    #[arg(long, conflicts_with = "generate_password")]
+    password_stdin: bool,
+    /// Make a random password and print it, this once
+    #[arg(long)]
+    generate_password: bool,
+}
+
+impl User {
+    pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => printer.answer(&create.run(on).await?),
+            Self::List => list(on, printer).await,
+            Self::Disable { id } => printer.answer(&end(&id, Act::DisableUser, on).await?),
+            Self::Enable { id } => printer.answer(&enable(&id, on).await?),
+            Self::Revoke { id } => printer.answer(&end(&id, Act::RevokeUser, on).await?),
+            Self::Import { file } => import::run(&Records::read(&file)?, on, printer).await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, on: &Installation) -> Result<Answer, Failure> {
+        let mut draft = Draft::new(Email::parse(&self.email)?);
+        if let Some(name) = self.name {
+            draft.claims.set(Claim::Name, name.into())?;
+        }
+        let generated = self
+            .generate_password
+            .then(|| Secret::new(protocol::random::id()));
+        let password = match &generated {
+            Some(generated) => Some(Password::chosen(generated)?),
+            None if self.password_stdin => Some(input::password(io::stdin().lock())?),
+            None => None,
+        };
+        if let Some(password) = password {
+            draft.password_hash = Some(hasher()?.hash(password).await?);
+        }
+        let now = on.now;
+        let inserted = on
+            .db
+            .transact(move |conn| Box::pin(async move { users::insert(draft, conn, now).await }));
+        let user = inserted.await?;
+        let answer = match &generated {
+            Some(generated) => with("password", generated.expose().into(), &user),
+            None => answer(&user),
+        };
+        Ok(match (generated, &user.password_hash) {
+            (Some(_), _) => answer.note("The password is shown this once: only its hash is kept."),
+            (None, Some(_)) => answer,
+            (None, None) => {
+                answer.note("There is no password: nobody can sign in until `user import` gives one.")
+            }
+        })
+    }
+}
+
+fn hasher() -> Result<Hasher, Failure> {
+    Ok(Hasher::start(HasherSettings::default())?)
+}
+
+/// Read at once.
+const PAGE: u32 = 500;
+
+async fn list(on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    let mut conn = on.db.reader().await?;
+    let mut list = printer.list();
+    let mut after = None;
+    loop {
+        let page = users::list(after.as_ref(), PAGE, &mut conn).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.sub.clone());
+        for user in &page {
+            let disabled = user.disabled_at.map(|at| format!("  disabled since {at}"));
+            let line = format!("{:<22}  {}{}", user.sub, user.email, disabled.unwrap_or_default());
+            list.item(&Answer {
+                lines: vec![line],
+                ..answer(user)
+            })?;
+        }
+    }
+    list.end("there is no user yet: countersign user create --help")
+}
+
+async fn end(id: &str, act: impl FnOnce(Subject) -> Act, on: &Installation) -> Result<Answer, Failure> {
+    let sub = known(id, &mut on.db.reader().await?).await?.sub;
+    let Outcome::Ended(ended) = revocation::perform(act(sub.clone()), &on.db, on.now).await? else {
+        return Err(unknown(id));
+    };
+    let user = known(sub.as_str(), &mut on.db.reader().await?).await?;
+    Ok(with("approvals_ended", ended.into(), &user))
+}
+
+async fn enable(id: &str, on: &Installation) -> Result<Answer, Failure> {
+    let id = id.to_owned();
+    let enabled = on.db.transact(move |conn| {
+        Box::pin(async move {
+            let sub = known(&id, conn).await?.sub;
+            users::set_disabled(&sub, None, conn).await?;
+            known(sub.as_str(), conn).await
+        })
+    });
+    Ok(answer(&enabled.await?))
+}
+
+/// The user with this `sub` or this e-mail address.
+async fn known(id: &str, conn: &mut Conn) -> Result<users::User, Failure> {
+    let by_sub = users::by_sub(&id.into(), conn).await?;
+    let by_email = match Email::parse(id) {
+        Ok(email) => users::by_email(&email, conn).await?,
+        Err(_) => None,
+    };
+    match (by_sub, by_email) {
+        // Imported subs may look like addresses; the wrong person must not be the one who is shut out.
+        (Some(one), Some(other)) if one.sub != other.sub => Err(format!(
+            "{id} is the sub of one user and the e-mail address of another, {}",
+            other.sub
+        )
+        .into()),
+        (Some(user), _) | (None, Some(user)) => Ok(user),
+        (None, None) => Err(unknown(id)),
+    }
+}
+
+fn unknown(id: &str) -> Failure {
+    format!("there is no user with the sub or e-mail address {id}").into()
+}
+
+/// The members that people read, in their order; the claims stand between.
+const FIRST: &[&str] = &["sub", "email", "email_verified", "password"];
+const LAST: &[&str] = &[
+    "has_password",
+    "disabled",
+    "disabled_at",
+    "created_at",
+    "updated_at",
+    "approvals_ended",
+];
+
+fn answer(user: &users::User) -> Answer {
+    shown(members(user))
+}
+
+/// What is known of the user, and one thing more.
+fn with(member: &str, value: Value, user: &users::User) -> Answer {
+    let mut members = members(user);
+    members.insert(member.to_owned(), value);
+    shown(members)
+}
+
+fn shown(members: Map<String, Value>) -> Answer {
+    let claims = Claim::ALL.iter().map(|claim| claim.as_str());
+    let claims = claims.filter(|claim| !FIRST.contains(claim) && !LAST.contains(claim));
+    let order: Vec<&str> = FIRST
+        .iter()
+        .copied()
+        .chain(claims)
+        .chain(LAST.iter().copied())
+        .collect();
+    Answer::of(Value::Object(members), &order)
+}
+
+/// `sub`, every claim that is known, and the state of the account.
+fn members(user: &users::User) -> Map<String, Value> {
+    let claims = Claim::ALL
+        .iter()
+        .filter_map(|claim| Some((claim.as_str(), user.claim(*claim)?)));
+    let state = [
+        ("has_password", user.password_hash.is_some().into()),
+        ("disabled", user.disabled_at.is_some().into()),
+        ("created_at", json!(user.created_at)),
+    ];
+    let since = user.disabled_at.map(|at| ("disabled_at", json!(at)));
+    let all = std::iter::once(("sub", json!(user.sub)))
+        .chain(claims)
+        .chain(state)
+        .chain(since);
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Timestamp;
+
+    use super::*;
+
+    fn user(disabled_at: Option<Timestamp>) -> users::User {
+        let mut draft = Draft::new(Email::parse("Jane@Example.com").unwrap());
+        draft.claims.set(Claim::Name, "Jane".into()).unwrap();
+        draft
+            .claims
+            .set(Claim::Address, json!({"country": "FR"}))
+            .unwrap();
+        users::User {
+            sub: "s".into(),
+            email: draft.email,
+            email_verified: false,
+            claims: draft.claims,
+            password_hash: None,
+            epoch: 0,
+            disabled_at,
+            created_at: Timestamp::from_secs(0),
+            updated_at: Timestamp::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn a_user_is_shown_with_every_claim_and_nothing_of_the_password() {
+        let answer = with("approvals_ended", 2.into(), &user(Some(Timestamp::from_secs(60))));
+        let expected = json!({
+            "sub": "s", "email": "Jane@example.com", "email_verified": false, "name": "Jane",
+            "address": {"country": "FR"}, "updated_at": 60, "created_at": 0, "has_password": false,
+            "disabled": true, "disabled_at": 60, "approvals_ended": 2,
+        });
+        assert_eq!(answer.json, expected);
+        assert_eq!(answer.lines.len(), expected.as_object().unwrap().len());
+        assert_eq!(answer.lines[4], "address          country: FR");
+        assert_eq!(answer.lines[8], "created_at       1970-01-01T00:00:00Z");
+        assert!(super::answer(&user(None)).json.get("disabled_at").is_none());
+    }
+}

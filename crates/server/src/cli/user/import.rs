@@ -1,0 +1,101 @@
+//! `countersign user import`: all records of a file, or none.
+//!
+//! Everything is read first, then hashed with no lock held, then written in one transaction.
+
+use std::collections::BTreeMap;
+
+use accounts::import::ImportedUser;
+use accounts::users::{self, Draft, Upserted};
+use db::Conn;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use protocol::{Subject, Timestamp};
+use serde::Deserialize as _;
+
+use super::{answer, hasher};
+use crate::cli::failure::Failure;
+use crate::cli::input::Records;
+use crate::cli::installation::Installation;
+use crate::cli::print::{Answer, Printer};
+
+/// Passwords given to the hasher at once; its threads set the pace.
+const AT_ONCE: usize = 64;
+
+pub(super) async fn run(
+    records: &Records,
+    on: &Installation,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
+    let imported =
+        records.each(|record| ImportedUser::deserialize(record).map_err(|error| error.to_string().into()))?;
+    let drafts = hashed(imported, on).await?;
+    let (own, now) = (records.clone(), on.now);
+    let written = on
+        .db
+        .transact(move |conn| Box::pin(async move { write(drafts, &own, conn, now).await }));
+    let written: Vec<Answer> = written.await?.iter().map(told).collect();
+    printer.records(records.is_array, &written)
+}
+
+async fn hashed(imported: Vec<ImportedUser>, on: &Installation) -> Result<Vec<Draft>, Failure> {
+    let mut conn = on.db.reader().await?;
+    let mut found = Vec::new();
+    for record in imported {
+        let existing = users::matching(record.draft(), &mut conn).await?;
+        found.push((record, existing));
+    }
+    let hasher = hasher()?;
+    let drafts = stream::iter(found).map(|(record, existing)| {
+        let hasher = &hasher;
+        async move { record.hashed(existing.as_ref(), hasher).await }
+    });
+    Ok(drafts.buffered(AT_ONCE).try_collect().await?)
+}
+
+async fn write(
+    drafts: Vec<Draft>,
+    records: &Records,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Vec<(users::User, Upserted)>, Failure> {
+    let mut seen: BTreeMap<Subject, usize> = BTreeMap::new();
+    let mut written = Vec::new();
+    for (at, draft) in drafts.into_iter().enumerate() {
+        let one = write_one(draft, conn, now).await;
+        let (user, upserted) = one.map_err(|failure| records.at(at, failure))?;
+        // Two records that mean one account: which of them is right is not for us to guess.
+        if let Some(before) = seen.insert(user.sub.clone(), at) {
+            let twice = Failure::from(format!("is the user of [{before}] as well"));
+            return Err(records.at(at, twice));
+        }
+        written.push((user, upserted));
+    }
+    Ok(written)
+}
+
+async fn write_one(
+    draft: Draft,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<(users::User, Upserted), Failure> {
+    // RFC 9700 §4.15: a user with a client's id would be that client at a resource server that looks at sub
+    // alone.
+    if let Some(sub) = &draft.sub
+        && clients::records::by_id(&sub.as_str().into(), conn)
+            .await?
+            .is_some()
+    {
+        return Err(format!("sub: a client has the id {sub}").into());
+    }
+    Ok(users::upsert(draft, conn, now).await?)
+}
+
+fn told((user, upserted): &(users::User, Upserted)) -> Answer {
+    let done = match upserted {
+        Upserted::Created => "created",
+        Upserted::Updated => "updated",
+    };
+    Answer {
+        lines: vec![format!("{:<22}  {}  {done}", user.sub, user.email)],
+        ..answer(user)
+    }
+}
