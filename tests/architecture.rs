@@ -41,7 +41,10 @@ fn a_crate_without_a_floor_and_an_edge_upward_or_sideways_are_noticed() {
         }
         graph
     };
-    assert_eq!(transgressions(&graph(&[("token", "grants")])), Vec::<String>::new());
+    assert_eq!(
+        transgressions(&graph(&[("token", "grants")])),
+        Vec::<String>::new()
+    );
     for edge in [
         ("grants", "token"),
         ("clients", "accounts"),
@@ -82,7 +85,10 @@ fn the_verifier_is_light_to_depend_on() {
     ]);
     // A crate met before is marked with a star.
     let names: BTreeSet<&str> = tree.split_whitespace().filter(|word| *word != "(*)").collect();
-    assert!(names.contains("aws_lc_rs"), "not the tree of the verifier: {tree}");
+    assert!(
+        names.contains("aws_lc_rs"),
+        "not the tree of the verifier: {tree}"
+    );
     for heavy in [
         "openssl",
         "openssl_sys",

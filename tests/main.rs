@@ -10,5 +10,28 @@
 #[macro_use]
 mod harness;
 
+mod anonymous;
+mod architecture;
+mod at_rest;
+mod authorization_code;
+mod authorization_request;
+mod browser;
+mod client_authentication;
+mod command_line;
+mod crash;
+mod discovery;
+mod exposure;
+mod flows;
+mod forged_tokens;
+mod hostile;
+mod pages;
+mod prompts;
+mod races;
+mod redirect_uris;
+mod refresh;
 mod relying_party;
+mod remembered_consent;
+mod resources;
 mod smoke;
+mod tokens;
+mod userinfo;

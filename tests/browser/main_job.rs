@@ -102,7 +102,7 @@ async fn a_second_start_in_the_same_folder_goes_on_where_the_first_ended() {
 }
 
 #[tokio::test]
-async fn back_and_reload_do_no_harm_on_the_way() {
+async fn a_wrong_password_and_a_reload_do_no_harm_on_the_way() {
     let folder = tempfile::tempdir().unwrap();
     let dev = Dev::serve(folder.path(), three_free_ports()).await;
     let (demo, browser) = (&dev.demo, Browser::open().await);
@@ -117,9 +117,23 @@ async fn back_and_reload_do_no_harm_on_the_way() {
     browser.click("login-submit").await;
     browser.await_text("Don't allow").await;
 
-    // From the consent page back to the sign-in page, and forward again by signing in once more.
     browser.reload().await;
+    browser.click("consent-allow").await;
+    demo.is_signed_in(&browser).await;
+}
+
+#[tokio::test]
+async fn a_person_may_go_back_from_consent_to_the_sign_in_page_and_on_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::serve(folder.path(), three_free_ports()).await;
+    let (demo, browser) = (&dev.demo, Browser::open().await);
+
+    demo.click_sign_in(&browser).await;
+    demo.fill_in(&browser).await;
+    browser.click("login-submit").await;
+    browser.await_text("Don't allow").await;
     browser.back().await;
+    browser.await_text("Confirm it's you").await;
     browser.type_into("password", &demo.password).await;
     browser.click("login-submit").await;
     browser.click("consent-allow").await;

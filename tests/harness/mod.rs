@@ -4,12 +4,16 @@ pub(crate) mod acts;
 pub(crate) mod app;
 pub(crate) mod axe;
 pub(crate) mod browser;
+pub(crate) mod dice;
+pub(crate) mod installation;
 pub(crate) mod process;
 pub(crate) mod site;
 pub(crate) mod visitor;
+pub(crate) mod wire;
 pub(crate) mod world;
 
 pub(crate) use app::App;
+pub(crate) use installation::Installation;
 pub(crate) use visitor::{Answer, Visitor};
 pub(crate) use world::World;
 

@@ -8,6 +8,7 @@ use accounts::claims::Claim;
 use accounts::email::Email;
 use accounts::passwords::{Cost, Hasher, HasherSettings, Password};
 use accounts::users::{self, Draft, User};
+use axum::Router;
 use clients::{ResourceServer, Trust, resources};
 use countersign::background::Background;
 use countersign::listener::{self, Limits};
@@ -46,6 +47,7 @@ pub(crate) struct World {
 enum Running {
     Here {
         server: JoinHandle<()>,
+        router: Router,
         keyring: Keyring,
         _background: Background,
         _folder: TempDir,
@@ -57,6 +59,8 @@ enum Running {
         process: Process,
         _folder: TempDir,
     },
+    /// The test starts its server, and ends it.
+    ByTheTest,
 }
 
 /// What a server in this process has of its own, where it is not as usual.
@@ -152,11 +156,28 @@ impl World {
         }
     }
 
+    /// The world of a server that the test itself starts on a database that it has made.
+    pub(crate) async fn beside(issuer: &str, database: &db::Url) -> Self {
+        Self {
+            origins: vec![issuer.to_owned()],
+            issuer: issuer.to_owned(),
+            turn: AtomicUsize::new(0),
+            db: Database::connect(database)
+                .await
+                .expect("the database of the server"),
+            clock: None,
+            hasher: cheap_hasher(),
+            running: Running::ByTheTest,
+        }
+    }
+
     /// What the process logged so far.
     pub(crate) fn log(&self) -> String {
         match &self.running {
             Running::Alone { process, .. } => process.stderr(),
-            Running::Here { .. } | Running::Elsewhere { .. } => panic!("only a process alone has a log"),
+            Running::Here { .. } | Running::Elsewhere { .. } | Running::ByTheTest => {
+                panic!("only a process alone has a log")
+            }
         }
     }
 
@@ -199,6 +220,7 @@ impl World {
             running: Running::Here {
                 _background: Background::start(&parts),
                 keyring: parts.keyring.clone(),
+                router: app.clone(),
                 server: tokio::spawn(listener::serve(listener, app, limits, std::future::pending())),
                 _folder: folder,
             },
@@ -235,11 +257,21 @@ impl World {
         );
     }
 
+    /// Everything that the server in this process answers with, behind its connections.
+    pub(crate) fn router(&self) -> Router {
+        match &self.running {
+            Running::Here { router, .. } => router.clone(),
+            Running::Elsewhere { .. } | Running::Alone { .. } | Running::ByTheTest => {
+                panic!("only a server in this process can be called without a connection")
+            }
+        }
+    }
+
     /// The keys of the server in this process.
     pub(crate) fn keyring(&self) -> &Keyring {
         match &self.running {
             Running::Here { keyring, .. } => keyring,
-            Running::Elsewhere { .. } | Running::Alone { .. } => {
+            Running::Elsewhere { .. } | Running::Alone { .. } | Running::ByTheTest => {
                 panic!("only a server in this process shows its keys")
             }
         }

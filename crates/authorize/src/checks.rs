@@ -116,7 +116,7 @@ async fn target(params: &Params, conn: &mut Conn) -> Result<Target, Error> {
 fn scope(params: &Params, bound: &Bound, target: &Target) -> Result<Scope, Error> {
     let asked = Scope::parse(params.get("scope").unwrap_or_default())?;
     let client = &bound.client;
-    let refreshes = client.may_use(GrantType::RefreshToken);
+    let refreshes = client.may_refresh();
     let usable = |token: &str| client.may_ask(token) && (token != scope::OFFLINE_ACCESS || refreshes);
     let granted = target.of(&asked).retain(usable);
     if granted.is_empty() {

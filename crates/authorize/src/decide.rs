@@ -70,9 +70,10 @@ fn login(flow: &Flow) -> Step<'static> {
 fn needs_login(flow: &Flow, session: &Session, now: Timestamp) -> bool {
     let request = flow.request();
     let fresh = request.prompts(Prompt::Login) || request.prompts(Prompt::SelectAccount);
+    // Zero asks for a fresh proof, like prompt=login, even within the second of the last one.
     let too_old = request
         .max_age
-        .is_some_and(|max_age| now.since(session.proof.auth_time).as_secs() > max_age);
+        .is_some_and(|max_age| max_age == 0 || now.since(session.proof.auth_time).as_secs() > max_age);
     (fresh || too_old) && session.authenticated_for(&flow.id).is_none()
 }
 

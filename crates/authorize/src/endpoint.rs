@@ -95,10 +95,12 @@ impl Authorize {
             keyring: &self.front.keyring,
             now,
         };
-        match checks::parse(params, &bound, &context, &mut conn).await {
-            Ok(request) => Ok(Flow::start(request, now)),
-            Err(error) => Err(Stop::Client(Box::new(bound), error)),
-        }
+        let flow = checks::parse(params, &bound, &context, &mut conn)
+            .await
+            .map(|request| Flow::start(request, now));
+        // One that cannot travel is refused here, while the app can still be told.
+        let fitting = flow.and_then(|flow| self.front.seal(&flow, Binding::Unbound).map(|_| flow));
+        fitting.map_err(|error| Stop::Client(Box::new(bound), error))
     }
 
     /// To the next page, with the flow bound to this browser.

@@ -5,7 +5,7 @@ use axum::response::Response;
 use grants::{Consent, Flow, consents};
 use http::HeaderMap;
 use issuance::{Approved, Approving};
-use protocol::{Error, GrantType, Timestamp, path, scope};
+use protocol::{Error, Timestamp, path, scope};
 
 use crate::Authorize;
 use crate::bound::{Answer, Bound};
@@ -78,10 +78,6 @@ fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -
     // A refresh token outlives the session, so OpenID Connect makes it a scope of its own (Core §11); plain
     // OAuth knows no such scope.
     let asked = request.scope.contains(scope::OFFLINE_ACCESS) || !request.scope.contains(scope::OPENID);
-    let trusted = match client.trust {
-        clients::Trust::Trusted => true,
-        clients::Trust::Unverified => false,
-    };
     Approving {
         flow_id: flow.id.clone(),
         client_id: client.id.clone(),
@@ -92,7 +88,7 @@ fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -
         consent_id: consent.id.clone(),
         scope: request.scope,
         resources: request.resources,
-        offline: asked && trusted && client.may_use(GrantType::RefreshToken),
+        offline: asked && client.may_refresh(),
         auth_time: session.proof.auth_time,
         acr: session.proof.acr.to_string(),
         amr: session.proof.amr.iter().map(ToString::to_string).collect(),

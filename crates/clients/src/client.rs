@@ -84,6 +84,14 @@ impl Client {
         self.metadata.grant_types.contains(&grant_type)
     }
 
+    /// Whether refresh tokens are made for it. They outlive the session, so somebody has to vouch for the client.
+    pub fn may_refresh(&self) -> bool {
+        match self.trust {
+            Trust::Trusted => self.may_use(GrantType::RefreshToken),
+            Trust::Unverified => false,
+        }
+    }
+
     /// Whether it may ask for this scope token. Whether the token means anything is another question.
     pub fn may_ask(&self, token: &str) -> bool {
         match &self.metadata.scope {

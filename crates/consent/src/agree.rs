@@ -62,6 +62,7 @@ pub(crate) async fn submit(
 ) -> Response {
     let visit = consent.visit(id, headers);
     let outcome = async {
+        consent.front.check_origin(&visit.headers)?;
         let Form(params) = form?;
         let carried = consent.carried(&params, &visit)?;
         let Some(asked) = consent.asked(&carried.flow, &visit).await? else {
@@ -179,6 +180,17 @@ async fn before(
     Ok(before.filter(|before| before.client_version == client.version))
 }
 
+/// The scopes that we give ourselves, in the order in which people read them: who you are before how to reach you,
+/// and for how long at the end.
+const OWN: [&str; 6] = [
+    scope::OPENID,
+    scope::PROFILE,
+    scope::EMAIL,
+    scope::PHONE,
+    scope::ADDRESS,
+    scope::OFFLINE_ACCESS,
+];
+
 impl Asked {
     /// What the person saw: an answer given to another page (as another user, of a client that has changed) does
     /// not count.
@@ -196,7 +208,11 @@ impl Asked {
 
     /// The permissions of a scope, by who gives them.
     fn groups(&self, scope: &Scope) -> Vec<Group> {
-        let own = scope.iter().filter_map(|token| self.own(token)).collect();
+        let own = OWN
+            .into_iter()
+            .filter(|token| scope.contains(token))
+            .filter_map(|token| self.own(token))
+            .collect();
         let apis = self.target.iter().map(|api| Group {
             api: Some(api.name.clone()),
             permissions: scope

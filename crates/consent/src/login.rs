@@ -52,6 +52,7 @@ pub(crate) async fn submit(
 ) -> Response {
     let visit = consent.visit(id, headers);
     let outcome = async {
+        consent.front.check_origin(&visit.headers)?;
         let Form(params) = form?;
         let carried = consent.carried(&params, &visit)?;
         consent

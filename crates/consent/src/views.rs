@@ -173,6 +173,18 @@ impl Login {
         self.fault_at(field).and(Some(field))
     }
 
+    /// A known user's name is fixed, so only the password can be wrong.
+    fn words_of(&self, fault: &LoginFault) -> Markup {
+        let texts = self.shell.texts;
+        match (fault, &self.who) {
+            (LoginFault::UsernameMissing, _) => texts.text("login-username-missing"),
+            (LoginFault::PasswordMissing, _) => texts.text("login-password-missing"),
+            (LoginFault::Wrong, Who::Anyone { .. }) => texts.text("login-wrong"),
+            (LoginFault::Wrong, Who::Known(_)) => texts.text("login-wrong-password"),
+            (LoginFault::Busy, _) => texts.text("login-busy"),
+        }
+    }
+
     /// Where typing begins. With faults it is the list of them that gets the focus.
     fn begins_at(&self, field: &str) -> bool {
         let first = match &self.who {
@@ -180,17 +192,6 @@ impl Login {
             Who::Anyone { .. } | Who::Known(_) => "current-password",
         };
         self.faults.is_empty() && first == field
-    }
-}
-
-impl LoginFault {
-    fn text(self, texts: &Texts) -> Markup {
-        match self {
-            Self::UsernameMissing => texts.text("login-username-missing"),
-            Self::PasswordMissing => texts.text("login-password-missing"),
-            Self::Wrong => texts.text("login-wrong"),
-            Self::Busy => texts.text("login-busy"),
-        }
     }
 }
 

@@ -10,8 +10,9 @@ use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 
 use crate::{Conn, Error, Result};
 
-/// How long a request waits for a connection before it is told to come back.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a request waits for a connection before it is told to come back. A thousand requests at one instant
+/// queue here for seconds on a slow machine, and a database that restarts is back before most have noticed.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for a lock that another process (the command line) holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;

@@ -137,8 +137,14 @@ impl Keyring {
             .transact(move |conn| {
                 Box::pin(async move {
                     records::lock(conn).await?;
-                    for key in keys {
+                    for mut key in keys {
                         records::drop_announced(key.alg, conn, now).await?;
+                        // Two keys that begin in one second would have no order.
+                        let newest = records::ring(key.alg, conn).await?.into_iter().max();
+                        let free = newest.map_or(key.times.signs_at, |newest| {
+                            newest.signs_at + Duration::from_secs(1)
+                        });
+                        key.times.signs_at = key.times.signs_at.max(free);
                         records::insert(&key, conn).await?;
                     }
                     Ok::<_, Error>(())
@@ -265,3 +271,6 @@ async fn add_if_due(
 
 /// Longest life of a token that we sign; verifiers need a retired key for as long.
 pub const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
+
+#[cfg(test)]
+mod tests;

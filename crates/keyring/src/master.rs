@@ -52,8 +52,10 @@ impl MasterKey {
     /// When it is missing, wrong or unreadable: nothing may start then.
     pub async fn open(folder: &Path, db: &Database, now: Timestamp) -> Result<Self, Error> {
         let path = folder.join(FILE);
-        let on_file = read(&path)?;
+        // In this order: the file is there before the database knows of it, so a process that is just starting
+        // elsewhere cannot make it look missing.
         let known = count(&mut db.reader().await?).await?;
+        let on_file = read(&path)?;
         let key = match on_file {
             Some(key) => key,
             None if known > 0 => return Err(Error::Missing { path }),

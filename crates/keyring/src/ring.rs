@@ -64,13 +64,13 @@ impl Policy {
     }
 
     fn stage(&self, key: Times, ring: &[Times], now: Timestamp) -> Stage {
-        if key.signs_at > now {
-            return Stage::Published;
+        if Some(key) == signing(ring, now) {
+            return Stage::Signing;
         }
-        match retired_at(key, ring).filter(|at| *at <= now) {
-            None => Stage::Signing,
-            Some(at) if now < at + self.keep => Stage::Retired,
-            Some(_) => Stage::Gone,
+        match retired_at(key, ring) {
+            _ if key.signs_at > now => Stage::Published,
+            Some(at) if now >= at + self.keep => Stage::Gone,
+            _ => Stage::Retired,
         }
     }
 
@@ -86,6 +86,13 @@ impl Policy {
             .filter(|at| *at > now)
             .min()
     }
+}
+
+/// The key that signs now: the newest whose time has come. The first of a ring signs at once, even for a replica
+/// whose clock is a little behind that of the one that made it.
+pub fn signing(ring: &[Times], now: Timestamp) -> Option<Times> {
+    let come = ring.iter().filter(|key| key.signs_at <= now).max();
+    come.or_else(|| ring.iter().min()).copied()
 }
 
 /// A key retires when its successor begins to sign.
@@ -148,6 +155,25 @@ mod tests {
             }
         }
         assert_eq!(rotations, 5);
+    }
+
+    #[test]
+    fn the_first_key_signs_for_a_replica_whose_clock_is_behind() {
+        let ring = [
+            Times {
+                published_at: at(5),
+                signs_at: at(5),
+            },
+            Times {
+                published_at: at(6),
+                signs_at: at(7),
+            },
+        ];
+        assert_eq!(
+            Policy::default().stages(&ring, at(4)),
+            [Stage::Signing, Stage::Published]
+        );
+        assert_eq!(signing(&[], at(4)), None);
     }
 
     #[test]

@@ -73,11 +73,11 @@ impl Snapshot {
     }
 
     pub(crate) fn signer(&self, alg: SigningAlg, now: Timestamp) -> Option<Arc<SigningKey>> {
-        let signing = self
-            .ring(alg)
-            .filter(|held| held.times.signs_at <= now)
-            .max_by_key(|held| held.times)?;
-        Some(signing.key.clone())
+        let ring: Vec<Times> = self.ring(alg).map(|held| held.times).collect();
+        let signing = ring::signing(&ring, now)?;
+        self.ring(alg)
+            .find(|held| held.times == signing)
+            .map(|held| held.key.clone())
     }
 
     pub(crate) fn secret(&self, purpose: Purpose) -> Option<PurposeSecret> {

@@ -28,11 +28,7 @@ pub fn check(
     binding: &str,
     given: Option<&str>,
 ) -> Result<(), Error> {
-    if !is_from_our_page(headers, issuer_origin) {
-        return Err(Error::access_denied(
-            "the form was not sent from a page of this server",
-        ));
-    }
+    check_origin(headers, issuer_origin)?;
     let given = given
         .and_then(|token| URL_SAFE_NO_PAD.decode(token).ok())
         .unwrap_or_default();
@@ -42,6 +38,20 @@ pub fn check(
         ));
     }
     Ok(())
+}
+
+/// The half that needs no cookie: a page asks it first, because another site's form brings none along, and is to
+/// be refused for what it is.
+///
+/// # Errors
+/// `access_denied` (403) unless the form came from a page of `issuer_origin`.
+pub fn check_origin(headers: &HeaderMap, issuer_origin: &str) -> Result<(), Error> {
+    match is_from_our_page(headers, issuer_origin) {
+        true => Ok(()),
+        false => Err(Error::access_denied(
+            "the form was not sent from a page of this server",
+        )),
+    }
 }
 
 fn is_from_our_page(headers: &HeaderMap, issuer_origin: &str) -> bool {

@@ -122,6 +122,12 @@ impl Front {
     }
 
     /// # Errors
+    /// `access_denied` unless the form stood on a page of ours.
+    pub fn check_origin(&self, headers: &HeaderMap) -> Result<(), Error> {
+        csrf::check_origin(headers, self.site.origin())
+    }
+
+    /// # Errors
     /// `access_denied` unless the form is ours, of this browser, and about the same thing.
     pub fn check_csrf(&self, headers: &HeaderMap, about: &str, given: Option<&str>) -> Result<(), Error> {
         let key = self.keyring.secret(Purpose::Csrf)?.key;

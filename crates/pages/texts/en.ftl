@@ -21,6 +21,7 @@ login-cancel = Cancel
 login-not-you = Not { $name }?
 login-switch = Use another account
 login-wrong = That email or password isn't right. Check both and try again.
+login-wrong-password = That password isn't right. Try again.
 login-username-missing = Enter your email
 login-password-missing = Enter your password
 login-busy = We're busy just now. Wait a few seconds, then sign in again.

@@ -15,7 +15,20 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     out
 }
 
-/// 128 random bits, in base64url.
+/// 128 random bits, in base64url. It never begins with a hyphen, which a command line would take for a flag.
 pub fn id() -> String {
-    URL_SAFE_NO_PAD.encode(bytes::<16>())
+    loop {
+        let id = URL_SAFE_NO_PAD.encode(bytes::<16>());
+        if !id.starts_with('-') {
+            return id;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_id_looks_like_a_flag() {
+        assert!((0..10_000).all(|_| !super::id().starts_with('-')));
+    }
 }

@@ -19,9 +19,9 @@ const END_OF_CLIENT: &str = "UPDATE approvals SET ended_at = $2, ended_reason = 
 const CLOSE_SESSION: &str = "UPDATE sessions SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL";
 const CLOSE_SESSIONS: &str = "UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL";
 const CLOSE_CONSENT: &str = "UPDATE consents SET ended_at = $2 WHERE consent_id = $1 AND ended_at IS NULL";
-const DISABLE: &str = "UPDATE users SET disabled_at = $2, updated_at = $2 WHERE sub = $1";
+const DISABLE: &str = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE sub = $1";
 /// Takes the user's lock, so that no approval is written in between.
-const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE sub = $1";
+const TOUCH: &str = "UPDATE users SET epoch = epoch WHERE sub = $1 AND $2 > 0";
 const CLIENT_GENERATION: &str = "UPDATE clients SET generation = generation + 1, updated_at = $2 WHERE client_id = $1 RETURNING generation";
 const DELETE_CLIENT: &str = "DELETE FROM clients WHERE client_id = $1";
 

@@ -173,5 +173,18 @@ where
     PossibleValuesParser::new(all.iter().map(|word| spelled(*word))).try_map(|text| text.parse::<T>())
 }
 
+/// Reads an id. Ours are base64url and may begin with a hyphen, as no mistyped flag may.
+fn id(text: &str) -> Result<String, &'static str> {
+    let flag = text
+        .strip_prefix("--")
+        .or(text.strip_prefix('-').filter(|rest| rest.len() == 1));
+    match flag.map(|flag| flag.split('=').next().unwrap_or(flag)) {
+        Some(word) if word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') => {
+            Err("this command has no such flag")
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests;

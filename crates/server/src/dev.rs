@@ -29,7 +29,7 @@ const PASSWORD_FILE: &str = "demo-password";
 
 /// The demo's servers; they end with this value.
 #[derive(Debug)]
-pub struct Demo(Vec<JoinHandle<()>>);
+pub(crate) struct Demo(Vec<JoinHandle<()>>);
 
 impl Drop for Demo {
     fn drop(&mut self) {
@@ -52,7 +52,7 @@ struct Places {
 ///
 /// # Errors
 /// One line for the person who started it.
-pub async fn start(parts: &Parts, settings: &Settings, limits: Limits) -> Result<Demo, String> {
+pub(crate) async fn start(parts: &Parts, settings: &Settings, limits: Limits) -> Result<Demo, String> {
     let places = Places::after(settings.listen)?;
     let password = ensure_user(parts, &settings.keys_dir).await?;
     let client_secret = register(parts, &places).await?;

@@ -9,11 +9,15 @@ use pages::{Front, error};
 use protocol::{Error, RequestId};
 
 pub(crate) fn with(app: Router, front: Front) -> Router {
-    app.method_not_allowed_fallback({
-        let front = front.clone();
-        move |id, headers| answer(front, id, headers, StatusCode::METHOD_NOT_ALLOWED)
+    for_methods(app, front.clone()).fallback(move |id, headers| not_found(State(front), id, headers))
+}
+
+/// For a method that a route does not take. Routes with a layer of their own need it before the layer, which would
+/// not see such requests: a preflight is one.
+pub(crate) fn for_methods(routes: Router, front: Front) -> Router {
+    routes.method_not_allowed_fallback(move |id, headers| {
+        answer(front, id, headers, StatusCode::METHOD_NOT_ALLOWED)
     })
-    .fallback(move |id, headers| not_found(State(front), id, headers))
 }
 
 async fn not_found(State(front): State<Front>, id: Extension<RequestId>, headers: HeaderMap) -> Response {

@@ -62,6 +62,11 @@ impl Parts {
 
     /// Every route, inside the outer layer.
     pub fn router(&self, shell: Shell) -> Router {
+        self.router_with(Router::new(), shell)
+    }
+
+    /// The same with routes besides ours, behind the same layer: what a measurement compares ours with.
+    pub fn router_with(&self, further: Router, shell: Shell) -> Router {
         let front = Front::new(
             self.db.clone(),
             self.keyring.clone(),
@@ -73,7 +78,10 @@ impl Parts {
             self.keyring.clone(),
             self.clock.clone(),
         ));
-        let public = |documents: Router| documents.layer(from_fn_with_state(Cors::public(), cors));
+        let readable = |routes: Router, by: Cors| {
+            fallback::for_methods(routes, front.clone()).layer(from_fn_with_state(by, cors))
+        };
+        let public = |documents: Router| readable(documents, Cors::public());
 
         let own = authorize::router(Authorize {
             front: front.clone(),
@@ -84,7 +92,7 @@ impl Parts {
             front: front.clone(),
             hasher: self.hasher.clone(),
         }))
-        .merge(self.called_from_scripts())
+        .merge(readable(self.called_from_scripts(), self.registered_origins()))
         .merge(public(discovery::router(discovery.clone())))
         .merge(assets::router())
         .merge(health::router(self.db.clone()));
@@ -96,31 +104,33 @@ impl Parts {
                 .merge(public(discovery::inserted(discovery, &self.issuer)))
                 .merge(health::router(self.db.clone())),
         };
-        shell.around(fallback::with(app, front))
+        shell.around(fallback::with(app.merge(further), front))
     }
 
     fn gate(&self) -> Gate {
         Gate::new(self.db.clone(), self.keyring.clone(), self.issuer.clone())
     }
 
-    /// The endpoints that browser apps of registered origins may call.
+    /// The endpoints that browser apps may call.
     fn called_from_scripts(&self) -> Router {
-        let db = self.db.clone();
-        let registered = Cors::registered(move |origin| {
-            let db = db.clone();
-            async move {
-                let asked = async { clients::origins::is_registered(&origin, &mut db.reader().await?).await };
-                // When the database is away nobody is admitted.
-                asked.await.unwrap_or(false)
-            }
-        });
         token::router(Token {
             db: self.db.clone(),
             gate: self.gate(),
             bearer: Bearer::new(self.db.clone(), self.keyring.clone(), self.issuer.clone()),
             clock: self.clock.clone(),
         })
-        .layer(from_fn_with_state(registered, cors))
+    }
+
+    fn registered_origins(&self) -> Cors {
+        let db = self.db.clone();
+        Cors::registered(move |origin| {
+            let db = db.clone();
+            async move {
+                let asked = async { clients::origins::is_registered(&origin, &mut db.reader().await?).await };
+                // When the database is away nobody is admitted.
+                asked.await.unwrap_or(false)
+            }
+        })
     }
 }
 

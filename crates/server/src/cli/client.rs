@@ -15,6 +15,7 @@ use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
+use super::id;
 use super::input::Records;
 use super::installation::Installation;
 use super::print::{Answer, Printer};
@@ -27,16 +28,16 @@ pub(super) enum Client {
     /// Change what is registered; only what is given changes
     Update(Update),
     /// Vouch for an app that registered itself
-    Trust { id: String },
+    Trust(Which),
     /// Secrets of an app; two work at once, so that one can be replaced in peace
     #[command(subcommand)]
     Secret(secret::Secret),
     /// All apps, oldest first
     List,
     /// One app
-    Show { id: String },
+    Show(Which),
     /// End an app with everything it was allowed
-    Delete { id: String },
+    Delete(Which),
     /// Register or update apps from a file
     ///
     /// The file holds one RFC 7591 record or an array of them: JSON, all or nothing. A record with the
@@ -45,6 +46,13 @@ pub(super) enum Client {
         /// - for stdin
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Its client_id
+    #[arg(value_parser = id, allow_hyphen_values = true)]
+    id: String,
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +69,8 @@ pub(super) struct Create {
 
 #[derive(Debug, Args)]
 pub(super) struct Update {
-    id: String,
+    #[command(flatten)]
+    which: Which,
     /// What people see
     #[arg(long)]
     name: Option<String>,
@@ -83,14 +92,14 @@ impl Client {
         match self {
             Self::Create(create) => printer.answer(&create.run(on).await?),
             Self::Update(update) => printer.answer(&update.run(on).await?),
-            Self::Trust { id } => printer.answer(&trust(id.into(), on).await?),
+            Self::Trust(Which { id }) => printer.answer(&trust(id.into(), on).await?),
             Self::Secret(secret) => secret.run(on, printer).await,
             Self::List => list(on, printer).await,
-            Self::Show { id } => {
+            Self::Show(Which { id }) => {
                 let client = known(&id.into(), &mut on.db.reader().await?).await?;
                 printer.answer(&answer(&client, None))
             }
-            Self::Delete { id } => printer.answer(&delete(id.into(), on).await?),
+            Self::Delete(Which { id }) => printer.answer(&delete(id.into(), on).await?),
             Self::Import { file } => import(&Records::read(&file)?, on, printer).await,
         }
     }
@@ -117,7 +126,7 @@ impl Update {
         let now = on.now;
         let updated = on.db.transact(move |conn| {
             Box::pin(async move {
-                let id = ClientId::from(self.id.as_str());
+                let id = ClientId::from(self.which.id.as_str());
                 let client = records::for_change(&id, conn).await?;
                 let client = client.ok_or_else(|| unknown(&id))?;
                 let mut document = registry::response(&client, None);

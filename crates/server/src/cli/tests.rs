@@ -63,9 +63,21 @@ fn the_lines_of_the_contract_are_understood() {
         "user enable ID",
         "user revoke ID",
         "user import FILE",
+        // One id in sixty-four.
+        "client trust -r4hFQE-pAl6dki2g_kXAg",
+        "client update -r4hFQE-pAl6dki2g_kXAg --name N --redirect-uri https://a.test/cb --json",
+        "client secret delete --4hFQE-pAl6dki2g_kXAg -secret --json",
+        "user disable -h4hFQE-pAl6dki2g_kXAg --config c.toml",
     ] {
         parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
+}
+
+#[test]
+fn flags_before_an_id_are_still_flags() {
+    let cli = parse("client update --redirect-uri https://a.test/cb --json -r4hFQE").unwrap();
+    assert!(cli.json);
+    assert!(parse("client show -h").unwrap_err().exit_code() == 0);
 }
 
 #[test]
@@ -85,6 +97,10 @@ fn what_contradicts_itself_or_is_unknown_is_wrong_use() {
         "client update ID --native --web",
         "client secret add",
         "client secret delete ID",
+        "client show --frobnicate",
+        "client show -x",
+        "client secret delete ID --frobnicate",
+        "user disable --frobnicate=x",
         "keys rotate --alg HS256",
         "keys import FILE",
         "resource create",

@@ -16,6 +16,7 @@ use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
+use super::id;
 use super::input::{self, Records};
 use super::installation::Installation;
 use super::print::{Answer, Printer};
@@ -27,20 +28,11 @@ pub(super) enum User {
     /// All accounts
     List,
     /// Stop a person from signing in and end all access that apps have in their name
-    Disable {
-        /// Their sub or e-mail address
-        id: String,
-    },
+    Disable(Who),
     /// Let a person sign in again
-    Enable {
-        /// Their sub or e-mail address
-        id: String,
-    },
+    Enable(Who),
     /// Sign a person out everywhere and end all access that apps have in their name
-    Revoke {
-        /// Their sub or e-mail address
-        id: String,
-    },
+    Revoke(Who),
     /// Make or update accounts from a file
     ///
     /// The file holds one JSON object or an array of them, with the standard claims of OpenID Connect Core
@@ -50,6 +42,13 @@ pub(super) enum User {
         /// - for stdin
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Who {
+    /// Their sub or e-mail address
+    #[arg(value_parser = id, allow_hyphen_values = true)]
+    id: String,
 }
 
 #[derive(Debug, Args)]
@@ -72,9 +71,9 @@ impl User {
         match self {
             Self::Create(create) => printer.answer(&create.run(on).await?),
             Self::List => list(on, printer).await,
-            Self::Disable { id } => printer.answer(&end(&id, Act::DisableUser, on).await?),
-            Self::Enable { id } => printer.answer(&enable(&id, on).await?),
-            Self::Revoke { id } => printer.answer(&end(&id, Act::RevokeUser, on).await?),
+            Self::Disable(Who { id }) => printer.answer(&end(&id, Act::DisableUser, on).await?),
+            Self::Enable(Who { id }) => printer.answer(&enable(&id, on).await?),
+            Self::Revoke(Who { id }) => printer.answer(&end(&id, Act::RevokeUser, on).await?),
             Self::Import { file } => import::run(&Records::read(&file)?, on, printer).await,
         }
     }
@@ -148,7 +147,8 @@ async fn end(id: &str, act: impl FnOnce(Subject) -> Act, on: &Installation) -> R
     let Outcome::Ended(ended) = revocation::perform(act(sub.clone()), &on.db, on.now).await? else {
         return Err(unknown(id));
     };
-    let user = known(sub.as_str(), &mut on.db.reader().await?).await?;
+    let user = users::by_sub(&sub, &mut on.db.reader().await?).await?;
+    let user = user.ok_or_else(|| unknown(id))?;
     Ok(with("approvals_ended", ended.into(), &user))
 }
 
@@ -158,7 +158,7 @@ async fn enable(id: &str, on: &Installation) -> Result<Answer, Failure> {
         Box::pin(async move {
             let sub = known(&id, conn).await?.sub;
             users::set_disabled(&sub, None, conn).await?;
-            known(sub.as_str(), conn).await
+            users::by_sub(&sub, conn).await?.ok_or_else(|| unknown(&id))
         })
     });
     Ok(answer(&enabled.await?))

@@ -6,19 +6,26 @@ use clients::secrets;
 use protocol::ClientId;
 use serde_json::json;
 
-use super::known;
+use super::{Which, known};
 use crate::cli::failure::Failure;
+use crate::cli::id;
 use crate::cli::installation::Installation;
 use crate::cli::print::{Answer, Printer};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Secret {
     /// Make a second secret
-    Add { id: String },
+    Add(Which),
     /// The secrets that work, by their ids and last characters
-    List { id: String },
+    List(Which),
     /// End a secret
-    Delete { id: String, secret_id: String },
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// As the list shows it
+        #[arg(value_parser = id, allow_hyphen_values = true)]
+        secret_id: String,
+    },
 }
 
 pub(super) const SHOWN_ONCE: &str = "The secret is shown this once: only its digest is kept.";
@@ -26,9 +33,12 @@ pub(super) const SHOWN_ONCE: &str = "The secret is shown this once: only its dig
 impl Secret {
     pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
         match self {
-            Self::Add { id } => printer.answer(&add(id.into(), on).await?),
-            Self::List { id } => list(&id.into(), on, printer).await,
-            Self::Delete { id, secret_id } => printer.answer(&delete(id.into(), secret_id, on).await?),
+            Self::Add(Which { id }) => printer.answer(&add(id.into(), on).await?),
+            Self::List(Which { id }) => list(&id.into(), on, printer).await,
+            Self::Delete {
+                which: Which { id },
+                secret_id,
+            } => printer.answer(&delete(id.into(), secret_id, on).await?),
         }
     }
 }

@@ -1,0 +1,201 @@
+use std::time::Duration;
+
+use db::{Database, execute, run};
+use jws::{Alg, Typ, Unverified};
+use protocol::{SigningAlg, Timestamp};
+use serde_json::json;
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn open(db: &Database, master: &MasterKey, now: Timestamp) -> Keyring {
+    Keyring::open(db, master.clone(), Policy::default(), now)
+        .await
+        .unwrap()
+}
+
+fn kid(keyring: &Keyring, now: Timestamp) -> String {
+    keyring.signer(SigningAlg::Es256, now).unwrap().kid().to_owned()
+}
+
+/// Whether a token that is signed now is accepted with the keys published then.
+fn verifies(keyring: &Keyring, signed: Timestamp, checked: &Published) -> bool {
+    let token = keyring
+        .signer(SigningAlg::Es256, signed)
+        .unwrap()
+        .sign("JWT", &json!({}))
+        .unwrap();
+    Unverified::parse(&token)
+        .unwrap()
+        .verify(&checked.keys, Alg::ALL, Typ::JwtOrAbsent)
+        .is_ok()
+}
+
+#[tokio::test]
+async fn replicas_that_start_together_share_rings_and_secrets() {
+    db::testing::both(|db| async move {
+        let master = MasterKey::ephemeral();
+        let starts: Vec<_> = (0..4)
+            .map(|_| {
+                let (db, master) = (db.clone(), master.clone());
+                tokio::spawn(async move { open(&db, &master, START).await })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for start in starts {
+            all.push(start.await.unwrap());
+        }
+        for keyring in &all {
+            keyring.refresh().await.unwrap();
+            assert_eq!(keyring.calendar(START).len(), RINGS.len());
+            assert_eq!(kid(keyring, START), kid(&all[0], START));
+            for purpose in Purpose::ALL {
+                assert_eq!(
+                    keyring.secret(*purpose).unwrap().id,
+                    all[0].secret(*purpose).unwrap().id
+                );
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_published_at_once_and_signs_a_day_later() {
+    db::testing::both(|db| async move {
+        let master = MasterKey::ephemeral();
+        let (here, there) = (open(&db, &master, START).await, open(&db, &master, START).await);
+        let old = kid(&here, START);
+        let before = there.published(START);
+
+        here.rotate(&[SigningAlg::Es256], Start::Announced, START)
+            .await
+            .unwrap();
+        there.refresh().await.unwrap();
+        let announced = there.published(START);
+        assert_ne!(before.json, announced.json, "the other replica publishes it");
+        assert_ne!(before.etag, announced.etag);
+        assert_eq!(kid(&there, START), old);
+
+        let later = START + DAY;
+        assert_ne!(kid(&there, later), old);
+        // A verifier that fetched the set a day ago can check what is signed now.
+        assert!(verifies(&there, later, &announced));
+        assert!(!verifies(&there, later, &before));
+        // The old key stays until its tokens are dead, and then goes.
+        let keep = Policy::default().keep;
+        let published = |at: Timestamp| String::from_utf8(there.published(at).json.to_vec()).unwrap();
+        assert!(published(later + keep - Duration::from_secs(1)).contains(&old));
+        assert!(!published(later + keep).contains(&old));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rotating_again_replaces_what_was_only_announced() {
+    db::testing::both(|db| async move {
+        let keyring = open(&db, &MasterKey::ephemeral(), START).await;
+        for _ in 0..3 {
+            keyring
+                .rotate(&[SigningAlg::Es256], Start::Announced, START)
+                .await
+                .unwrap();
+        }
+        let stages = |alg| {
+            let entries = keyring
+                .calendar(START)
+                .into_iter()
+                .filter(move |entry| entry.alg == alg);
+            entries.map(|entry| entry.stage).collect::<Vec<_>>()
+        };
+        assert_eq!(stages(SigningAlg::Es256), [Stage::Signing, Stage::Published]);
+        assert_eq!(
+            stages(SigningAlg::Rs256),
+            [Stage::Signing],
+            "the other ring is untouched"
+        );
+
+        keyring
+            .rotate(&[SigningAlg::Rs256], Start::Now, START + DAY)
+            .await
+            .unwrap();
+        let rs256 = keyring
+            .calendar(START + DAY)
+            .into_iter()
+            .filter(|entry| entry.alg == SigningAlg::Rs256);
+        assert_eq!(
+            rs256.map(|entry| entry.stage).collect::<Vec<_>>(),
+            [Stage::Retired, Stage::Signing]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rings_turn_by_themselves_once_however_many_replicas_look_after_them() {
+    db::testing::both(|db| async move {
+        let master = MasterKey::ephemeral();
+        let (here, there) = (open(&db, &master, START).await, open(&db, &master, START).await);
+        let due = START + 89 * DAY;
+        let (one, other) = tokio::join!(here.maintain(due), there.maintain(due));
+        one.unwrap();
+        other.unwrap();
+        here.refresh().await.unwrap();
+        for alg in RINGS {
+            assert_eq!(
+                here.calendar(due)
+                    .iter()
+                    .filter(|entry| entry.alg == *alg)
+                    .count(),
+                2,
+                "{alg}"
+            );
+        }
+        here.maintain(due + DAY).await.unwrap();
+        assert_eq!(here.calendar(due).len(), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn c047_keys_rest_sealed_and_a_swapped_ciphertext_is_refused() {
+    db::testing::both(|db| async move {
+        let master = MasterKey::ephemeral();
+        let keyring = open(&db, &master, START).await;
+        keyring
+            .rotate(&[SigningAlg::Es256], Start::Announced, START)
+            .await
+            .unwrap();
+        drop(keyring);
+
+        let stranger = MasterKey::ephemeral();
+        let refused = Keyring::open(&db, stranger, Policy::default(), START)
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, Error::Sealed(_)), "{refused}");
+
+        let mut conn = db.reader().await.unwrap();
+        let sealed: Vec<(String, String)> = run!(&mut conn, |c| sqlx::query_as(
+            "SELECT kid, sealed_private FROM signing_keys WHERE alg = 'ES256' ORDER BY kid"
+        )
+        .fetch_all(c))
+        .unwrap();
+        drop(conn);
+        let [(kid, _), (_, other)] = <[_; 2]>::try_from(sealed).unwrap();
+        let swap = db.transact(move |conn| {
+            Box::pin(async move {
+                let swap = "UPDATE signing_keys SET sealed_private = $2 WHERE kid = $1";
+                execute!(conn, sqlx::query(swap).bind(&kid).bind(&other))?;
+                Ok::<_, db::Error>(())
+            })
+        });
+        swap.await.unwrap();
+        let refused = Keyring::open(&db, master, Policy::default(), START)
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, Error::Sealed(_)), "{refused}");
+    })
+    .await;
+}

@@ -1,0 +1,534 @@
+//! The provider's metadata and keys: OpenID Connect Discovery §3 and §4, RFC 8414 §2 and §3, RFC 7517 §5. What the
+//! document says is tried, member by member.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use accounts::claims::Claim;
+use accounts::users::User;
+use http::header::IF_NONE_MATCH;
+use keyring::{Policy, Start};
+use protocol::SigningAlg;
+use serde_json::{Value, json};
+
+use crate::harness::app::{VERIFIER, answer, header, payload, post, userinfo};
+use crate::harness::visitor::client;
+use crate::harness::{App, World};
+
+const DOCUMENTS: [&str; 2] = [
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+];
+
+everywhere! {
+    async fn both_well_known_addresses_say_the_same(world: World) {
+        let mut visitor = world.visitor();
+        let (one, other) = (visitor.get(DOCUMENTS[0]).await, visitor.get(DOCUMENTS[1]).await);
+        assert_eq!(one.body, other.body);
+        for answer in [one, other] {
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+            assert_eq!(answer.json()["issuer"], world.issuer.as_str());
+        }
+        // An issuer without a path has no other address.
+        assert_eq!(
+            visitor
+                .get("/.well-known/oauth-authorization-server/x")
+                .await
+                .status,
+            404
+        );
+    }
+
+    async fn every_member_of_the_document_is_true(world: World) {
+        let document = world.visitor().get(DOCUMENTS[0]).await.json();
+        let (app, user) = (world.app().await, known_user(&world).await);
+        let members = document.as_object().unwrap();
+        assert!(members.len() > 20);
+        for (name, value) in members {
+            assert!(!value.is_null() && value != "" && value != &json!([]), "{name}");
+            is_true(
+                name,
+                value,
+                &document,
+                &Trial {
+                    world: &world,
+                    app: &app,
+                    user: &user,
+                },
+            )
+            .await;
+        }
+        // Discovery §3 and RFC 8414 §2: what every client needs.
+        for name in [
+            "issuer",
+            "authorization_endpoint",
+            "token_endpoint",
+            "userinfo_endpoint",
+            "jwks_uri",
+            "scopes_supported",
+            "response_types_supported",
+            "subject_types_supported",
+            "id_token_signing_alg_values_supported",
+            "code_challenge_methods_supported",
+            "token_endpoint_auth_methods_supported",
+        ] {
+            assert!(members.contains_key(name), "{name}");
+        }
+    }
+
+    async fn c044_each_published_key_has_one_name_one_use_one_algorithm_and_no_secret(world: World) {
+        let answer = world.visitor().get("/jwks").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (200, Some("application/json"))
+        );
+        let set = answer.json();
+        assert_eq!(set.as_object().unwrap().len(), 1);
+        let keys = set["keys"].as_array().unwrap();
+        let mut kids = BTreeSet::new();
+        let mut algorithms = BTreeSet::new();
+        for key in keys {
+            let members: BTreeSet<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
+            let numbers: &[&str] = if key["kty"] == "RSA" {
+                &["n", "e"]
+            } else {
+                &["crv", "x", "y"]
+            };
+            let expected: BTreeSet<&str> = ["kty", "use", "alg", "kid"]
+                .iter()
+                .chain(numbers)
+                .copied()
+                .collect();
+            assert_eq!(members, expected);
+            assert_eq!(key["use"], "sig");
+            assert!(kids.insert(key["kid"].as_str().unwrap()), "a name twice");
+            algorithms.insert(key["alg"].as_str().unwrap());
+            if key["kty"] == "RSA" {
+                // 2048 bits are 342 characters of base64url.
+                assert!(
+                    key["n"].as_str().unwrap().len() >= 342 && key["e"] == "AQAB",
+                    "{key}"
+                );
+            } else {
+                assert_eq!((&key["kty"], &key["crv"]), (&json!("EC"), &json!("P-256")));
+            }
+        }
+        assert_eq!(algorithms, ["ES256", "RS256"].into());
+    }
+
+    async fn who_has_the_document_already_is_told_so(world: World) {
+        for path in [DOCUMENTS[0], DOCUMENTS[1], "/jwks"] {
+            let first = world.visitor().get(path).await;
+            let etag = first.header("etag").unwrap().to_owned();
+            assert!(etag.starts_with('"') && etag.len() > 20, "{etag}");
+            assert_eq!(first.header("cache-control"), Some("public, max-age=300"));
+            for (held, fresh) in [
+                (etag.as_str(), true),
+                (&format!("W/{etag}"), true),
+                (&format!("\"x\", {etag}"), true),
+                ("*", true),
+                ("\"x\"", false),
+                (etag.trim_matches('"'), false),
+                ("", false),
+            ] {
+                let again = answer(client().get(world.at(path)).header(IF_NONE_MATCH, held)).await;
+                assert_eq!(again.status == 304, fresh, "{path} {held}");
+                assert_eq!(again.body.is_empty(), fresh);
+                assert_eq!(again.header("etag"), Some(etag.as_str()));
+                assert_eq!(again.header("cache-control"), Some("public, max-age=300"));
+            }
+        }
+    }
+}
+
+on_both_databases! {
+    async fn c045_a_verifier_with_a_cache_of_five_minutes_never_meets_an_unknown_key(world: World) {
+        let (app, user, policy) = (world.app().await, world.user().await, Policy::default());
+        let algorithms = [SigningAlg::Rs256, SigningAlg::Es256];
+        let mut verifier = Verifier::new(&world, &app, &user).await;
+        let first = verifier.pass(Duration::ZERO).await;
+        assert_eq!(verifier.published().await, 2);
+
+        world
+            .keyring()
+            .rotate(&algorithms, Start::Announced, world.now())
+            .await
+            .unwrap();
+        assert_eq!(verifier.published().await, 4);
+        for time in [Duration::ZERO, policy.announce / 2, policy.announce / 2 - SECOND] {
+            assert_eq!(
+                verifier.pass(time).await,
+                first,
+                "signs before it was announced for long enough"
+            );
+        }
+        let second = verifier.pass(SECOND).await;
+        assert!(second.is_disjoint(&first), "{second:?} {first:?}");
+        // The retired keys stay until nothing that they signed can be valid.
+        verifier.pass(policy.keep - SECOND).await;
+        assert_eq!(verifier.published().await, 4);
+        verifier.pass(SECOND).await;
+        assert_eq!(verifier.published().await, 2);
+
+        // By themselves, every ninety days.
+        let due = policy.rotate_every - policy.announce - policy.keep;
+        assert_eq!(verifier.pass(due - SECOND).await, second);
+        world.keyring().maintain(world.now()).await.unwrap();
+        assert_eq!(verifier.published().await, 2);
+        assert_eq!(verifier.pass(SECOND).await, second);
+        world.keyring().maintain(world.now()).await.unwrap();
+        assert_eq!(verifier.published().await, 4);
+        assert_eq!(verifier.pass(policy.announce - SECOND).await, second);
+        let third = verifier.pass(SECOND).await;
+        assert!(third.is_disjoint(&second));
+
+        verifier.pass(SECOND).await;
+        // At once, when asked: whoever fetches sees it, and what was signed before stays good.
+        world
+            .keyring()
+            .rotate(&algorithms, Start::Now, world.now())
+            .await
+            .unwrap();
+        verifier.fetch().await;
+        let fourth = verifier.pass(Duration::ZERO).await;
+        assert!(fourth.is_disjoint(&third));
+        // The two before it have still signed what is alive.
+        assert_eq!(verifier.published().await, 6);
+    }
+
+    async fn the_validator_of_the_keys_changes_with_the_keys(world: World) {
+        let mut visitor = world.visitor();
+        let before = visitor.get("/jwks").await;
+        world.pass(Duration::from_secs(60 * 60));
+        assert_eq!(visitor.get("/jwks").await.header("etag"), before.header("etag"));
+        world
+            .keyring()
+            .rotate(&[SigningAlg::Es256], Start::Announced, world.now())
+            .await
+            .unwrap();
+        let after = visitor.get("/jwks").await;
+        assert_ne!(after.header("etag"), before.header("etag"));
+        let again = client()
+            .get(world.at("/jwks"))
+            .header(IF_NONE_MATCH, before.header("etag").unwrap());
+        assert_eq!(answer(again).await.status, 200);
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const CACHE: Duration = Duration::from_secs(5 * 60);
+
+/// A resource server that fetches the keys every five minutes, and a user who signs in all the time.
+struct Verifier<'w> {
+    world: &'w World,
+    app: &'w App,
+    user: &'w User,
+    held: jws::KeySet,
+    fetched_at: protocol::Timestamp,
+    issued: Vec<String>,
+}
+
+impl<'w> Verifier<'w> {
+    async fn new(world: &'w World, app: &'w App, user: &'w User) -> Self {
+        let (held, fetched_at) = (jws::KeySet::default(), world.now());
+        let mut verifier = Self {
+            world,
+            app,
+            user,
+            held,
+            fetched_at,
+            issued: Vec::new(),
+        };
+        verifier.fetch().await;
+        verifier
+    }
+
+    async fn fetch(&mut self) {
+        let jwks = self.world.visitor().get("/jwks").await.body;
+        self.held = jws::KeySet::parse(jwks.as_bytes(), None).expect("a key set");
+        self.fetched_at = self.world.now();
+    }
+
+    async fn published(&self) -> usize {
+        self.world.visitor().get("/jwks").await.json()["keys"]
+            .as_array()
+            .expect("keys")
+            .len()
+    }
+
+    /// Time passes, keys are as old as they may be, and every token that is alive has to verify by them. The names
+    /// of the keys that signed the newest.
+    async fn pass(&mut self, time: Duration) -> BTreeSet<String> {
+        if time > CACHE {
+            self.world.pass(time - CACHE);
+            self.fetch().await;
+            self.world.pass(CACHE);
+        } else {
+            self.world.pass(time);
+            if self.world.now().since(self.fetched_at) > CACHE {
+                self.fetch().await;
+            }
+        }
+        let tokens = self.app.grant(self.world, self.user, &[]).await;
+        let newest = [tokens.access().to_owned(), tokens.text("id_token").to_owned()];
+        assert_eq!(userinfo(self.world, tokens.access()).await.status, 200);
+        let now = self.world.now().as_secs();
+        self.issued.extend(newest.clone());
+        self.issued
+            .retain(|token| payload(token)["exp"].as_i64().expect("exp") > now);
+        for token in &self.issued {
+            let token = jws::Unverified::parse(token).expect("a token");
+            let typ = [jws::Typ::Is("at+jwt"), jws::Typ::JwtOrAbsent];
+            let verdict = typ.map(|typ| token.verify(&self.held, jws::Alg::ALL, typ).is_ok());
+            assert_eq!(
+                verdict.iter().filter(|good| **good).count(),
+                1,
+                "{token:?} {time:?}"
+            );
+        }
+        newest
+            .iter()
+            .map(|token| header(token)["kid"].as_str().expect("a kid").to_owned())
+            .collect()
+    }
+}
+
+struct Trial<'w> {
+    world: &'w World,
+    app: &'w App,
+    user: &'w User,
+}
+
+/// Tries what a member of the document promises. One that nothing here tries has no place in the document.
+async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>) {
+    let Trial { world, app, user } = trial;
+    let words: Vec<&str> = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    match name {
+        "issuer" => {
+            assert_eq!(value, &world.issuer);
+            assert_eq!(app.grant(world, user, &[]).await.id()["iss"], *value);
+        }
+        "authorization_endpoint" | "token_endpoint" | "userinfo_endpoint" | "jwks_uri" => {
+            flow_by(document, trial).await;
+        }
+        "scopes_supported" => {
+            let tokens = app.grant(world, user, &[("scope", &words.join(" "))]).await;
+            let granted: BTreeSet<&str> = tokens.text("scope").split(' ').collect();
+            assert_eq!(granted, words.iter().copied().collect());
+        }
+        "response_types_supported" | "response_modes_supported" => {
+            let parameter = if name == "response_types_supported" {
+                "response_type"
+            } else {
+                "response_mode"
+            };
+            for word in words {
+                let redirect = world
+                    .visitor()
+                    .authorize(&app.url(&[(parameter, word)]), user.email.shown())
+                    .await;
+                app.tokens(world, &redirect).await;
+            }
+        }
+        "grant_types_supported" => {
+            assert_eq!(words, ["authorization_code", "refresh_token"]);
+            let app = world.app_with(json!({ "grant_types": words })).await;
+            let tokens = app
+                .grant(world, user, &[("scope", "openid offline_access")])
+                .await;
+            assert_eq!(app.refresh(world, tokens.refresh()).await.status, 200);
+        }
+        "prompt_values_supported" => {
+            let (mut visitor, _) = app.sign_in(world, user, &[]).await;
+            for word in words {
+                let answer = visitor.open(&app.url(&[("prompt", word)])).await;
+                let met = match word {
+                    "none" => answer.param("code").is_some(),
+                    "login" | "select_account" => answer.asks_to_sign_in(),
+                    "consent" => answer.asks_for_consent(),
+                    other => panic!("nothing tries prompt={other}"),
+                };
+                assert!(met, "{word}: {}", answer.body);
+            }
+        }
+        "acr_values_supported" => {
+            let acr = app.grant(world, user, &[]).await.id()["acr"].clone();
+            assert_eq!(value, &json!([acr]));
+        }
+        "subject_types_supported" => {
+            assert_eq!(words, ["public"]);
+            let other = world.app().await.grant(world, user, &[]).await;
+            assert_eq!(app.grant(world, user, &[]).await.id()["sub"], other.id()["sub"]);
+        }
+        "id_token_signing_alg_values_supported" => {
+            let tokens = app.grant(world, user, &[]).await;
+            assert_eq!(value, &json!([header(tokens.text("id_token"))["alg"]]));
+        }
+        "token_endpoint_auth_methods_supported" => {
+            for word in words {
+                authenticates_by(word, trial).await;
+            }
+        }
+        "code_challenge_methods_supported" => {
+            for word in words {
+                let url = app.url(&[("code_challenge_method", word)]);
+                let redirect = world.visitor().authorize(&url, user.email.shown()).await;
+                app.tokens(world, &redirect).await;
+            }
+        }
+        "claim_types_supported" => {
+            assert_eq!(words, ["normal"]);
+            let tokens = app.grant(world, user, &[]).await;
+            let claims = userinfo(world, tokens.access()).await.json();
+            assert!(claims.get("_claim_names").is_none() && claims.get("name").is_some());
+        }
+        "claims_supported" => {
+            let tokens = app
+                .grant(world, user, &[("scope", "openid profile email address phone")])
+                .await;
+            let claims = userinfo(world, tokens.access()).await.json();
+            let seen: BTreeSet<String> = [tokens.id(), claims]
+                .iter()
+                .flat_map(|claims| {
+                    claims
+                        .as_object()
+                        .expect("an object")
+                        .keys()
+                        .cloned()
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+            assert_eq!(
+                words
+                    .iter()
+                    .map(|word| (*word).to_owned())
+                    .collect::<BTreeSet<_>>(),
+                seen
+            );
+        }
+        "ui_locales_supported" => {
+            for word in words {
+                let page = world.visitor().open(&app.url(&[("ui_locales", word)])).await;
+                assert!(page.has(&format!("<html lang=\"{word}\"")), "{}", page.body);
+            }
+        }
+        "authorization_response_iss_parameter_supported" => {
+            assert_eq!(value, true);
+            let redirect = world.visitor().get(&app.url(&[("prompt", "none")])).await;
+            assert_eq!(redirect.param("iss").as_deref(), Some(world.issuer.as_str()));
+        }
+        "claims_parameter_supported" => {
+            assert_eq!(value, false);
+            let asked = "{\"id_token\":{\"name\":null},\"userinfo\":{\"phone_number\":null}}";
+            let tokens = app.grant(world, user, &[("claims", asked)]).await;
+            assert!(tokens.id().get("name").is_none());
+            assert!(
+                userinfo(world, tokens.access())
+                    .await
+                    .json()
+                    .get("phone_number")
+                    .is_none()
+            );
+        }
+        "request_parameter_supported" => {
+            assert_eq!(value, false);
+            let answer = world.visitor().get(&app.url(&[("request", "a.b.c")])).await;
+            answer.assert_error("request_not_supported");
+        }
+        "request_uri_parameter_supported" | "require_request_uri_registration" => {
+            assert_eq!(value, false);
+            let answer = world
+                .visitor()
+                .get(&app.url(&[("request_uri", "https://app.example.com/r")]))
+                .await;
+            answer.assert_error("request_uri_not_supported");
+        }
+        other => panic!("nothing tries {other}"),
+    }
+}
+
+/// A sign-in that knows no address but those of the document.
+async fn flow_by(document: &Value, Trial { world, app, user }: &Trial<'_>) {
+    let at = |name: &str| document[name].as_str().unwrap_or_else(|| panic!("no {name}"));
+    let (_, query) = app
+        .url(&[])
+        .split_once('?')
+        .map(|(path, query)| (path.to_owned(), query.to_owned()))
+        .expect("a query");
+    let url = format!("{}?{query}", at("authorization_endpoint"));
+    let redirect = world.visitor().authorize(&url, user.email.shown()).await;
+    let params = [
+        ("grant_type", "authorization_code"),
+        ("code", &redirect.code()),
+        ("redirect_uri", &app.redirect_uri),
+        ("code_verifier", VERIFIER),
+    ];
+    let secret = app.secret.as_ref().map(|secret| secret.expose());
+    let request = client()
+        .post(world.route(at("token_endpoint")))
+        .basic_auth(&app.id, secret)
+        .form(&params);
+    let tokens = answer(request).await.json();
+    let access = tokens["access_token"].as_str().expect("an access token");
+    let claims = answer(
+        client()
+            .get(world.route(at("userinfo_endpoint")))
+            .bearer_auth(access),
+    )
+    .await;
+    assert_eq!(claims.json()["sub"], user.sub.as_str());
+    let keys = answer(client().get(world.route(at("jwks_uri")))).await.body;
+    let keys = jws::KeySet::parse(keys.as_bytes(), None).expect("a key set");
+    let token = jws::Unverified::parse(access).expect("a token");
+    jws::access_token::verify(&token, &keys, at("issuer"), at("issuer"), world.now()).expect("a valid token");
+}
+
+async fn authenticates_by(method: &str, Trial { world, user, .. }: &Trial<'_>) {
+    let app = world
+        .app_with(json!({ "token_endpoint_auth_method": method }))
+        .await;
+    let code = app.code(world, user, &[]).await;
+    let answer = match (method, &app.secret) {
+        ("client_secret_basic", Some(_)) | ("none", None) => app.redeem(world, &code).await,
+        ("client_secret_post", Some(secret)) => {
+            let params = [
+                ("grant_type", "authorization_code".to_owned()),
+                ("code", code),
+                ("redirect_uri", app.redirect_uri.clone()),
+                ("code_verifier", VERIFIER.to_owned()),
+                ("client_id", app.id.clone()),
+                ("client_secret", secret.expose().to_owned()),
+            ];
+            post(world, "/token", &[], &params).await
+        }
+        (other, _) => panic!("nothing tries {other}"),
+    };
+    assert_eq!(answer.status, 200, "{method}: {}", answer.body);
+}
+
+/// A user of whom every claim is known.
+async fn known_user(world: &World) -> User {
+    let texts = |claim: Claim| match claim {
+        Claim::Profile | Claim::Picture | Claim::Website => json!("https://example.com/ada"),
+        Claim::Birthdate => json!("1815-12-10"),
+        Claim::Zoneinfo => json!("Europe/London"),
+        Claim::Locale => json!("en-GB"),
+        Claim::Address => json!({ "locality": "London" }),
+        Claim::PhoneNumberVerified => json!(true),
+        _ => json!("+44 20"),
+    };
+    let kept = |claim: &Claim| !matches!(claim, Claim::Email | Claim::EmailVerified | Claim::UpdatedAt);
+    world
+        .user_with(|draft| {
+            for claim in Claim::ALL.iter().copied().filter(kept) {
+                draft.claims.set(claim, texts(claim)).expect("a valid claim");
+            }
+        })
+        .await
+}

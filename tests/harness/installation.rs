@@ -1,0 +1,62 @@
+//! An installation as an operator has it: a folder, a database, and servers in processes of their own that can be
+//! started, ended, killed and started again.
+
+use tempfile::TempDir;
+
+use super::World;
+use super::process::{self, Ended, Process, free_port};
+
+#[derive(Debug)]
+pub(crate) struct Installation {
+    /// Where the servers run; the keys are in it.
+    pub(crate) folder: TempDir,
+    pub(crate) database: db::Url,
+    pub(crate) issuer: String,
+    port: u16,
+    database_url: String,
+}
+
+impl Installation {
+    /// Nothing has run on it yet.
+    pub(crate) fn on(database: db::Url) -> Self {
+        let port = free_port();
+        Self {
+            folder: tempfile::tempdir().expect("a folder for the keys"),
+            issuer: format!("http://127.0.0.1:{port}"),
+            port,
+            database_url: match &database {
+                db::Url::Sqlite(path) => format!("sqlite://{}", path.display()),
+                db::Url::Postgres(url) => url.clone(),
+            },
+            database,
+        }
+    }
+
+    /// The server at the issuer's address, once it is ready.
+    pub(crate) async fn start(&self) -> Process {
+        self.start_at(self.port).await
+    }
+
+    /// A server at this port of 127.0.0.1, once it is ready.
+    pub(crate) async fn start_at(&self, port: u16) -> Process {
+        Process::serve(self.folder.path(), &[], &self.environment(), port).await
+    }
+
+    /// A command, run to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        process::run(self.folder.path(), arguments, &self.environment(), "").await
+    }
+
+    /// Its users, clients and rows. The server has to have run once.
+    pub(crate) async fn world(&self) -> World {
+        World::beside(&self.issuer, &self.database).await
+    }
+
+    fn environment(&self) -> [(&str, &str); 3] {
+        [
+            ("COUNTERSIGN_ISSUER", &self.issuer),
+            ("COUNTERSIGN_DATABASE_URL", &self.database_url),
+            ("COUNTERSIGN_LIMITS", "off"),
+        ]
+    }
+}

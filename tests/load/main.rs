@@ -1,0 +1,46 @@
+//! What the hardware gives: figures, each beside a bare "hello" through the same router in the same run.
+//!
+//! `tests/load/run` calls this. A ratio compares two things on one machine in one minute, so it means something
+//! on a noisy machine too; absolute figures do not.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+
+mod client;
+mod footprint;
+mod place;
+mod slow_loris;
+mod throughput;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // cargo bench adds --bench.
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"))
+        .collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
+    let mut fine = true;
+    if wants("throughput") {
+        fine &= throughput::run();
+    }
+    if wants("slow-loris") {
+        fine &= slow_loris::run();
+    }
+    if wants("footprint") {
+        fine &= footprint::run();
+    }
+    match fine {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
