@@ -9,7 +9,7 @@ use revocation::Act;
 use serde_json::json;
 
 use crate::harness::app::{App, payload, userinfo};
-use crate::harness::{Answer, World};
+use crate::harness::Answer;
 
 const OFFLINE: &[(&str, &str)] = &[("scope", "openid profile offline_access")];
 const SECOND: Duration = Duration::from_secs(1);

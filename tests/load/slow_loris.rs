@@ -76,10 +76,10 @@ async fn good_client(place: &Place) -> (Duration, Duration) {
 }
 
 async fn dribble(mut stream: TcpStream) {
-    let mut bytes = b"GET /jwks HTTP/1.1\r\nhost: localhost\r\nx-slow: "
+    let bytes = b"GET /jwks HTTP/1.1\r\nhost: localhost\r\nx-slow: "
         .iter()
         .chain(std::iter::repeat(&b'a'));
-    while let Some(byte) = bytes.next() {
+    for byte in bytes {
         if stream.write_all(&[*byte]).await.is_err() {
             return;
         }
