@@ -8,8 +8,8 @@ use protocol::SigningAlg;
 use revocation::Act;
 use serde_json::json;
 
-use crate::harness::app::{App, payload, userinfo};
 use crate::harness::Answer;
+use crate::harness::app::{App, payload, userinfo};
 
 const OFFLINE: &[(&str, &str)] = &[("scope", "openid profile offline_access")];
 const SECOND: Duration = Duration::from_secs(1);
