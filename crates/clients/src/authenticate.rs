@@ -1,4 +1,5 @@
-//! Client authentication: RFC 6749 §2.3. It decides which client is speaking, or that none is.
+//! Client authentication: RFC 6749 §2.3, and that of resource servers, which is the same (RFC 7662 §2.1). It
+//! decides who is speaking, or that nobody is.
 //!
 //! A client registered for a secret may send it in the header or in the body: libraries differ in what they
 //! try first, and both carry the same secret over the same connection. A client registered without one never
@@ -15,7 +16,7 @@ use protocol::{ClientAuthMethod, ClientId, Error, Params, Secret};
 use url::form_urlencoded;
 
 use crate::secrets::MAX_ACTIVE;
-use crate::{Client, records, secrets};
+use crate::{Client, ResourceServer, records, resources, secrets};
 
 /// What a request says about the client that sent it. Nothing of it is proven yet.
 #[derive(Clone, Debug)]
@@ -161,20 +162,50 @@ fn form_decoded(value: &str) -> String {
 /// What is compared where there is no secret to compare: as long as a digest, and equal to none.
 const NO_DIGEST: &str = "*******************************************";
 
+/// Who has proven to be speaking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    Client(Box<Client>),
+    ResourceServer(Box<ResourceServer>),
+}
+
+/// The client or resource server that the credentials prove.
+///
+/// # Errors
+/// `invalid_client`, the same whatever was wrong; our log has the reason.
+pub async fn identify(credentials: &Credentials, conn: &mut Conn) -> Result<Caller, Error> {
+    let id = &credentials.client_id;
+    // An identifier is an absolute URI, so it holds a colon, and the id of a client never does.
+    let (caller, digests) = match id.as_str().contains(':') {
+        true => {
+            let found = resources::by_identifier(id.as_str(), conn).await?;
+            let caller = found.map(|resource| Caller::ResourceServer(Box::new(resource)));
+            (caller, resources::secrets::digests(id.as_str(), conn).await?)
+        }
+        false => {
+            let found = records::by_id(id, conn).await?;
+            let caller = found.map(|client| Caller::Client(Box::new(client)));
+            (caller, secrets::digests(id, conn).await?)
+        }
+    };
+    let proven = matches_one(&credentials.secrets, &digests);
+    let Some(caller) = caller else {
+        return Err(refuse(credentials, "unknown client"));
+    };
+    match fault(&caller, credentials.method, proven) {
+        None => Ok(caller),
+        Some(fault) => Err(refuse(credentials, fault)),
+    }
+}
+
 /// The client that the credentials prove.
 ///
 /// # Errors
 /// `invalid_client`, the same whatever was wrong; our log has the reason.
 pub async fn authenticate(credentials: &Credentials, conn: &mut Conn) -> Result<Client, Error> {
-    let client = records::by_id(&credentials.client_id, conn).await?;
-    let digests = secrets::digests(&credentials.client_id, conn).await?;
-    let proven = matches_one(&credentials.secrets, &digests);
-    match client {
-        None => Err(refuse(credentials, "unknown client")),
-        Some(client) => match fault(&client, credentials.method, proven) {
-            None => Ok(client),
-            Some(fault) => Err(refuse(credentials, fault)),
-        },
+    match identify(credentials, conn).await? {
+        Caller::Client(client) => Ok(*client),
+        Caller::ResourceServer(_) => Err(refuse(credentials, "a resource server is no client")),
     }
 }
 
@@ -192,11 +223,15 @@ fn matches_one(given: &[Secret], digests: &[String]) -> bool {
     proven
 }
 
-fn fault(client: &Client, used: ClientAuthMethod, proven: bool) -> Option<&'static str> {
-    match (client.is_public(), used) {
+fn fault(caller: &Caller, used: ClientAuthMethod, proven: bool) -> Option<&'static str> {
+    let public = match caller {
+        Caller::Client(client) => client.is_public(),
+        Caller::ResourceServer(_) => false,
+    };
+    match (public, used) {
         (true, ClientAuthMethod::None) => None,
         (true, _) => Some("a public client sent a secret"),
-        (false, ClientAuthMethod::None) => Some("a confidential client sent no secret"),
+        (false, ClientAuthMethod::None) => Some("a client or resource server that has a secret sent none"),
         (false, ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost) => {
             (!proven).then_some("wrong secret")
         }

@@ -12,7 +12,7 @@ pub mod resources;
 pub mod secrets;
 pub mod shown;
 
-pub use authenticate::{Credentials, authenticate};
+pub use authenticate::{Caller, Credentials, authenticate, identify};
 pub use client::{Client, Trust};
 pub use metadata::{Metadata, shows_differently};
 pub use records::Live;

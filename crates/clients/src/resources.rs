@@ -1,5 +1,7 @@
 //! Resource servers: whom an access token is for (RFC 8707), and what their scopes mean to people.
 
+pub mod secrets;
+
 use std::collections::BTreeMap;
 
 use db::{Conn, execute, run};

@@ -3,48 +3,18 @@
 //! Two may be active at once, so that a client can change its secret without a moment in which neither the
 //! old nor the new one works.
 
-use db::{Conn, execute, run};
+pub(crate) mod stored;
+
+use db::{Conn, execute};
 use protocol::opaque::{self, Kind};
 use protocol::{ClientId, Error, Secret, Timestamp};
 
 use crate::{Client, records};
+use stored::{Table, table};
 
-/// How many secrets of a client are accepted at once.
-pub const MAX_ACTIVE: usize = 2;
+pub use stored::{Added, MAX_ACTIVE, Stored};
 
-/// What can be told about a secret after it was handed out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    pub secret_id: String,
-    /// Its last four characters, so that a person can tell two apart.
-    pub hint: String,
-    pub created_at: Timestamp,
-}
-
-/// A new secret, in the only moment in which it can be shown.
-#[derive(Clone, Debug)]
-pub struct Added {
-    pub stored: Stored,
-    pub secret: Secret,
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    secret_id: String,
-    digest: String,
-    hint: String,
-    created_at: i64,
-}
-
-impl From<Row> for Stored {
-    fn from(row: Row) -> Self {
-        Self {
-            secret_id: row.secret_id,
-            hint: row.hint,
-            created_at: Timestamp::from_secs(row.created_at),
-        }
-    }
-}
+const TABLE: Table = table!("client_secrets", "client_id");
 
 /// Gives the client a new random secret. Expects a connection inside a transaction.
 ///
@@ -53,8 +23,10 @@ impl From<Row> for Stored {
 pub async fn add(client_id: &ClientId, conn: &mut Conn, now: Timestamp) -> Result<Added, Error> {
     let secret = opaque::random(Kind::ClientSecret);
     let client = confidential(client_id, conn).await?;
-    let active = rows(&client.id, conn).await?;
-    let stored = store(&client, &secret, &active, conn, now).await?;
+    let active = TABLE.rows(client.id.as_str(), conn).await?;
+    let stored = TABLE
+        .store(client.id.as_str(), &secret, &active, conn, now)
+        .await?;
     Ok(Added { stored, secret })
 }
 
@@ -76,12 +48,13 @@ pub async fn adopt(
         ));
     }
     let client = confidential(client_id, conn).await?;
-    let active = rows(&client.id, conn).await?;
+    let active = TABLE.rows(client.id.as_str(), conn).await?;
     let digest = seal::digest(text);
     if active.iter().any(|own| own.digest == digest) {
         return Ok(());
     }
-    store(&client, secret, &active, conn, now).await.map(drop)
+    let stored = TABLE.store(client.id.as_str(), secret, &active, conn, now).await;
+    stored.map(drop)
 }
 
 /// The client, held until the transaction ends, so that two who count its secrets do not both add the second.
@@ -95,45 +68,6 @@ async fn confidential(client_id: &ClientId, conn: &mut Conn) -> Result<Client, E
     }
 }
 
-const INSERT: &str = "INSERT INTO client_secrets (secret_id, client_id, digest, hint, created_at) \
-    VALUES ($1, $2, $3, $4, $5)";
-
-async fn store(
-    client: &Client,
-    secret: &Secret,
-    active: &[Row],
-    conn: &mut Conn,
-    now: Timestamp,
-) -> Result<Stored, Error> {
-    if active.len() >= MAX_ACTIVE {
-        return Err(Error::invalid_request(
-            "this client has two active secrets already; delete one first",
-        ));
-    }
-    let text = secret.expose();
-    let stored = Stored {
-        secret_id: protocol::random::id(),
-        hint: text
-            .get(text.len().saturating_sub(4)..)
-            .unwrap_or_default()
-            .to_owned(),
-        created_at: now,
-    };
-    let insert = execute!(
-        conn,
-        sqlx::query(INSERT)
-            .bind(stored.secret_id.as_str())
-            .bind(client.id.as_str())
-            .bind(seal::digest(text))
-            .bind(stored.hint.as_str())
-            .bind(now.as_secs())
-    );
-    insert.map_err(db::Error::from)?;
-    Ok(stored)
-}
-
-const DELETE: &str = "DELETE FROM client_secrets WHERE client_id = $1 AND secret_id = $2";
-
 /// Ends one secret. Expects a connection inside a transaction.
 ///
 /// # Errors
@@ -141,7 +75,7 @@ const DELETE: &str = "DELETE FROM client_secrets WHERE client_id = $1 AND secret
 /// authenticate any more.
 pub async fn delete(client_id: &ClientId, secret_id: &str, conn: &mut Conn) -> Result<(), Error> {
     let client = confidential(client_id, conn).await?;
-    let active = rows(&client.id, conn).await?;
+    let active = TABLE.rows(client.id.as_str(), conn).await?;
     if !active.iter().any(|own| own.secret_id == secret_id) {
         return Err(Error::invalid_request("this client has no secret with this id"));
     }
@@ -150,8 +84,7 @@ pub async fn delete(client_id: &ClientId, secret_id: &str, conn: &mut Conn) -> R
             "this is the client's last secret; add another one first",
         ));
     }
-    let ended = execute!(conn, sqlx::query(DELETE).bind(client_id.as_str()).bind(secret_id));
-    ended.map_err(db::Error::from)?;
+    TABLE.delete(client_id.as_str(), secret_id, conn).await?;
     Ok(())
 }
 
@@ -171,23 +104,12 @@ pub async fn delete_all(client_id: &ClientId, conn: &mut Conn) -> db::Result<()>
 /// # Errors
 /// The database's failures.
 pub async fn list(client_id: &ClientId, conn: &mut Conn) -> db::Result<Vec<Stored>> {
-    let rows = rows(client_id, conn).await?;
-    Ok(rows.into_iter().map(Stored::from).collect())
+    TABLE.list(client_id.as_str(), conn).await
 }
 
 /// The digests to compare a presented secret with.
 pub(crate) async fn digests(client_id: &ClientId, conn: &mut Conn) -> db::Result<Vec<String>> {
-    let rows = rows(client_id, conn).await?;
-    Ok(rows.into_iter().map(|row| row.digest).collect())
-}
-
-const LIST: &str = "SELECT secret_id, digest, hint, created_at FROM client_secrets WHERE client_id = $1 \
-    ORDER BY created_at, secret_id";
-
-async fn rows(client_id: &ClientId, conn: &mut Conn) -> db::Result<Vec<Row>> {
-    Ok(run!(conn, |c| sqlx::query_as::<_, Row>(LIST)
-        .bind(client_id.as_str())
-        .fetch_all(c))?)
+    TABLE.digests(client_id.as_str(), conn).await
 }
 
 #[cfg(test)]
@@ -298,7 +220,7 @@ mod tests {
                 .await
                 .unwrap();
             let mut conn = db.reader().await.unwrap();
-            let row = rows(&"a".into(), &mut conn).await.unwrap().remove(0);
+            let row = TABLE.rows("a", &mut conn).await.unwrap().remove(0);
             let secret = added.secret.expose();
             assert_eq!(row.digest, seal::digest(secret));
             assert!(secret.ends_with(&row.hint) && row.hint.len() == 4);

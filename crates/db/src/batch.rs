@@ -190,7 +190,7 @@ fn fail_all<B: Batch>(replies: Vec<Reply<B>>, error: &Error) {
 /// ```
 #[macro_export]
 macro_rules! set {
-    ($before:literal, ($first:ident $first_kind:ident $(, $column:ident $kind:ident)* $(,)?), $after:literal) => {
+    ($before:literal, ($first:ident $first_kind:ident $(, $column:ident $kind:ident)* $(,)?), $after:expr) => {
         (
             concat!(
                 $before, "(SELECT value->>'$.", stringify!($first), "' AS ", stringify!($first)

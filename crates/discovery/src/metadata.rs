@@ -26,11 +26,17 @@ pub(crate) fn document(issuer: &Issuer) -> Value {
     let at = |path: &str| format!("{}{path}", issuer.as_str());
     let person = Claim::ALL.iter().map(|claim| claim.as_str());
     let claims: Vec<&str> = TOKEN_CLAIMS.iter().copied().chain(person).collect();
+    let with_secret: Vec<_> = ClientAuthMethod::ALL
+        .iter()
+        .filter(|method| **method != ClientAuthMethod::None)
+        .collect();
     json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": at(path::AUTHORIZE),
         "token_endpoint": at(path::TOKEN),
         "userinfo_endpoint": at(path::USERINFO),
+        "revocation_endpoint": at(path::REVOCATION),
+        "introspection_endpoint": at(path::INTROSPECTION),
         "jwks_uri": at(path::JWKS),
         "scopes_supported": scope::STANDARD,
         "response_types_supported": words(ResponseType::ALL),
@@ -41,6 +47,9 @@ pub(crate) fn document(issuer: &Issuer) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [issuance::ID_TOKEN_ALG],
         "token_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
+        "revocation_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
+        // Whoever asks about tokens proves who they are (RFC 7662 §2.1).
+        "introspection_endpoint_auth_methods_supported": with_secret,
         "code_challenge_methods_supported": ["S256"],
         "claim_types_supported": ["normal"],
         "claims_supported": claims,

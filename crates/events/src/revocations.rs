@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use db::{Conn, execute, run};
 use protocol::access_token::Claims;
-use protocol::{ApprovalId, ClientId, Timestamp, wire_enum};
+use protocol::{ApprovalId, ClientId, Jti, Timestamp, wire_enum};
 
 wire_enum! {
     /// What a record names.
@@ -28,6 +28,7 @@ const RECORD: &str = "INSERT INTO revocations (sequence, kind, subject, generati
     sequence = excluded.sequence, generation = excluded.generation, until = excluded.until";
 const COVERS: &str = "SELECT 1 FROM revocations WHERE (kind = 'approval' AND subject = $1) \
     OR (kind = 'client' AND subject = $2 AND generation > $3) OR (kind = 'token' AND subject = $4) LIMIT 1";
+const GENERATION: &str = "SELECT generation FROM revocations WHERE kind = 'client' AND subject = $1";
 const FORGET: &str = "DELETE FROM revocations WHERE until < $1";
 
 /// Records that these approvals have ended. Each comes with the latest `exp` of its access tokens; one whose
@@ -75,6 +76,26 @@ pub async fn client_ended(
         conn,
     )
     .await
+}
+
+/// Records that one access token, which would live until `exp`, is void.
+///
+/// # Errors
+/// When the database fails.
+pub async fn token_ended(jti: &Jti, exp: Timestamp, conn: &mut Conn) -> db::Result<()> {
+    let sequence = next(1, conn).await?;
+    record(sequence, Kind::Token, jti.as_str(), None, exp + LEEWAY, conn).await
+}
+
+/// The smallest generation of a client that no record covers: one whose id was used before begins there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn first_generation(id: &ClientId, conn: &mut Conn) -> db::Result<i64> {
+    let row: Option<(Option<i64>,)> = run!(conn, |c| sqlx::query_as(GENERATION)
+        .bind(id.as_str())
+        .fetch_optional(c))?;
+    Ok(row.and_then(|(generation,)| generation).unwrap_or(1))
 }
 
 /// Whether a record covers this token.
@@ -207,6 +228,37 @@ mod tests {
             let mut conn = db.reader().await.unwrap();
             assert!(covers(&token("x", 2), &mut conn).await.unwrap());
             assert!(!covers(&token("x", 3), &mut conn).await.unwrap());
+            for (id, first) in [("client", 3), ("other", 1)] {
+                assert_eq!(first_generation(&id.into(), &mut conn).await.unwrap(), first);
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_token_record_covers_that_token_alone() {
+        db::testing::both(|db| async move {
+            let exp = Timestamp::from_secs(2000);
+            for _ in 0..2 {
+                let ended = db.transact(move |conn| {
+                    Box::pin(async move { token_ended(&Jti::from("jti"), exp, conn).await })
+                });
+                ended.await.unwrap();
+            }
+            let mut conn = db.reader().await.unwrap();
+            let other = Claims {
+                jti: Jti::from("other"),
+                ..token("x", 1)
+            };
+            assert!(covers(&token("x", 1), &mut conn).await.unwrap());
+            assert!(!covers(&other, &mut conn).await.unwrap());
+            drop(conn);
+            for (now, forgotten) in [(2300, 0), (2301, 1)] {
+                let forget = db.transact(move |conn| {
+                    Box::pin(async move { forget(conn, Timestamp::from_secs(now)).await })
+                });
+                assert_eq!(forget.await.unwrap(), forgotten, "{now}");
+            }
         })
         .await;
     }

@@ -1,4 +1,5 @@
-//! Approvals: one authorization of a client by a user, named in every token that comes of it.
+//! Approvals: one authorization of a client by a user, or the standing one of a client that acts for itself;
+//! named in every token that comes of it.
 
 use std::time::Duration;
 
@@ -9,21 +10,53 @@ use protocol::{ApprovalId, ClientId, ConsentId, FlowId, Scope, SessionId, Subjec
 #[derive(Clone, Debug, PartialEq)]
 pub struct Approval {
     pub id: ApprovalId,
-    pub flow_id: Option<FlowId>,
     pub client_id: ClientId,
     pub client_generation: i64,
-    pub sub: Subject,
-    pub session_id: SessionId,
-    pub consent_id: ConsentId,
+    pub party: Party,
     pub scope: Scope,
     pub resources: Vec<String>,
+    pub created_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// On whose behalf the client acts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Party {
+    User(ByUser),
+    /// Its own (RFC 6749 §4.4). One approval stands for all its tokens, so minting one writes nothing; what a
+    /// token may do is decided each time, and the approval itself names no scope.
+    Service,
+}
+
+/// How a user came to authorize a client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ByUser {
+    pub sub: Subject,
+    pub flow_id: Option<FlowId>,
+    pub session_id: SessionId,
+    pub consent_id: ConsentId,
     /// Whether it outlives the session it came of: exactly when it has refresh tokens.
     pub offline: bool,
     pub auth_time: Timestamp,
     pub acr: String,
     pub amr: Vec<String>,
-    pub created_at: Timestamp,
-    pub ended_at: Option<Timestamp>,
+}
+
+impl Approval {
+    /// `sub` of its tokens: the user, or the client itself (RFC 9068 §2.2). No client has the id of a user.
+    pub fn subject(&self) -> Subject {
+        match &self.party {
+            Party::User(user) => user.sub.clone(),
+            Party::Service => self.client_id.as_str().into(),
+        }
+    }
+
+    pub fn user(&self) -> Option<&ByUser> {
+        match &self.party {
+            Party::User(user) => Some(user),
+            Party::Service => None,
+        }
+    }
 }
 
 /// The columns of an approval, of the table called `a`.
@@ -39,34 +72,62 @@ const INSERT: &str = "INSERT INTO approvals (approval_id, flow_id, client_id, cl
     consent_id, scope, resources, offline, auth_time, acr, amr, created_at, access_until, live_until) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
+/// It has no end of its own, and tells nothing of its access tokens: one may have been minted a moment ago.
+const STAND: &str = "INSERT INTO approvals (approval_id, client_id, client_generation, scope, resources, offline, \
+    created_at, access_until, live_until) VALUES ($1, $2, $3, '', '[]', TRUE, $4, $5, $5) \
+    ON CONFLICT (client_id, client_generation) WHERE sub IS NULL AND ended_at IS NULL DO NOTHING";
+
 const BY_FLOW: &str = "SELECT approval_id FROM approvals WHERE flow_id = $1";
 const FORGET: &str = "DELETE FROM approvals WHERE approval_id IN \
     (SELECT approval_id FROM approvals WHERE live_until < $1 LIMIT 1000)";
 
-/// Writes a new approval that nothing hangs from yet.
+/// Writes a new approval of a user that nothing hangs from yet.
 ///
 /// # Errors
 /// [`db::Error::Conflict`] when its flow already ended in one.
 pub async fn insert(approval: &Approval, live_for: Duration, conn: &mut Conn) -> db::Result<()> {
+    let user = approval.user();
     execute!(
         conn,
         sqlx::query(INSERT)
             .bind(approval.id.as_str())
-            .bind(approval.flow_id.as_ref().map(FlowId::as_str))
+            .bind(user.and_then(|user| user.flow_id.as_ref()).map(FlowId::as_str))
             .bind(approval.client_id.as_str())
             .bind(approval.client_generation)
-            .bind(approval.sub.as_str())
-            .bind(approval.session_id.as_str())
-            .bind(approval.consent_id.as_str())
+            .bind(user.map(|user| user.sub.as_str()))
+            .bind(user.map(|user| user.session_id.as_str()))
+            .bind(user.map(|user| user.consent_id.as_str()))
             .bind(approval.scope.to_string())
             .bind(crate::json(&approval.resources))
-            .bind(approval.offline)
-            .bind(approval.auth_time.as_secs())
-            .bind(&approval.acr)
-            .bind(crate::json(&approval.amr))
+            .bind(user.is_none_or(|user| user.offline))
+            .bind(user.map(|user| user.auth_time.as_secs()))
+            .bind(user.map(|user| user.acr.as_str()))
+            .bind(user.map(|user| crate::json(&user.amr)))
             .bind(approval.created_at.as_secs())
             .bind(approval.created_at.as_secs())
             .bind((approval.created_at + live_for).as_secs())
+    )?;
+    Ok(())
+}
+
+/// Writes the standing approval of a client, unless it has one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stand(
+    client_id: &ClientId,
+    client_generation: i64,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    execute!(
+        conn,
+        sqlx::query(STAND)
+            .bind(ApprovalId::random().as_str())
+            .bind(client_id.as_str())
+            .bind(client_generation)
+            .bind(now.as_secs())
+            .bind(i64::MAX)
     )?;
     Ok(())
 }
@@ -113,23 +174,42 @@ impl TryFrom<Row> for Approval {
     type Error = db::Error;
 
     fn try_from(row: Row) -> db::Result<Self> {
-        let missing = || db::Error::corrupt(format_args!("approval {} lacks its user", row.approval_id));
+        let by_user = (
+            row.sub,
+            row.session_id,
+            row.consent_id,
+            row.auth_time,
+            row.acr,
+            row.amr,
+        );
+        let party = match by_user {
+            (Some(sub), Some(session_id), Some(consent_id), Some(auth_time), Some(acr), Some(amr)) => {
+                Party::User(ByUser {
+                    sub: sub.into(),
+                    flow_id: row.flow_id.map(FlowId::from),
+                    session_id: session_id.into(),
+                    consent_id: consent_id.into(),
+                    offline: row.offline,
+                    auth_time: Timestamp::from_secs(auth_time),
+                    acr,
+                    amr: crate::strings("approvals.amr", &amr)?,
+                })
+            }
+            (None, None, None, None, None, None) => Party::Service,
+            _ => {
+                let id = row.approval_id;
+                return Err(db::Error::corrupt(format_args!("approval {id} has half a user")));
+            }
+        };
         Ok(Self {
+            id: row.approval_id.into(),
             client_id: row.client_id.into(),
             client_generation: row.client_generation,
-            flow_id: row.flow_id.map(FlowId::from),
-            sub: row.sub.ok_or_else(missing)?.into(),
-            session_id: row.session_id.ok_or_else(missing)?.into(),
-            consent_id: row.consent_id.ok_or_else(missing)?.into(),
+            party,
             scope: crate::scope("approvals.scope", &row.scope)?,
             resources: crate::strings("approvals.resources", &row.resources)?,
-            offline: row.offline,
-            auth_time: Timestamp::from_secs(row.auth_time.ok_or_else(missing)?),
-            acr: row.acr.ok_or_else(missing)?,
-            amr: crate::strings("approvals.amr", &row.amr.ok_or_else(missing)?)?,
             created_at: Timestamp::from_secs(row.created_at),
             ended_at: row.ended_at.map(Timestamp::from_secs),
-            id: row.approval_id.into(),
         })
     }
 }

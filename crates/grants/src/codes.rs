@@ -46,7 +46,7 @@ const CLAIM: (&str, &str) = set!(
 );
 
 /// The code of an approval.
-pub fn of(approval: &ApprovalId, flow: &FlowId, key: &Key) -> Option<Secret> {
+fn of(approval: &ApprovalId, flow: &FlowId, key: &Key) -> Option<Secret> {
     let id = id_bytes(approval.as_str())?;
     let code = seal::mac(key, &[b"code", flow.as_str().as_bytes(), &id]);
     Some(opaque::encode(
@@ -69,12 +69,13 @@ fn id_bytes(id: &str) -> Option<[u8; ID_LEN]> {
 impl Code {
     /// Whether the text presented is this code: the whole of it, in constant time.
     pub fn is(&self, presented: &str, key: &Key) -> bool {
-        let own = self
-            .approval
-            .flow_id
-            .as_ref()
-            .and_then(|flow| of(&self.approval.id, flow, key));
-        own.is_some_and(|own| own == Secret::from(presented))
+        self.text(key).is_some_and(|own| own == Secret::from(presented))
+    }
+
+    /// The code itself. An approval that no flow ended in has none.
+    pub fn text(&self, key: &Key) -> Option<Secret> {
+        let flow = self.approval.user()?.flow_id.as_ref()?;
+        of(&self.approval.id, flow, key)
     }
 
     /// What RFC 6749 §4.1.3 and RFC 7636 §4.6 ask of a redemption, apart from the client and single use.

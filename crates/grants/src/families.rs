@@ -290,18 +290,11 @@ mod tests {
     fn family(generation: i64) -> Family {
         let approval = Approval {
             id: protocol::ApprovalId::random(),
-            flow_id: None,
             client_id: ClientId::from("client"),
             client_generation: 0,
-            sub: "sub".into(),
-            session_id: "session".into(),
-            consent_id: "consent".into(),
+            party: approvals::Party::Service,
             scope: protocol::Scope::default(),
             resources: Vec::new(),
-            offline: true,
-            auth_time: NOW,
-            acr: String::new(),
-            amr: Vec::new(),
             created_at: NOW,
             ended_at: None,
         };

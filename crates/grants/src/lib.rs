@@ -6,7 +6,7 @@ pub mod consents;
 pub mod families;
 pub mod flow;
 
-pub use approvals::Approval;
+pub use approvals::{Approval, ByUser, Party};
 pub use codes::Code;
 pub use consents::Consent;
 pub use families::Family;

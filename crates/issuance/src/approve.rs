@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use db::Conn;
-use grants::{Approval, Code, codes, consents, families};
+use grants::{Approval, ByUser, Code, Party, codes, consents, families};
 use keyring::Purpose;
 use protocol::pkce::CodeChallenge;
 use protocol::{
@@ -73,8 +73,8 @@ impl Gate {
                 if !is_live(&approving, conn, now).await? {
                     return Ok(Approved::Changed);
                 }
+                let lifetime = live_for(approving.offline);
                 let code = approving.into_code(secret.id, now);
-                let lifetime = live_for(code.approval.offline);
                 grants::approvals::insert(&code.approval, lifetime, conn).await?;
                 codes::insert(&code, conn).await?;
                 say(&code, &secret.key)
@@ -95,7 +95,8 @@ impl Gate {
             return Ok(Approved::AlreadyCompleted);
         };
         let live = now < code.expires_at && code.approval.ended_at.is_none();
-        if !live || code.approval.session_id != approving.session_id || code.approval.sub != approving.sub {
+        let same = |user: &ByUser| user.session_id == approving.session_id && user.sub == approving.sub;
+        if !live || !code.approval.user().is_some_and(same) {
             return Ok(Approved::AlreadyCompleted);
         }
         match self.keyring.secret_by_id(Purpose::Code, &code.secret_id) {
@@ -110,18 +111,20 @@ impl Approving {
         Code {
             approval: Approval {
                 id: ApprovalId::random(),
-                flow_id: Some(self.flow_id),
                 client_id: self.client_id,
                 client_generation: self.client_generation,
-                sub: self.sub,
-                session_id: self.session_id,
-                consent_id: self.consent_id,
+                party: Party::User(ByUser {
+                    sub: self.sub,
+                    flow_id: Some(self.flow_id),
+                    session_id: self.session_id,
+                    consent_id: self.consent_id,
+                    offline: self.offline,
+                    auth_time: self.auth_time,
+                    acr: self.acr,
+                    amr: self.amr,
+                }),
                 scope: self.scope,
                 resources: self.resources,
-                offline: self.offline,
-                auth_time: self.auth_time,
-                acr: self.acr,
-                amr: self.amr,
                 created_at: now,
                 ended_at: None,
             },
@@ -164,8 +167,7 @@ fn live_for(offline: bool) -> Duration {
 }
 
 fn say(code: &Code, key: &seal::Key) -> Result<Approved, db::Error> {
-    let flow = code.approval.flow_id.as_ref();
-    let said = flow.and_then(|flow| codes::of(&code.approval.id, flow, key));
-    said.map(Approved::Code)
+    code.text(key)
+        .map(Approved::Code)
         .ok_or_else(|| db::Error::corrupt("an approval without flow has no code"))
 }

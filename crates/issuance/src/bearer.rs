@@ -3,11 +3,13 @@
 use db::Database;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use jws::Unverified;
+use jws::{Meant, Unverified};
 use keyring::Keyring;
 use protocol::access_token::Claims;
 use protocol::error::Challenge;
 use protocol::{Error, Issuer, Timestamp};
+
+use crate::live;
 
 /// Judges tokens presented to endpoints of ours.
 #[derive(Clone, Debug)]
@@ -22,23 +24,71 @@ impl Bearer {
         Self { db, keyring, issuer }
     }
 
-    /// The claims of a token that is ours, meant for us, alive and not revoked.
+    /// The claims of a token that is ours, meant for the one named, alive and not revoked, of an approval that
+    /// is live at this moment.
     ///
     /// # Errors
-    /// `invalid_token`; the log says which rule it broke.
-    pub async fn judge(&self, token: &str, now: Timestamp) -> Result<Claims, Error> {
-        let refuse = |reason: jws::Error| {
-            Error::invalid_token("the access token is malformed, expired or not meant for this resource")
-                .because(reason)
-        };
-        let published = self.keyring.published(now);
-        let token = Unverified::parse(token).map_err(refuse)?;
-        let own = self.issuer.as_str();
-        let claims = jws::access_token::verify(&token, &published.keys, own, own, now).map_err(refuse)?;
-        if events::revocations::covers(&claims, &mut self.db.reader().await?).await? {
-            return Err(Error::invalid_token("the access token was revoked"));
+    /// What is wrong with the token, or that this could not be found out.
+    pub async fn judge(&self, token: &str, meant: Meant<'_>, now: Timestamp) -> Result<Claims, Refused> {
+        let claims = self.read(token, meant, now)?;
+        let mut conn = self.db.reader().await?;
+        if events::revocations::covers(&claims, &mut conn).await? {
+            return Err(Refused::Revoked);
         }
-        Ok(claims)
+        match live::is_live(&claims.approval, &mut conn, now).await? {
+            true => Ok(claims),
+            false => Err(Refused::Ended),
+        }
+    }
+
+    /// The claims of a token that is ours, meant for the one named, and not expired. Whether anything has ended
+    /// it is not asked.
+    ///
+    /// # Errors
+    /// The rule that it broke.
+    pub fn read(&self, token: &str, meant: Meant<'_>, now: Timestamp) -> Result<Claims, jws::Error> {
+        let published = self.keyring.published(now);
+        let token = Unverified::parse(token)?;
+        jws::access_token::verify(&token, &published.keys, self.issuer.as_str(), meant, now)
+    }
+}
+
+/// Why a token is not believed.
+#[derive(Debug)]
+pub enum Refused {
+    /// It is none of ours, meant for another, or its time is over.
+    Token(jws::Error),
+    /// A revocation record covers it.
+    Revoked,
+    /// Its approval, client, user, consent or session has ended.
+    Ended,
+    /// Nobody can tell.
+    Failed(db::Error),
+}
+
+impl From<jws::Error> for Refused {
+    fn from(error: jws::Error) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl From<db::Error> for Refused {
+    fn from(error: db::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Token(reason) => {
+                Self::invalid_token("the access token is malformed, expired or not meant for this resource")
+                    .because(reason)
+            }
+            Refused::Revoked => Self::invalid_token("the access token was revoked"),
+            Refused::Ended => Self::invalid_token("the authorization of this access token has ended"),
+            Refused::Failed(error) => error.into(),
+        }
     }
 }
 

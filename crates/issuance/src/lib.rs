@@ -6,8 +6,10 @@
 
 mod approve;
 pub mod bearer;
+mod live;
 mod redeem;
 mod refresh;
+mod standing;
 mod target;
 mod tokens;
 mod writes;
@@ -21,13 +23,13 @@ use protocol::{ApprovalId, Error, Issuer};
 use writes::Writes;
 
 pub use approve::{Approved, Approving};
-pub use bearer::Bearer;
+pub use bearer::{Bearer, Refused};
+pub use jws::Meant;
 pub use target::Target;
 
+pub use protocol::access_token::LIFE as ACCESS_TOKEN_LIFE;
 pub use tokens::{Entitlement, ID_TOKEN_ALG, TokenResponse};
 
-/// Life of an access token.
-pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 /// Life of an ID token.
 pub const ID_TOKEN_LIFE: Duration = keyring::LONGEST_TOKEN_LIFE;
 
@@ -58,6 +60,11 @@ impl Gate {
             issuer,
             writes,
         }
+    }
+
+    /// `iss` of what it issues.
+    pub fn issuer(&self) -> &str {
+        self.issuer.as_str()
     }
 }
 

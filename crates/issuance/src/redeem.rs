@@ -22,9 +22,8 @@ impl Gate {
         }
         let secret = self.keyring.secret(Purpose::Refresh).map_err(Error::from)?;
         let (approval, nonce) = (code.approval.clone(), code.nonce.clone());
-        let family = approval
-            .offline
-            .then(|| Family::begin(approval.clone(), secret.id.clone(), now));
+        let offline = approval.user().is_some_and(|user| user.offline);
+        let family = offline.then(|| Family::begin(approval.clone(), secret.id.clone(), now));
         let write = Write {
             approval: approval.id.clone(),
             access_until: now + ACCESS_TOKEN_LIFE,

@@ -7,7 +7,7 @@ use keyring::Purpose;
 use protocol::{Error, Scope, Timestamp};
 
 use crate::writes::{Kind, Write, Written};
-use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended};
+use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended, live};
 
 /// How often a request looks again after losing a race. Each loss means that another request for the same
 /// family was served in between.
@@ -86,6 +86,24 @@ impl Gate {
 }
 
 impl Gate {
+    /// Whether a refresh token that was checked to be ours would be answered now. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn would_refresh(
+        &self,
+        family: &Family,
+        presented: &Presented,
+        holder: Holder,
+        conn: &mut Conn,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        match family.judge(presented.generation, holder, now) {
+            Verdict::Rotate | Verdict::Repeat => Ok(live::is_live(&family.approval.id, conn, now).await?),
+            Verdict::SuspectedReuse | Verdict::ProvenReuse | Verdict::Expired | Verdict::Unknown => Ok(false),
+        }
+    }
+
     /// Finds the family of a presented token and checks that we made it. Changes nothing.
     ///
     /// # Errors

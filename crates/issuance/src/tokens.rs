@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grants::Approval;
+use grants::{Approval, ByUser};
 use protocol::access_token::{self, Claims};
 use protocol::{ClientId, Error, Jti, Scope, Secret, SigningAlg, Subject, Timestamp, scope};
 use serde::Serialize;
@@ -60,10 +60,11 @@ impl Gate {
     /// When a ring has no key.
     pub fn sign(&self, entitlement: Entitlement) -> Result<TokenResponse, Error> {
         let access_token = self.access_token(&entitlement)?;
-        let id_token = match entitlement.scope.contains(scope::OPENID) {
-            true => Some(self.id_token(&entitlement, &access_token)?),
-            false => None,
-        };
+        let user = entitlement.approval.user();
+        let id_token = user
+            .filter(|_| entitlement.scope.contains(scope::OPENID))
+            .map(|user| self.id_token(&entitlement, user, &access_token))
+            .transpose()?;
         Ok(TokenResponse {
             access_token,
             token_type: "Bearer",
@@ -78,7 +79,7 @@ impl Gate {
         let approval = &granted.approval;
         let claims = Claims {
             iss: self.issuer.as_str().to_owned(),
-            sub: approval.sub.clone(),
+            sub: approval.subject(),
             aud: granted.target.audience(self.issuer.as_str(), &granted.scope),
             exp: granted.issued_at + ACCESS_TOKEN_LIFE,
             iat: granted.issued_at,
@@ -87,8 +88,8 @@ impl Gate {
             scope: granted.scope.clone(),
             approval: approval.id.clone(),
             client_generation: approval.client_generation,
-            auth_time: Some(approval.auth_time),
-            acr: Some(approval.acr.clone()),
+            auth_time: approval.user().map(|user| user.auth_time),
+            acr: approval.user().map(|user| user.acr.clone()),
             roles: Vec::new(),
             cnf: None,
         };
@@ -98,17 +99,16 @@ impl Gate {
             .map_err(Error::server_error)
     }
 
-    fn id_token(&self, granted: &Entitlement, access_token: &str) -> Result<String, Error> {
-        let approval = &granted.approval;
+    fn id_token(&self, granted: &Entitlement, user: &ByUser, access_token: &str) -> Result<String, Error> {
         let claims = IdToken {
             iss: self.issuer.as_str(),
-            sub: &approval.sub,
-            aud: &approval.client_id,
+            sub: &user.sub,
+            aud: &granted.approval.client_id,
             exp: granted.issued_at + ID_TOKEN_LIFE,
             iat: granted.issued_at,
-            auth_time: approval.auth_time,
-            acr: &approval.acr,
-            amr: &approval.amr,
+            auth_time: user.auth_time,
+            acr: &user.acr,
+            amr: &user.amr,
             nonce: granted.nonce.as_deref(),
             at_hash: half_hash(access_token),
         };

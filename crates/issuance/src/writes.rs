@@ -11,6 +11,8 @@ use grants::{Family, codes, families};
 use protocol::{ApprovalId, FamilyId, Timestamp};
 use serde_json::{Value, json};
 
+use crate::live::live;
+
 /// One write.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
@@ -49,14 +51,11 @@ const ADVANCE: (&str, &str) = set!(
     "UPDATE approvals SET access_until = CASE WHEN approvals.access_until < s.until THEN s.until \
      ELSE approvals.access_until END FROM ",
     (id text, until bigint, now bigint),
-    " WHERE approvals.approval_id = s.id AND approvals.ended_at IS NULL AND approvals.live_until > s.now \
-     AND EXISTS (SELECT 1 FROM clients c WHERE c.client_id = approvals.client_id \
-        AND c.generation = approvals.client_generation) \
-     AND EXISTS (SELECT 1 FROM users u WHERE u.sub = approvals.sub AND u.disabled_at IS NULL) \
-     AND EXISTS (SELECT 1 FROM consents k WHERE k.consent_id = approvals.consent_id AND k.ended_at IS NULL) \
-     AND (approvals.offline OR EXISTS (SELECT 1 FROM sessions l WHERE l.session_id = approvals.session_id \
-        AND l.ended_at IS NULL AND l.idle_until > s.now AND l.expires_at > s.now)) \
-     RETURNING approvals.approval_id"
+    concat!(
+        " WHERE approvals.approval_id = s.id AND ",
+        live!("s.now"),
+        " RETURNING approvals.approval_id"
+    )
 );
 
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 use protocol::Timestamp;
 use protocol::access_token::{Claims, TYP};
 
-use crate::{Alg, Error, KeySet, Rules, Typ, Unverified};
+use crate::{Alg, Error, KeySet, Meant, Rules, Typ, Unverified};
 
 /// RFC 9068 §2.2, besides those that every token needs.
 const REQUIRED: &[&str] = &["sub", "client_id", "iat", "jti"];
 
-/// Judges an access token by the issuer's keys, for one audience.
+/// Judges an access token by the issuer's keys.
 ///
 /// # Errors
 /// [`Error::UnknownKey`] when the set lacks the key, so that the caller may look for a newer set; any other
@@ -17,7 +17,7 @@ pub fn verify(
     token: &Unverified,
     keys: &KeySet,
     issuer: &str,
-    audience: &str,
+    audience: Meant<'_>,
     now: Timestamp,
 ) -> Result<Claims, Error> {
     let verified = token.verify(keys, Alg::ALL, Typ::Is(TYP))?;
@@ -46,7 +46,7 @@ mod tests {
             &Unverified::parse(token)?,
             &set(&["ES256"]),
             ISSUER,
-            AUDIENCE,
+            Meant::For(AUDIENCE),
             NOW,
         )
     }
@@ -120,6 +120,20 @@ mod tests {
             ))
             .is_ok()
         );
+    }
+
+    #[test]
+    fn the_issuer_may_look_at_a_token_whomever_it_is_for_and_checks_all_else() {
+        let look = |changes: Value| {
+            let token = access_token("ES256", &changes);
+            let token = Unverified::parse(&token).unwrap();
+            verify(&token, &set(&["ES256"]), ISSUER, Meant::Anyone, NOW).map(|_| ())
+        };
+        assert_eq!(look(json!({ "aud": "https://other.test" })), Ok(()));
+        assert_eq!(look(json!({ "aud": null })), Err(Error::Missing("aud")));
+        assert_eq!(look(json!({ "aud": 7 })), Err(Error::Audience));
+        assert_eq!(look(json!({ "iss": "https://evil.test" })), Err(Error::Issuer));
+        assert_eq!(look(json!({ "exp": NOW.as_secs() })), Err(Error::Expired));
     }
 
     #[test]

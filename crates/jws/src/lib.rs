@@ -22,4 +22,4 @@ pub use compact::{Typ, Unverified, Verified};
 pub use error::{Error, Part};
 pub use key::{Alg, VerifyingKey};
 pub use key_set::KeySet;
-pub use rules::Rules;
+pub use rules::{Meant, Rules};

@@ -12,10 +12,18 @@ use crate::{Error, Verified, times};
 pub struct Rules<'a> {
     /// `iss`, byte for byte.
     pub issuer: &'a str,
-    /// One of `aud`, byte for byte.
-    pub audience: &'a str,
+    pub audience: Meant<'a>,
     /// Further claims that must be there.
     pub required: &'a [&'static str],
+}
+
+/// Whom a token may be meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meant<'a> {
+    /// This one is among `aud`, byte for byte.
+    For(&'a str),
+    /// Whoever is named: for the issuer, who looks at a token without serving anything for it.
+    Anyone,
 }
 
 impl Verified<'_> {
@@ -31,8 +39,10 @@ impl Verified<'_> {
             return Err(Error::Issuer);
         }
         let audience = claims.get("aud").and_then(|aud| Audience::deserialize(aud).ok());
-        if !audience.is_some_and(|audience| audience.contains(rules.audience)) {
-            return Err(Error::Audience);
+        let audience = audience.ok_or(Error::Audience)?;
+        match rules.audience {
+            Meant::For(wanted) if !audience.contains(wanted) => return Err(Error::Audience),
+            Meant::For(_) | Meant::Anyone => {}
         }
         times::check(claims, now)
     }

@@ -1,11 +1,16 @@
 //! The claims of an access token: RFC 9068 §2.2, with the names revocation needs.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ApprovalId, ClientId, Jti, Scope, Subject, Timestamp};
 
 /// `typ` of an access token: RFC 9068 §2.1.
 pub const TYP: &str = "at+jwt";
+
+/// How long an access token lives. Whoever ends something remembers it for so long.
+pub const LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// What an access token says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

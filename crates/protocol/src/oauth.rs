@@ -12,6 +12,8 @@ wire_enum! {
     pub enum GrantType {
         AuthorizationCode => "authorization_code",
         RefreshToken => "refresh_token",
+        /// A client acting for itself.
+        ClientCredentials => "client_credentials",
     }
 }
 

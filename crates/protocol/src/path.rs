@@ -3,6 +3,8 @@
 pub const AUTHORIZE: &str = "/authorize";
 pub const TOKEN: &str = "/token";
 pub const USERINFO: &str = "/userinfo";
+pub const INTROSPECTION: &str = "/introspect";
+pub const REVOCATION: &str = "/revoke";
 pub const JWKS: &str = "/jwks";
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";

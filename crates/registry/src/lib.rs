@@ -91,7 +91,11 @@ pub async fn import(
     let client = match existing {
         Some(client) => client,
         None => {
-            let client = Client::new(client_id, trust, metadata, now);
+            let generation = events::revocations::first_generation(&client_id, conn).await?;
+            let client = Client {
+                generation,
+                ..Client::new(client_id, trust, metadata, now)
+            };
             records::insert(&client, conn).await?;
             client
         }

@@ -27,6 +27,9 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
     let application_type = document
         .word("application_type", ApplicationType::ALL)?
         .unwrap_or(default.application_type);
+    let grant_types = document
+        .words("grant_types", GrantType::ALL)?
+        .unwrap_or(default.grant_types);
     let effective = Metadata {
         client_name: name(document)?,
         application_type,
@@ -34,12 +37,10 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         token_endpoint_auth_method: document
             .word("token_endpoint_auth_method", ClientAuthMethod::ALL)?
             .unwrap_or(default.token_endpoint_auth_method),
-        grant_types: document
-            .words("grant_types", GrantType::ALL)?
-            .unwrap_or(default.grant_types),
         response_types: document
             .words("response_types", ResponseType::ALL)?
-            .unwrap_or(default.response_types),
+            .unwrap_or_else(|| fitting(&grant_types)),
+        grant_types,
         scope: scope(document)?,
         client_uri: link(document, "client_uri")?,
         logo_uri: link(document, "logo_uri")?,
@@ -54,6 +55,15 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
     }
 }
 
+/// RFC 7591 §2 has `code` where nothing is said, which only fits who uses codes: a client that acts for itself
+/// has no response types.
+fn fitting(grant_types: &[GrantType]) -> Vec<ResponseType> {
+    match grant_types.contains(&GrantType::AuthorizationCode) {
+        true => vec![ResponseType::Code],
+        false => Vec::new(),
+    }
+}
+
 /// What does not fit together in the whole, and the member to change.
 fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
     let codes = metadata.grant_types.contains(&GrantType::AuthorizationCode);
@@ -61,6 +71,16 @@ fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
     let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
     if metadata.grant_types.is_empty() {
         return Some(("grant_types", "expected at least one"));
+    }
+    if metadata
+        .grant_types
+        .iter()
+        .all(|own| *own == GrantType::RefreshToken)
+    {
+        return Some((
+            "grant_types",
+            "refresh_token continues another grant: name that as well",
+        ));
     }
     // RFC 7591 §2.1: the two go together.
     if codes && !asks_for_codes {
@@ -79,6 +99,13 @@ fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
         return Some((
             "redirect_uris",
             "the grant type authorization_code needs at least one",
+        ));
+    }
+    // RFC 6749 §4.4: with nothing to prove who asks, its tokens would be everybody's.
+    if public && metadata.grant_types.contains(&GrantType::ClientCredentials) {
+        return Some((
+            "grant_types",
+            "client_credentials needs a client that authenticates; this one has token_endpoint_auth_method none",
         ));
     }
     // RFC 9700 §2.1.1: nothing else binds a public client's codes to it.

@@ -1,7 +1,7 @@
 //! The statements of each act.
 
 use db::{Conn, execute, run};
-use protocol::{ApprovalId, Timestamp};
+use protocol::{ApprovalId, ClientId, Timestamp, access_token};
 
 use crate::{Act, Outcome, Reason};
 
@@ -13,8 +13,11 @@ const END_OF_CONSENT: &str = "UPDATE approvals SET ended_at = $2, ended_reason =
     WHERE consent_id = $1 AND ended_at IS NULL RETURNING approval_id, access_until";
 const END_OF_USER: &str = "UPDATE approvals SET ended_at = $2, ended_reason = $3 \
     WHERE sub = $1 AND ended_at IS NULL RETURNING approval_id, access_until";
+/// No record for each: one of the client says it all.
 const END_OF_CLIENT: &str = "UPDATE approvals SET ended_at = $2, ended_reason = $3 \
-    WHERE client_id = $1 AND ended_at IS NULL RETURNING approval_id, access_until";
+    WHERE client_id = $1 AND sub IS NOT NULL AND ended_at IS NULL";
+/// It has no end at which it would be forgotten.
+const DELETE_STANDING: &str = "DELETE FROM approvals WHERE client_id = $1 AND sub IS NULL";
 
 const CLOSE_SESSION: &str = "UPDATE sessions SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL";
 const CLOSE_SESSIONS: &str = "UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL";
@@ -22,8 +25,8 @@ const CLOSE_CONSENT: &str = "UPDATE consents SET ended_at = $2 WHERE consent_id 
 const DISABLE: &str = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE sub = $1";
 /// Takes the user's lock, so that no approval is written in between.
 const TOUCH: &str = "UPDATE users SET epoch = epoch WHERE sub = $1 AND $2 > 0";
-const CLIENT_GENERATION: &str = "UPDATE clients SET generation = generation + 1, updated_at = $2 WHERE client_id = $1 RETURNING generation";
-const DELETE_CLIENT: &str = "DELETE FROM clients WHERE client_id = $1";
+/// With its consents, before the approvals: locks are taken in one order everywhere.
+const DELETE_CLIENT: &str = "DELETE FROM clients WHERE client_id = $1 RETURNING generation";
 
 pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
     match act {
@@ -42,24 +45,39 @@ pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::R
         }
         Act::DisableUser(sub) => end_user(DISABLE, sub.as_str(), Reason::UserDisabled, conn, now).await,
         Act::RevokeUser(sub) => end_user(TOUCH, sub.as_str(), Reason::UserRevoked, conn, now).await,
-        Act::DeleteClient(id) => {
-            let raised: Option<(i64,)> = run!(conn, |c| sqlx::query_as(CLIENT_GENERATION)
-                .bind(id.as_str())
-                .bind(now.as_secs())
-                .fetch_optional(c))?;
-            let Some((generation,)) = raised else {
-                return Ok(Outcome::Unknown);
-            };
-            let outcome = end(END_OF_CLIENT, id.as_str(), Reason::ClientDeleted, conn, now).await?;
-            execute!(conn, sqlx::query(DELETE_CLIENT).bind(id.as_str()))?;
-            events::revocations::client_ended(id, generation, now + LONGEST_ACCESS, conn).await?;
-            Ok(outcome)
+        Act::RevokeToken { jti, exp } => {
+            events::revocations::token_ended(jti, *exp, conn).await?;
+            Ok(Outcome::Ended(0))
         }
+        Act::DeleteClient(id) => delete_client(id, conn, now).await,
     }
 }
 
-/// Access tokens live at most this long.
-const LONGEST_ACCESS: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+async fn delete_client(id: &ClientId, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
+    let deleted: Option<(i64,)> = run!(conn, |c| sqlx::query_as(DELETE_CLIENT)
+        .bind(id.as_str())
+        .fetch_optional(c))?;
+    let Some((generation,)) = deleted else {
+        return Ok(Outcome::Unknown);
+    };
+    let of_users = execute!(
+        conn,
+        sqlx::query(END_OF_CLIENT)
+            .bind(id.as_str())
+            .bind(now.as_secs())
+            .bind(Reason::ClientDeleted.as_str())
+    )?;
+    let standing = execute!(conn, sqlx::query(DELETE_STANDING).bind(id.as_str()))?;
+    let until = now + access_token::LIFE;
+    events::revocations::client_ended(id, generation.saturating_add(1), until, conn).await?;
+    let ended = usize::try_from(of_users + standing).map_err(db::Error::corrupt)?;
+    tracing::info!(
+        reason = Reason::ClientDeleted.as_str(),
+        approvals = ended,
+        "access was ended"
+    );
+    Ok(Outcome::Ended(ended))
+}
 
 async fn end_user(
     first: &'static str,
@@ -92,9 +110,11 @@ async fn end(
         .bind(now.as_secs())
         .bind(reason.as_str())
         .fetch_all(c))?;
+    // A standing approval does not know its tokens; no token lives longer than this.
+    let latest = now + access_token::LIFE;
     let ended: Vec<(ApprovalId, Timestamp)> = rows
         .into_iter()
-        .map(|(id, until)| (id.into(), Timestamp::from_secs(until)))
+        .map(|(id, until)| (id.into(), latest.min(Timestamp::from_secs(until))))
         .collect();
     events::revocations::approvals_ended(&ended, conn, now).await?;
     if !ended.is_empty() {

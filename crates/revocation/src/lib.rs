@@ -7,7 +7,7 @@
 mod acts;
 
 use db::Database;
-use protocol::{ApprovalId, ClientId, ConsentId, SessionId, Subject, Timestamp, wire_enum};
+use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
 
 wire_enum! {
     /// Why an approval ended.
@@ -16,6 +16,8 @@ wire_enum! {
         CodeReplayed => "code_replayed",
         /// A refresh token came back that a lost answer cannot explain.
         RefreshReused => "refresh_reused",
+        /// The client gave its refresh token back: RFC 7009.
+        TokenRevoked => "token_revoked",
         UserDisabled => "user_disabled",
         UserRevoked => "user_revoked",
         ClientDeleted => "client_deleted",
@@ -27,8 +29,13 @@ wire_enum! {
 /// What an act covers.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// One approval, because a credential of it was used twice.
+    /// One approval, with all its tokens.
     EndApproval(ApprovalId, Reason),
+    /// One access token, which would live until `exp`: RFC 7009.
+    RevokeToken {
+        jti: Jti,
+        exp: Timestamp,
+    },
     /// Sign-out: the session, and what does not outlive it.
     EndSession(SessionId),
     WithdrawConsent(ConsentId),

@@ -83,6 +83,7 @@ impl Parts {
         };
         let public = |documents: Router| readable(documents, Cors::public());
 
+        let token = self.token();
         let own = authorize::router(Authorize {
             front: front.clone(),
             gate: self.gate(),
@@ -92,7 +93,8 @@ impl Parts {
             front: front.clone(),
             hasher: self.hasher.clone(),
         }))
-        .merge(readable(self.called_from_scripts(), self.registered_origins()))
+        .merge(readable(token::router(token.clone()), self.registered_origins()))
+        .merge(token::introspection(token))
         .merge(public(discovery::router(discovery.clone())))
         .merge(assets::router())
         .merge(health::router(self.db.clone()));
@@ -111,9 +113,8 @@ impl Parts {
         Gate::new(self.db.clone(), self.keyring.clone(), self.issuer.clone())
     }
 
-    /// The endpoints that browser apps may call.
-    fn called_from_scripts(&self) -> Router {
-        token::router(Token {
+    fn token(&self) -> Arc<Token> {
+        Arc::new(Token {
             db: self.db.clone(),
             gate: self.gate(),
             bearer: Bearer::new(self.db.clone(), self.keyring.clone(), self.issuer.clone()),
@@ -121,6 +122,7 @@ impl Parts {
         })
     }
 
+    /// Browser apps call from the origins of registered redirect URIs.
     fn registered_origins(&self) -> Cors {
         let db = self.db.clone();
         Cors::registered(move |origin| {

@@ -55,6 +55,9 @@ async fn redeem(
             grant_types::authorization_code::redeem(params, client, token, now).await
         }
         GrantType::RefreshToken => grant_types::refresh_token::redeem(params, client, token, now).await,
+        GrantType::ClientCredentials => {
+            grant_types::client_credentials::redeem(params, client, token, now).await
+        }
     }
 }
 
@@ -73,6 +76,9 @@ async fn refuse(refusal: Refusal, grant_type: GrantType, token: &Token, now: Tim
             Reason::RefreshReused,
             "the refresh token was used before; this authorization has ended",
         ),
+        GrantType::ClientCredentials => {
+            return Error::server_error("a client acting for itself presents nothing that is used up");
+        }
     };
     match revocation::perform(Act::EndApproval(approval, reason), &token.db, now).await {
         Ok(_) => Error::invalid_grant(answer),

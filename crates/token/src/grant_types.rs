@@ -1,6 +1,7 @@
 //! Each grant answers one question: to what is this client entitled? It reads and verifies; the gate writes.
 
 pub(crate) mod authorization_code;
+pub(crate) mod client_credentials;
 pub(crate) mod refresh_token;
 
 use db::Conn;

@@ -1,7 +1,9 @@
-//! The token endpoint and its grant types; the userinfo endpoint.
+//! The token endpoint and its grant types; revocation, introspection and userinfo.
 
 mod endpoint;
 mod grant_types;
+mod introspect;
+mod revoke;
 mod userinfo;
 
 use std::sync::Arc;
@@ -21,9 +23,18 @@ pub struct Token {
     pub clock: Clock,
 }
 
-pub fn router(token: Token) -> Router {
+/// What apps call, those in browsers too.
+pub fn router(token: Arc<Token>) -> Router {
     Router::new()
         .route(path::TOKEN, post(endpoint::exchange))
+        .route(path::REVOCATION, post(revoke::revoke))
         .route(path::USERINFO, get(userinfo::show).post(userinfo::show))
-        .with_state(Arc::new(token))
+        .with_state(token)
+}
+
+/// What only servers call: whoever asks about tokens keeps a secret.
+pub fn introspection(token: Arc<Token>) -> Router {
+    Router::new()
+        .route(path::INTROSPECTION, post(introspect::introspect))
+        .with_state(token)
 }

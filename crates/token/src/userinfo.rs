@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequest as _, Request, State};
 use http::Method;
 use http::header::CONTENT_TYPE;
-use issuance::bearer;
+use issuance::{Meant, bearer};
 use protocol::error::Challenge;
 use protocol::form::{Form, NoStore};
 use protocol::{Error, scope};
@@ -19,7 +19,8 @@ pub(crate) async fn show(
 ) -> Result<NoStore<Map<String, Value>>, Error> {
     let now = token.clock.now();
     let presented = presented(request).await?.ok_or_else(Error::token_missing)?;
-    let claims = token.bearer.judge(&presented, now).await?;
+    let own = Meant::For(token.gate.issuer());
+    let claims = token.bearer.judge(&presented, own, now).await?;
     if !claims.scope.contains(scope::OPENID) {
         return Err(Error::insufficient_scope(
             "userinfo needs an access token with the scope openid",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jws::{Unverified, access_token};
+use jws::{Meant, Unverified, access_token};
 use protocol::Clock;
 use protocol::access_token::Claims;
 
@@ -54,8 +54,9 @@ impl Verifier {
     pub async fn verify(&self, token: &str) -> Result<Claims, Error> {
         let now = self.clock.now();
         let token = Unverified::parse(token)?;
-        let judge =
-            |keys: &jws::KeySet| access_token::verify(&token, keys, self.keys.issuer(), &self.audience, now);
+        let judge = |keys: &jws::KeySet| {
+            access_token::verify(&token, keys, self.keys.issuer(), Meant::For(&self.audience), now)
+        };
         let verdict = match judge(&self.keys.current(now).await?.set) {
             Err(jws::Error::UnknownKey) => judge(&self.keys.newer(now).await?.set),
             verdict => verdict,

@@ -3,7 +3,7 @@ use db::Database;
 use db::testing::both;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
-use protocol::{ErrorCode, Timestamp};
+use protocol::{ErrorCode, SigningAlg, Timestamp};
 
 use super::*;
 use crate::{Metadata, Trust};
@@ -237,4 +237,54 @@ fn the_stand_in_for_a_digest_has_its_length_and_equals_none() {
     assert_eq!(NO_DIGEST.len(), seal::digest("").len());
     assert!(!matches_one(&["a".into()], &[]));
     assert!(matches_one(&["a".into()], &["x".to_owned(), seal::digest("a")]));
+}
+
+#[tokio::test]
+async fn a_resource_server_speaks_by_its_form_encoded_identifier_and_is_no_client() {
+    const API: &str = "https://api.test/v1?a=b";
+    both(|db| async move {
+        let work = db.transact(|conn| {
+            Box::pin(async move {
+                for identifier in [API, "urn:api"] {
+                    let api = ResourceServer::define(identifier, "API", SigningAlg::Es256, [].into(), NOW)?;
+                    resources::insert(&api, conn).await?;
+                }
+                let added = resources::secrets::add(API, conn, NOW).await?;
+                Ok::<_, Error>(added.secret.expose().to_owned())
+            })
+        });
+        let right = &work.await.unwrap();
+        prepare(&db).await;
+        let none = HeaderMap::new();
+        for (id, secret, expected) in [
+            (API, right.as_str(), true),
+            (API, "wrong", false),
+            (API, "", false),
+            ("https://api.test/v1", right, false),
+            ("HTTPS://api.test/v1?a=b", right, false),
+            ("urn:api", right, false),
+            ("urn:none", right, false),
+            ("b", right, false),
+        ] {
+            let post = format!("client_id={}&client_secret={}", encoded(id), encoded(secret));
+            let header = (basic(&encoded(id), &encoded(secret)), String::new());
+            for (headers, text) in [header, (none.clone(), post)] {
+                // Another refusal: a header without a secret.
+                let Ok(credentials) = Credentials::from_request(&headers, &body(&text)) else {
+                    assert_eq!(secret, "");
+                    continue;
+                };
+                let mut conn = db.reader().await.unwrap();
+                let caller = identify(&credentials, &mut conn).await;
+                match caller {
+                    Ok(Caller::ResourceServer(api)) => assert!(expected && api.identifier == API, "{id}"),
+                    Ok(Caller::Client(client)) => panic!("{} is no resource server", client.id),
+                    Err(error) => assert!(!expected && error.code() == ErrorCode::InvalidClient, "{id}"),
+                }
+                let as_client = authenticate(&credentials, &mut conn).await;
+                assert_eq!(as_client.unwrap_err().code(), ErrorCode::InvalidClient, "{id}");
+            }
+        }
+    })
+    .await;
 }

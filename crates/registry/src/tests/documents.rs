@@ -46,6 +46,20 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         ("grant_types", with(json!({ "grant_types": ["refresh_token"] }))),
         (
             "grant_types",
+            with(json!({ "grant_types": ["client_credentials"], "response_types": ["code"] })),
+        ),
+        (
+            "grant_types",
+            with(json!({ "grant_types": ["client_credentials"], "token_endpoint_auth_method": "none" })),
+        ),
+        (
+            "grant_types",
+            with(
+                json!({ "grant_types": ["authorization_code", "client_credentials"], "token_endpoint_auth_method": "none" }),
+            ),
+        ),
+        (
+            "grant_types",
             with(json!({ "grant_types": vec!["authorization_code"; 21] })),
         ),
         ("response_types", with(json!({ "response_types": [] }))),

@@ -1,7 +1,7 @@
 //! `countersign client`: apps that people sign in to, as RFC 7591 describes them.
 
 mod members;
-mod secret;
+pub(super) mod secret;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -60,8 +60,8 @@ pub(super) struct Create {
     /// What people see
     #[arg(long)]
     name: String,
-    /// Where people are sent back to, to the byte
-    #[arg(long = "redirect-uri", value_name = "URI", required = true, num_args = 1..)]
+    /// Where people are sent back to, to the byte; a client that only acts for itself has none
+    #[arg(long = "redirect-uri", value_name = "URI", required_unless_present = "grant_types", num_args = 1..)]
     redirect_uris: Vec<String>,
     #[command(flatten)]
     members: Members,

@@ -1,13 +1,16 @@
 //! `countersign resource`: resource servers, whom access tokens are for (RFC 8707).
 
+mod secret;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use clients::{ResourceServer, resources};
 use protocol::SigningAlg;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
+use super::client::secret::SHOWN_ONCE;
 use super::failure::Failure;
 use super::installation::Installation;
 use super::print::{Answer, Printer};
@@ -19,6 +22,9 @@ pub(super) enum Resource {
     Create(Create),
     /// All APIs, oldest first
     List,
+    /// Secrets with which an API asks about tokens (RFC 7662)
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// One API
     Show { identifier: String },
     /// End an API; access tokens for it that are out live on for their minutes
@@ -51,6 +57,7 @@ impl Resource {
     pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
         match self {
             Self::Create(create) => printer.answer(&create.run(on).await?),
+            Self::Secret(secret) => secret.run(on, printer).await,
             Self::List => list(on, printer).await,
             Self::Show { identifier } => {
                 let found = resources::by_identifier(&identifier, &mut on.db.reader().await?).await?;
@@ -77,12 +84,20 @@ impl Create {
         }
         let name = self.name.unwrap_or_else(|| host(&self.identifier));
         let resource = ResourceServer::define(&self.identifier, &name, self.alg, scopes, on.now)?;
-        let shown = answer(&resource);
-        let inserted = on
-            .db
-            .transact(move |conn| Box::pin(async move { resources::insert(&resource, conn).await }));
-        inserted.await?;
-        Ok(shown)
+        let (mut shown, now) = (json(&resource), on.now);
+        let inserted = on.db.transact(move |conn| {
+            Box::pin(async move {
+                resources::insert(&resource, conn).await?;
+                resources::secrets::add(&resource.identifier, conn, now).await
+            })
+        });
+        let added = inserted.await?;
+        if let Some(members) = shown.as_object_mut() {
+            // As libraries for introspection know them.
+            members.insert("client_id".to_owned(), self.identifier.into());
+            members.insert("client_secret".to_owned(), added.secret.expose().into());
+        }
+        Ok(Answer::of(shown, ORDER).note(SHOWN_ONCE))
     }
 }
 
@@ -126,15 +141,28 @@ fn unknown(identifier: &str) -> Failure {
     format!("there is no resource server {identifier}").into()
 }
 
+/// The members that people read, in their order.
+const ORDER: &[&str] = &[
+    "identifier",
+    "client_secret",
+    "name",
+    "alg",
+    "scopes",
+    "created_at",
+];
+
 fn answer(resource: &ResourceServer) -> Answer {
-    let json = json!({
+    Answer::of(json(resource), ORDER)
+}
+
+fn json(resource: &ResourceServer) -> Value {
+    json!({
         "identifier": resource.identifier,
         "name": resource.name,
         "alg": resource.alg,
         "scopes": resource.scopes,
         "created_at": resource.created_at,
-    });
-    Answer::of(json, &["identifier", "name", "alg", "scopes", "created_at"])
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The flags of `client create` and `client update` that stand for members of RFC 7591 §2.
 
 use clap::Args;
-use protocol::{ClientAuthMethod, GrantType};
-use serde_json::{Map, Value};
+use protocol::{ClientAuthMethod, GrantType, ResponseType};
+use serde_json::{Map, Value, json};
 
 use crate::cli::word;
 
@@ -48,6 +48,14 @@ impl Members {
     pub(super) fn edit(self, document: &mut Map<String, Value>) {
         let auth_method = self.auth_method.or(self.public.then_some(ClientAuthMethod::None));
         let words = |all: Vec<GrantType>| all.into_iter().map(GrantType::as_str).collect::<Value>();
+        // RFC 7591 §2.1: the two go together.
+        let response_types =
+            self.grant_types
+                .as_ref()
+                .map(|all| match all.contains(&GrantType::AuthorizationCode) {
+                    true => json!([ResponseType::Code]),
+                    false => json!([]),
+                });
         let given = [
             ("application_type", self.native.then(|| "native".into())),
             ("require_pkce", self.no_pkce.then(|| false.into())),
@@ -56,6 +64,7 @@ impl Members {
                 auth_method.map(|method| method.as_str().into()),
             ),
             ("grant_types", self.grant_types.map(words)),
+            ("response_types", response_types),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
             ("client_uri", self.client_uri.map(or_none)),
             ("logo_uri", self.logo_uri.map(or_none)),

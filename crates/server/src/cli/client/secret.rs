@@ -28,7 +28,7 @@ pub(in crate::cli) enum Secret {
     },
 }
 
-pub(super) const SHOWN_ONCE: &str = "The secret is shown this once: only its digest is kept.";
+pub(in crate::cli) const SHOWN_ONCE: &str = "The secret is shown this once: only its digest is kept.";
 
 impl Secret {
     pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
@@ -70,19 +70,24 @@ async fn list(id: &ClientId, on: &Installation, printer: &mut Printer<'_>) -> Re
     let stored = secrets::list(id, &mut conn).await?;
     let mut list = printer.list();
     for secret in stored {
-        list.item(&Answer {
-            json: json!({
-                "secret_id": secret.secret_id,
-                "hint": secret.hint,
-                "created_at": secret.created_at,
-            }),
-            lines: vec![format!(
-                "{}  …{}  made {}",
-                secret.secret_id, secret.hint, secret.created_at
-            )],
-        })?;
+        list.item(&listed(&secret))?;
     }
     list.end("a public client has no secret")
+}
+
+/// One secret of a list, whoever has it.
+pub(in crate::cli) fn listed(secret: &secrets::Stored) -> Answer {
+    Answer {
+        json: json!({
+            "secret_id": secret.secret_id,
+            "hint": secret.hint,
+            "created_at": secret.created_at,
+        }),
+        lines: vec![format!(
+            "{}  …{}  made {}",
+            secret.secret_id, secret.hint, secret.created_at
+        )],
+    }
 }
 
 async fn delete(id: ClientId, secret_id: String, on: &Installation) -> Result<Answer, Failure> {
