@@ -63,3 +63,6 @@ pub async fn perform(act: Act, db: &Database, now: Timestamp) -> db::Result<Outc
     db.transact(move |conn| Box::pin(async move { acts::perform(&act, conn, now).await }))
         .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,466 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use accounts::email::Email;
+use accounts::sessions::{self, Acr, Amr, SignIn};
+use accounts::users::{self, Draft};
+use clients::{Client, Metadata, Trust, records};
+use db::testing::both;
+use db::{execute, run};
+use grants::consents::{self, Confirmed};
+use issuance::{Approved, Approving, Gate, Target};
+use keyring::{Keyring, MasterKey, Policy};
+use protocol::access_token::{self, Audience, Claims};
+use protocol::{FlowId, Issuer, Scope};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// Until when the access tokens live that are out.
+const OUT: Timestamp = Timestamp::from_secs(1_800_000_600);
+
+async fn gate(db: &Database) -> Gate {
+    let keyring = Keyring::open(db, MasterKey::ephemeral(), Policy::default(), NOW);
+    let issuer = Issuer::parse("https://id.example.com").unwrap();
+    Gate::new(db.clone(), keyring.await.unwrap(), issuer)
+}
+
+/// Two people, two apps, and approvals of each kind. Nothing in it is in another scene.
+struct Scene {
+    db: Database,
+    gate: Gate,
+    alex: Person,
+    jane: Person,
+    app: ClientId,
+    other: ClientId,
+}
+
+#[derive(Clone)]
+struct Person {
+    sub: Subject,
+    session: SessionId,
+}
+
+/// The approvals of a scene by name; of `quiet` every access token has expired.
+const APPROVALS: &[&str] = &[
+    "alex app online",
+    "alex app offline",
+    "alex app quiet",
+    "alex other online",
+    "alex other offline",
+    "jane app online",
+    "jane app offline",
+];
+
+impl Scene {
+    async fn new(db: &Database, gate: &Gate) -> Self {
+        let scene = Self {
+            db: db.clone(),
+            gate: gate.clone(),
+            alex: person(db).await,
+            jane: person(db).await,
+            app: client(db).await,
+            other: client(db).await,
+        };
+        for person in [&scene.alex, &scene.jane] {
+            for client in [&scene.app, &scene.other] {
+                scene.allow(person, client).await;
+            }
+        }
+        scene
+    }
+
+    async fn allow(&self, person: &Person, client: &ClientId) {
+        let confirmed = Confirmed {
+            sub: person.sub.clone(),
+            client_id: client.clone(),
+            client_version: 1,
+            scope: Scope::default(),
+            resources: Vec::new(),
+            session_id: person.session.clone(),
+            flow_id: FlowId::random(),
+        };
+        let recorded = self
+            .db
+            .transact(move |conn| Box::pin(async move { consents::record(&confirmed, conn, NOW).await }));
+        recorded.await.unwrap();
+    }
+
+    async fn consent(&self, person: &Person, client: &ClientId) -> ConsentId {
+        let mut conn = self.db.reader().await.unwrap();
+        let consent = consents::of(&person.sub, client, &mut conn).await.unwrap();
+        consent.unwrap().id
+    }
+
+    fn person(&self, name: &str) -> &Person {
+        match name {
+            "alex" => &self.alex,
+            _ => &self.jane,
+        }
+    }
+
+    async fn approving(&self, person: &Person, client: &ClientId, offline: bool) -> Approving {
+        Approving {
+            flow_id: FlowId::random(),
+            client_id: client.clone(),
+            client_version: 1,
+            client_generation: 1,
+            sub: person.sub.clone(),
+            session_id: person.session.clone(),
+            consent_id: self.consent(person, client).await,
+            scope: Scope::default(),
+            resources: Vec::new(),
+            offline,
+            auth_time: NOW,
+            acr: "acr".to_owned(),
+            amr: Vec::new(),
+            redirect_uri: "https://app.test/cb".to_owned(),
+            redirect_uri_implied: false,
+            code_challenge: None,
+            nonce: None,
+        }
+    }
+
+    /// Writes every approval of the list; their ids, in its order.
+    async fn approve(&self) -> Vec<ApprovalId> {
+        let mut ids = Vec::new();
+        for name in APPROVALS {
+            let words: Vec<&str> = name.split(' ').collect();
+            let client = if words[1] == "app" { &self.app } else { &self.other };
+            let approving = self
+                .approving(self.person(words[0]), client, words[2] == "offline")
+                .await;
+            let flow = approving.flow_id.clone();
+            let approved = self.gate.approve(approving, NOW).await.unwrap();
+            assert!(matches!(approved, Approved::Code(_)), "{name}: {approved:?}");
+            let mut conn = self.db.reader().await.unwrap();
+            let id = grants::approvals::of_flow(&flow, &mut conn).await.unwrap().unwrap();
+            drop(conn);
+            let until = if words[2] == "quiet" { NOW - HOUR } else { OUT };
+            set_access_until(&self.db, &id, until).await;
+            ids.push(id);
+        }
+        ids
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+async fn set_access_until(db: &Database, id: &ApprovalId, until: Timestamp) {
+    let id = id.clone();
+    let work = db.transact(move |conn| {
+        Box::pin(async move {
+            let statement = "UPDATE approvals SET access_until = $2 WHERE approval_id = $1";
+            execute!(conn, sqlx::query(statement).bind(id.as_str()).bind(until.as_secs()))
+                .map_err(db::Error::from)
+        })
+    });
+    assert_eq!(work.await.unwrap(), 1);
+}
+
+async fn person(db: &Database) -> Person {
+    let work = db.transact(|conn| {
+        Box::pin(async move {
+            let name = protocol::random::id().to_lowercase().replace(['-', '_'], "x");
+            let draft = Draft::new(Email::parse(&format!("{name}@example.com")).unwrap());
+            let user = users::insert(draft, conn, NOW).await.unwrap();
+            Ok::<_, db::Error>(user.sub)
+        })
+    });
+    let sub = work.await.unwrap();
+    Person {
+        session: session(db, &sub).await,
+        sub,
+    }
+}
+
+async fn session(db: &Database, sub: &Subject) -> SessionId {
+    let sub = sub.clone();
+    let work = db.transact(move |conn| {
+        Box::pin(async move {
+            let proof = SignIn {
+                presented: None,
+                epoch: users::by_sub(&sub, conn).await?.unwrap().epoch,
+                sub,
+                persistent: true,
+                user_agent: String::new(),
+                flow_id: None,
+                acr: Acr::Pwd,
+                amr: vec![Amr::Pwd],
+            };
+            sessions::sign_in(proof, conn, NOW).await
+        })
+    });
+    work.await.unwrap().unwrap().session.session_id
+}
+
+async fn client(db: &Database) -> ClientId {
+    let client = Client::new(ClientId::random(), Trust::Trusted, Metadata::default(), NOW);
+    let id = client.id.clone();
+    let work = db.transact(move |conn| Box::pin(async move { records::insert(&client, conn).await }));
+    work.await.unwrap();
+    id
+}
+
+/// One column of every row, as a set.
+async fn column(db: &Database, query: &'static str) -> BTreeSet<String> {
+    let mut conn = db.reader().await.unwrap();
+    let rows: Vec<(String,)> = run!(&mut conn, |c| sqlx::query_as(query).fetch_all(c)).unwrap();
+    rows.into_iter().map(|(text,)| text).collect()
+}
+
+async fn ended(db: &Database) -> BTreeSet<String> {
+    column(db, "SELECT approval_id FROM approvals WHERE ended_at IS NOT NULL").await
+}
+
+async fn recorded(db: &Database) -> BTreeSet<String> {
+    column(db, "SELECT kind || ' ' || subject FROM revocations").await
+}
+
+fn token(approval: &ApprovalId, client: &ClientId) -> Claims {
+    Claims {
+        iss: "https://id.example.com".into(),
+        sub: "sub".into(),
+        aud: Audience::One("aud".into()),
+        exp: OUT,
+        iat: NOW,
+        jti: Jti::from("jti"),
+        client_id: client.clone(),
+        scope: Scope::default(),
+        approval: approval.clone(),
+        client_generation: 1,
+        auth_time: None,
+        acr: None,
+        roles: Vec::new(),
+        cnf: None,
+    }
+}
+
+/// What an act ends, by its words: an approval has all of them.
+async fn acts(scene: &Scene, approvals: &[ApprovalId]) -> Vec<(Act, &'static [&'static str])> {
+    vec![
+        (
+            Act::EndApproval(approvals[0].clone(), Reason::CodeReplayed),
+            &["alex app online"],
+        ),
+        (Act::EndSession(scene.alex.session.clone()), &["alex online", "alex quiet"]),
+        (
+            Act::WithdrawConsent(scene.consent(&scene.alex, &scene.app).await),
+            &["alex app"],
+        ),
+        (Act::DisableUser(scene.alex.sub.clone()), &["alex"]),
+        (Act::RevokeUser(scene.alex.sub.clone()), &["alex"]),
+        (Act::DeleteClient(scene.app.clone()), &["app"]),
+        (
+            Act::RevokeToken {
+                jti: Jti::random(),
+                exp: OUT,
+            },
+            &[],
+        ),
+    ]
+}
+
+fn is_one_of(name: &str, all: &[&str]) -> bool {
+    let has = |words: &&str| {
+        words
+            .split(' ')
+            .all(|word| name.split(' ').any(|own| own == word))
+    };
+    all.iter().any(has)
+}
+
+#[tokio::test]
+async fn each_act_ends_what_it_covers_and_leaves_the_rest() {
+    both(|db| async move {
+        let gate = gate(&db).await;
+        for at in 0..7 {
+            let scene = Scene::new(&db, &gate).await;
+            let ids = scene.approve().await;
+            let (act, covered) = acts(&scene, &ids).await.remove(at);
+            let (ended_before, recorded_before) = (ended(&db).await, recorded(&db).await);
+            let outcome = perform(act.clone(), &db, NOW).await.unwrap();
+
+            let names: Vec<(&str, &ApprovalId)> = APPROVALS.iter().copied().zip(&ids).collect();
+            let expected: BTreeSet<String> = names
+                .iter()
+                .filter(|(name, _)| is_one_of(name, covered))
+                .map(|(_, id)| id.to_string())
+                .collect();
+            assert_eq!(outcome, Outcome::Ended(expected.len()), "{act:?}");
+            let now_ended: BTreeSet<_> = ended(&db).await.difference(&ended_before).cloned().collect();
+            assert_eq!(now_ended, expected, "{act:?}");
+
+            // What others must hear of: nothing of which no token is out.
+            let heard: BTreeSet<String> = match &act {
+                Act::DeleteClient(id) => [format!("client {id}")].into(),
+                Act::RevokeToken { jti, .. } => [format!("token {jti}")].into(),
+                _ => names
+                    .iter()
+                    .filter(|(name, id)| expected.contains(id.as_str()) && !name.ends_with("quiet"))
+                    .map(|(_, id)| format!("approval {id}"))
+                    .collect(),
+            };
+            let new: BTreeSet<_> = recorded(&db).await.difference(&recorded_before).cloned().collect();
+            assert_eq!(new, heard, "{act:?}");
+
+            let mut conn = db.reader().await.unwrap();
+            for (name, id) in names.iter().filter(|(name, _)| !name.ends_with("quiet")) {
+                let client = if is_one_of(name, &["app"]) { &scene.app } else { &scene.other };
+                let covers = events::revocations::covers(&token(id, client), &mut conn).await.unwrap();
+                assert_eq!(covers, expected.contains(id.as_str()), "{act:?}: {name}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_act_ends_the_records_it_names_and_repeating_it_changes_nothing() {
+    both(|db| async move {
+        let gate = gate(&db).await;
+        for at in 0..6 {
+            let scene = Scene::new(&db, &gate).await;
+            let ids = scene.approve().await;
+            let (act, _) = acts(&scene, &ids).await.remove(at);
+            perform(act.clone(), &db, NOW).await.unwrap();
+
+            let mut conn = db.reader().await.unwrap();
+            let user = users::by_sub(&scene.alex.sub, &mut conn).await.unwrap().unwrap();
+            let client = records::by_id(&scene.app, &mut conn).await.unwrap();
+            let consent = consents::of(&scene.alex.sub, &scene.app, &mut conn).await.unwrap();
+            let other = consents::of(&scene.alex.sub, &scene.other, &mut conn).await.unwrap();
+            drop(conn);
+            let is_live = |session: &SessionId| {
+                let session = session.clone();
+                db.transact(move |conn| {
+                    Box::pin(async move { sessions::lock_live(&session, conn, NOW).await })
+                })
+            };
+            let kind = std::mem::discriminant(&act);
+            let is = |other: &Act| kind == std::mem::discriminant(other);
+            let (of_user, of_session) = (
+                matches!(act, Act::DisableUser(_) | Act::RevokeUser(_)),
+                matches!(act, Act::EndSession(_)),
+            );
+            assert_eq!(
+                user.disabled_at.is_some(),
+                matches!(act, Act::DisableUser(_)),
+                "{act:?}"
+            );
+            assert_eq!(client.is_none(), is(&Act::DeleteClient(scene.app.clone())), "{act:?}");
+            let withdrawn = matches!(act, Act::WithdrawConsent(_) | Act::DeleteClient(_));
+            assert_eq!(consent.is_none(), withdrawn, "{act:?}");
+            assert!(other.is_some(), "{act:?}");
+            assert_eq!(
+                is_live(&scene.alex.session).await.unwrap(),
+                !(of_user || of_session),
+                "{act:?}"
+            );
+            assert!(is_live(&scene.jane.session).await.unwrap(), "{act:?}");
+
+            let before = (ended(&db).await, recorded(&db).await);
+            let again = perform(act.clone(), &db, NOW).await.unwrap();
+            let expected = match &act {
+                Act::EndApproval(..) | Act::DisableUser(_) | Act::RevokeUser(_) => Outcome::Ended(0),
+                _ => Outcome::Unknown,
+            };
+            assert_eq!(again, expected, "{act:?}");
+            assert_eq!((ended(&db).await, recorded(&db).await), before, "{act:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told() {
+    both(|db| async move {
+        let gate = gate(&db).await;
+        let id = client(&db).await;
+        let client = records::by_id(&id, &mut db.reader().await.unwrap()).await;
+        let client = client.unwrap().unwrap();
+        let mint = || gate.for_itself(&client, (Scope::default(), Target::default()), NOW);
+        let standing = || column(&db, "SELECT approval_id FROM approvals WHERE ended_at IS NULL");
+
+        // However many ask for the first token, one approval stands.
+        let asked = futures_util::future::join_all((0..20).map(|_| mint())).await;
+        assert!(asked.iter().all(Result::is_ok), "{asked:?}");
+        let first = standing().await;
+        assert_eq!(first.len(), 1);
+
+        let approval = ApprovalId::from(first.first().unwrap().as_str());
+        let act = Act::EndApproval(approval.clone(), Reason::TokenRevoked);
+        assert_eq!(perform(act, &db, NOW).await.unwrap(), Outcome::Ended(1));
+        let mut conn = db.reader().await.unwrap();
+        assert!(events::revocations::covers(&token(&approval, &id), &mut conn).await.unwrap());
+        drop(conn);
+        mint().await.unwrap();
+        let second = standing().await;
+        assert!(second.len() == 1 && second.is_disjoint(&first));
+
+        let deleted = perform(Act::DeleteClient(id.clone()), &db, NOW).await.unwrap();
+        // The one that ended before has gone as well: it has no end at which it would be forgotten.
+        assert_eq!(deleted, Outcome::Ended(2));
+        assert_eq!(column(&db, "SELECT approval_id FROM approvals").await, BTreeSet::new());
+        assert_eq!(mint().await.unwrap_err().code(), protocol::ErrorCode::InvalidClient);
+
+        // Its records are kept as long as the longest token, not longer.
+        let forget = |now: Timestamp| {
+            db.transact(move |conn| Box::pin(async move { events::revocations::forget(conn, now).await }))
+        };
+        let end = NOW + access_token::LIFE + Duration::from_secs(5 * 60);
+        assert_eq!(forget(end).await.unwrap(), 0);
+        assert_eq!(forget(end + Duration::from_secs(1)).await.unwrap(), 2);
+    })
+    .await;
+}
+
+/// Whoever answers an authorization request in the moment in which its ground is taken away gets nothing, or
+/// something that has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c024_no_approval_outlives_the_act_that_raced_it() {
+    const ROUNDS: u64 = 12;
+    both(|db| async move {
+        let gate = gate(&db).await;
+        let (mut codes, mut refusals) = (0, 0);
+        for round in 0..ROUNDS {
+            let scene = Scene::new(&db, &gate).await;
+            let consent = scene.consent(&scene.alex, &scene.app).await;
+            let act = match round % 4 {
+                0 => Act::EndSession(scene.alex.session.clone()),
+                1 => Act::WithdrawConsent(consent),
+                2 => Act::DisableUser(scene.alex.sub.clone()),
+                _ => Act::DeleteClient(scene.app.clone()),
+            };
+            let mut all = Vec::new();
+            for _ in 0..12 {
+                all.push(scene.approving(&scene.alex, &scene.app, false).await);
+            }
+            let ask = |approving| {
+                let gate = gate.clone();
+                tokio::spawn(async move { gate.approve(approving, NOW).await })
+            };
+            // The act comes sooner or later among them.
+            let later = all.split_off(usize::try_from(round).unwrap());
+            let mut asked: Vec<_> = all.into_iter().map(ask).collect();
+            let acting = tokio::spawn({
+                let (db, act) = (db.clone(), act.clone());
+                async move { perform(act, &db, NOW).await }
+            });
+            asked.extend(later.into_iter().map(ask));
+            let outcome = acting.await.unwrap().unwrap();
+            assert!(matches!(outcome, Outcome::Ended(_)), "{act:?}");
+            for task in asked {
+                match task.await.unwrap().unwrap() {
+                    Approved::Code(_) => codes += 1,
+                    Approved::Changed => refusals += 1,
+                    Approved::AlreadyCompleted => panic!("every flow is its own"),
+                }
+            }
+            let live = column(&db, "SELECT approval_id FROM approvals WHERE ended_at IS NULL").await;
+            assert_eq!(live, BTreeSet::new(), "{act:?}");
+        }
+        assert!(codes > 0 && refusals > 0, "no race: {codes} codes, {refusals} refusals");
+    })
+    .await;
+}
