@@ -14,11 +14,11 @@ use crate::harness::World;
 use crate::harness::visitor::client;
 
 /// Carries a library's requests to the server, to the next process in turn.
-struct Carrier<'w>(&'w World);
+pub(crate) struct Carrier<'w>(pub(crate) &'w World);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the request did not get through")]
-struct Lost;
+pub(crate) struct Lost;
 
 impl<'c> AsyncHttpClient<'c> for Carrier<'_> {
     type Error = Lost;

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use protocol::Secret;
 use registry::Registered;
 use serde_json::Value;
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::visitor::client;
 use super::{Answer, World};
@@ -100,8 +100,37 @@ impl App {
         self.token(world, changed(usual, changes)).await
     }
 
-    /// A token request of this client, authenticated by the method it registered.
-    pub(crate) async fn token(&self, world: &World, mut params: Vec<(&'static str, String)>) -> Answer {
+    /// A token request of this client.
+    pub(crate) async fn token(&self, world: &World, params: Vec<(&'static str, String)>) -> Answer {
+        self.call(world, "/token", params).await
+    }
+
+    /// Gives a token back.
+    pub(crate) async fn revoke(&self, world: &World, token: &str) -> Answer {
+        self.call(world, "/revoke", vec![("token", token.to_owned())])
+            .await
+    }
+
+    /// Asks about a token.
+    pub(crate) async fn introspect(&self, world: &World, token: &str) -> Answer {
+        self.call(world, "/introspect", vec![("token", token.to_owned())])
+            .await
+    }
+
+    /// A token for itself, for this resource server and scope.
+    pub(crate) async fn for_itself(&self, world: &World, resource: &str, scope: &str) -> Answer {
+        let usual = vec![("grant_type", "client_credentials".to_owned())];
+        let changes = [("resource", resource), ("scope", scope)];
+        self.token(world, changed(usual, &changes)).await
+    }
+
+    /// A form POST of this client, authenticated by the method it registered.
+    pub(crate) async fn call(
+        &self,
+        world: &World,
+        path: &str,
+        mut params: Vec<(&'static str, String)>,
+    ) -> Answer {
         let mut headers = Vec::new();
         match &self.secret {
             Some(secret) => headers.push(("authorization", basic(&self.id, secret.expose()))),
@@ -110,7 +139,7 @@ impl App {
             }
             None => {}
         }
-        post(world, "/token", &headers, &params).await
+        post(world, path, &headers, &params).await
     }
 
     /// From an authorization redirect to tokens.
@@ -156,7 +185,10 @@ pub(crate) fn header(jwt: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
 }
 
+/// RFC 6749 §2.3.1: both form-encoded.
 pub(crate) fn basic(id: &str, secret: &str) -> String {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let (id, secret) = (encoded(id), encoded(secret));
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
 

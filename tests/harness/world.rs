@@ -353,6 +353,27 @@ impl World {
         resource
     }
 
+    /// The resource server as one who asks: its identifier and a new secret.
+    pub(crate) async fn asking(&self, resource: &ResourceServer) -> App {
+        let (identifier, now) = (resource.identifier.clone(), self.now());
+        let added = self.db.transact(move |conn| {
+            Box::pin(async move { resources::secrets::add(&identifier, conn, now).await })
+        });
+        App {
+            id: resource.identifier.clone(),
+            secret: Some(added.await.expect("room for a secret").secret),
+            redirect_uri: String::new(),
+        }
+    }
+
+    /// A client that acts for itself, within this scope.
+    pub(crate) async fn machine(&self, scope: &str) -> App {
+        let metadata = json!({
+            "grant_types": ["client_credentials"], "response_types": [], "redirect_uris": [], "scope": scope,
+        });
+        self.app_with(metadata).await
+    }
+
     /// A person with an empty browser.
     pub(crate) fn visitor(&self) -> Visitor<'_> {
         Visitor::new(self)

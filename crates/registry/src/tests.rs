@@ -3,7 +3,7 @@ mod documents;
 use clients::{Metadata, records, secrets};
 use db::Database;
 use db::testing::both;
-use protocol::{ClientAuthMethod, ErrorCode, GrantType};
+use protocol::{ClientAuthMethod, ErrorCode, GrantType, ResponseType};
 use serde_json::json;
 
 use super::*;
@@ -76,6 +76,10 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
     let effective = metadata(&twice).unwrap();
     assert_eq!(effective.grant_types, [GrantType::AuthorizationCode]);
     assert_eq!(effective.client_name.as_deref(), Some("Shop"));
+    let machine = json!({ "grant_types": ["client_credentials"], "scope": "a" });
+    assert_eq!(metadata(&machine).unwrap().response_types, []);
+    let both = with(json!({ "grant_types": ["authorization_code", "client_credentials"] }));
+    assert_eq!(metadata(&both).unwrap().response_types, [ResponseType::Code]);
     assert!(
         !metadata(&with(json!({ "require_pkce": false })))
             .unwrap()

@@ -47,6 +47,7 @@ pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::R
         Act::RevokeUser(sub) => end_user(TOUCH, sub.as_str(), Reason::UserRevoked, conn, now).await,
         Act::RevokeToken { jti, exp } => {
             events::revocations::token_ended(jti, *exp, conn).await?;
+            tracing::info!(%jti, "an access token was revoked");
             Ok(Outcome::Ended(0))
         }
         Act::DeleteClient(id) => delete_client(id, conn, now).await,

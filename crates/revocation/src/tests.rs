@@ -1,206 +1,19 @@
+mod scene;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use accounts::email::Email;
-use accounts::sessions::{self, Acr, Amr, SignIn};
-use accounts::users::{self, Draft};
-use clients::{Client, Metadata, Trust, records};
+use accounts::{sessions, users};
+use clients::records;
+use db::run;
 use db::testing::both;
-use db::{execute, run};
-use grants::consents::{self, Confirmed};
-use issuance::{Approved, Approving, Gate, Target};
-use keyring::{Keyring, MasterKey, Policy};
+use grants::consents;
+use issuance::{Approved, Target};
+use protocol::Scope;
 use protocol::access_token::{self, Audience, Claims};
-use protocol::{FlowId, Issuer, Scope};
 
 use super::*;
-
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-/// Until when the access tokens live that are out.
-const OUT: Timestamp = Timestamp::from_secs(1_800_000_600);
-
-async fn gate(db: &Database) -> Gate {
-    let keyring = Keyring::open(db, MasterKey::ephemeral(), Policy::default(), NOW);
-    let issuer = Issuer::parse("https://id.example.com").unwrap();
-    Gate::new(db.clone(), keyring.await.unwrap(), issuer)
-}
-
-/// Two people, two apps, and approvals of each kind. Nothing in it is in another scene.
-struct Scene {
-    db: Database,
-    gate: Gate,
-    alex: Person,
-    jane: Person,
-    app: ClientId,
-    other: ClientId,
-}
-
-#[derive(Clone)]
-struct Person {
-    sub: Subject,
-    session: SessionId,
-}
-
-/// The approvals of a scene by name; of `quiet` every access token has expired.
-const APPROVALS: &[&str] = &[
-    "alex app online",
-    "alex app offline",
-    "alex app quiet",
-    "alex other online",
-    "alex other offline",
-    "jane app online",
-    "jane app offline",
-];
-
-impl Scene {
-    async fn new(db: &Database, gate: &Gate) -> Self {
-        let scene = Self {
-            db: db.clone(),
-            gate: gate.clone(),
-            alex: person(db).await,
-            jane: person(db).await,
-            app: client(db).await,
-            other: client(db).await,
-        };
-        for person in [&scene.alex, &scene.jane] {
-            for client in [&scene.app, &scene.other] {
-                scene.allow(person, client).await;
-            }
-        }
-        scene
-    }
-
-    async fn allow(&self, person: &Person, client: &ClientId) {
-        let confirmed = Confirmed {
-            sub: person.sub.clone(),
-            client_id: client.clone(),
-            client_version: 1,
-            scope: Scope::default(),
-            resources: Vec::new(),
-            session_id: person.session.clone(),
-            flow_id: FlowId::random(),
-        };
-        let recorded = self
-            .db
-            .transact(move |conn| Box::pin(async move { consents::record(&confirmed, conn, NOW).await }));
-        recorded.await.unwrap();
-    }
-
-    async fn consent(&self, person: &Person, client: &ClientId) -> ConsentId {
-        let mut conn = self.db.reader().await.unwrap();
-        let consent = consents::of(&person.sub, client, &mut conn).await.unwrap();
-        consent.unwrap().id
-    }
-
-    fn person(&self, name: &str) -> &Person {
-        match name {
-            "alex" => &self.alex,
-            _ => &self.jane,
-        }
-    }
-
-    async fn approving(&self, person: &Person, client: &ClientId, offline: bool) -> Approving {
-        Approving {
-            flow_id: FlowId::random(),
-            client_id: client.clone(),
-            client_version: 1,
-            client_generation: 1,
-            sub: person.sub.clone(),
-            session_id: person.session.clone(),
-            consent_id: self.consent(person, client).await,
-            scope: Scope::default(),
-            resources: Vec::new(),
-            offline,
-            auth_time: NOW,
-            acr: "acr".to_owned(),
-            amr: Vec::new(),
-            redirect_uri: "https://app.test/cb".to_owned(),
-            redirect_uri_implied: false,
-            code_challenge: None,
-            nonce: None,
-        }
-    }
-
-    /// Writes every approval of the list; their ids, in its order.
-    async fn approve(&self) -> Vec<ApprovalId> {
-        let mut ids = Vec::new();
-        for name in APPROVALS {
-            let words: Vec<&str> = name.split(' ').collect();
-            let client = if words[1] == "app" { &self.app } else { &self.other };
-            let approving = self
-                .approving(self.person(words[0]), client, words[2] == "offline")
-                .await;
-            let flow = approving.flow_id.clone();
-            let approved = self.gate.approve(approving, NOW).await.unwrap();
-            assert!(matches!(approved, Approved::Code(_)), "{name}: {approved:?}");
-            let mut conn = self.db.reader().await.unwrap();
-            let id = grants::approvals::of_flow(&flow, &mut conn).await.unwrap().unwrap();
-            drop(conn);
-            let until = if words[2] == "quiet" { NOW - HOUR } else { OUT };
-            set_access_until(&self.db, &id, until).await;
-            ids.push(id);
-        }
-        ids
-    }
-}
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
-
-async fn set_access_until(db: &Database, id: &ApprovalId, until: Timestamp) {
-    let id = id.clone();
-    let work = db.transact(move |conn| {
-        Box::pin(async move {
-            let statement = "UPDATE approvals SET access_until = $2 WHERE approval_id = $1";
-            execute!(conn, sqlx::query(statement).bind(id.as_str()).bind(until.as_secs()))
-                .map_err(db::Error::from)
-        })
-    });
-    assert_eq!(work.await.unwrap(), 1);
-}
-
-async fn person(db: &Database) -> Person {
-    let work = db.transact(|conn| {
-        Box::pin(async move {
-            let name = protocol::random::id().to_lowercase().replace(['-', '_'], "x");
-            let draft = Draft::new(Email::parse(&format!("{name}@example.com")).unwrap());
-            let user = users::insert(draft, conn, NOW).await.unwrap();
-            Ok::<_, db::Error>(user.sub)
-        })
-    });
-    let sub = work.await.unwrap();
-    Person {
-        session: session(db, &sub).await,
-        sub,
-    }
-}
-
-async fn session(db: &Database, sub: &Subject) -> SessionId {
-    let sub = sub.clone();
-    let work = db.transact(move |conn| {
-        Box::pin(async move {
-            let proof = SignIn {
-                presented: None,
-                epoch: users::by_sub(&sub, conn).await?.unwrap().epoch,
-                sub,
-                persistent: true,
-                user_agent: String::new(),
-                flow_id: None,
-                acr: Acr::Pwd,
-                amr: vec![Amr::Pwd],
-            };
-            sessions::sign_in(proof, conn, NOW).await
-        })
-    });
-    work.await.unwrap().unwrap().session.session_id
-}
-
-async fn client(db: &Database) -> ClientId {
-    let client = Client::new(ClientId::random(), Trust::Trusted, Metadata::default(), NOW);
-    let id = client.id.clone();
-    let work = db.transact(move |conn| Box::pin(async move { records::insert(&client, conn).await }));
-    work.await.unwrap();
-    id
-}
+use scene::{APPROVALS, NOW, OUT, Scene, client, gate};
 
 /// One column of every row, as a set.
 async fn column(db: &Database, query: &'static str) -> BTreeSet<String> {
@@ -243,7 +56,10 @@ async fn acts(scene: &Scene, approvals: &[ApprovalId]) -> Vec<(Act, &'static [&'
             Act::EndApproval(approvals[0].clone(), Reason::CodeReplayed),
             &["alex app online"],
         ),
-        (Act::EndSession(scene.alex.session.clone()), &["alex online", "alex quiet"]),
+        (
+            Act::EndSession(scene.alex.session.clone()),
+            &["alex online", "alex quiet"],
+        ),
         (
             Act::WithdrawConsent(scene.consent(&scene.alex, &scene.app).await),
             &["alex app"],
@@ -301,13 +117,23 @@ async fn each_act_ends_what_it_covers_and_leaves_the_rest() {
                     .map(|(_, id)| format!("approval {id}"))
                     .collect(),
             };
-            let new: BTreeSet<_> = recorded(&db).await.difference(&recorded_before).cloned().collect();
+            let new: BTreeSet<_> = recorded(&db)
+                .await
+                .difference(&recorded_before)
+                .cloned()
+                .collect();
             assert_eq!(new, heard, "{act:?}");
 
             let mut conn = db.reader().await.unwrap();
             for (name, id) in names.iter().filter(|(name, _)| !name.ends_with("quiet")) {
-                let client = if is_one_of(name, &["app"]) { &scene.app } else { &scene.other };
-                let covers = events::revocations::covers(&token(id, client), &mut conn).await.unwrap();
+                let client = if is_one_of(name, &["app"]) {
+                    &scene.app
+                } else {
+                    &scene.other
+                };
+                let covers = events::revocations::covers(&token(id, client), &mut conn)
+                    .await
+                    .unwrap();
                 assert_eq!(covers, expected.contains(id.as_str()), "{act:?}: {name}");
             }
         }
@@ -328,8 +154,12 @@ async fn each_act_ends_the_records_it_names_and_repeating_it_changes_nothing() {
             let mut conn = db.reader().await.unwrap();
             let user = users::by_sub(&scene.alex.sub, &mut conn).await.unwrap().unwrap();
             let client = records::by_id(&scene.app, &mut conn).await.unwrap();
-            let consent = consents::of(&scene.alex.sub, &scene.app, &mut conn).await.unwrap();
-            let other = consents::of(&scene.alex.sub, &scene.other, &mut conn).await.unwrap();
+            let consent = consents::of(&scene.alex.sub, &scene.app, &mut conn)
+                .await
+                .unwrap();
+            let other = consents::of(&scene.alex.sub, &scene.other, &mut conn)
+                .await
+                .unwrap();
             drop(conn);
             let is_live = |session: &SessionId| {
                 let session = session.clone();
@@ -348,7 +178,11 @@ async fn each_act_ends_the_records_it_names_and_repeating_it_changes_nothing() {
                 matches!(act, Act::DisableUser(_)),
                 "{act:?}"
             );
-            assert_eq!(client.is_none(), is(&Act::DeleteClient(scene.app.clone())), "{act:?}");
+            assert_eq!(
+                client.is_none(),
+                is(&Act::DeleteClient(scene.app.clone())),
+                "{act:?}"
+            );
             let withdrawn = matches!(act, Act::WithdrawConsent(_) | Act::DeleteClient(_));
             assert_eq!(consent.is_none(), withdrawn, "{act:?}");
             assert!(other.is_some(), "{act:?}");
@@ -392,7 +226,11 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
         let act = Act::EndApproval(approval.clone(), Reason::TokenRevoked);
         assert_eq!(perform(act, &db, NOW).await.unwrap(), Outcome::Ended(1));
         let mut conn = db.reader().await.unwrap();
-        assert!(events::revocations::covers(&token(&approval, &id), &mut conn).await.unwrap());
+        assert!(
+            events::revocations::covers(&token(&approval, &id), &mut conn)
+                .await
+                .unwrap()
+        );
         drop(conn);
         mint().await.unwrap();
         let second = standing().await;
@@ -401,8 +239,14 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
         let deleted = perform(Act::DeleteClient(id.clone()), &db, NOW).await.unwrap();
         // The one that ended before has gone as well: it has no end at which it would be forgotten.
         assert_eq!(deleted, Outcome::Ended(2));
-        assert_eq!(column(&db, "SELECT approval_id FROM approvals").await, BTreeSet::new());
-        assert_eq!(mint().await.unwrap_err().code(), protocol::ErrorCode::InvalidClient);
+        assert_eq!(
+            column(&db, "SELECT approval_id FROM approvals").await,
+            BTreeSet::new()
+        );
+        assert_eq!(
+            mint().await.unwrap_err().code(),
+            protocol::ErrorCode::InvalidClient
+        );
 
         // Its records are kept as long as the longest token, not longer.
         let forget = |now: Timestamp| {
@@ -460,7 +304,10 @@ async fn c024_no_approval_outlives_the_act_that_raced_it() {
             let live = column(&db, "SELECT approval_id FROM approvals WHERE ended_at IS NULL").await;
             assert_eq!(live, BTreeSet::new(), "{act:?}");
         }
-        assert!(codes > 0 && refusals > 0, "no race: {codes} codes, {refusals} refusals");
+        assert!(
+            codes > 0 && refusals > 0,
+            "no race: {codes} codes, {refusals} refusals"
+        );
     })
     .await;
 }

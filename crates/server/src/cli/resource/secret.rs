@@ -21,7 +21,11 @@ pub(in crate::cli) enum Secret {
     /// The secrets that work, by their ids and last characters
     List { identifier: String },
     /// End a secret; without any the API cannot ask about tokens
-    Delete { identifier: String, secret_id: String },
+    Delete {
+        identifier: String,
+        #[arg(allow_hyphen_values = true)]
+        secret_id: String,
+    },
 }
 
 impl Secret {
