@@ -5,17 +5,36 @@ use protocol::{ApprovalId, ClientId, Timestamp, access_token};
 
 use crate::{Act, Outcome, Reason};
 
-const END_ONE: &str = "UPDATE approvals SET ended_at = $2, ended_reason = $3 \
-    WHERE approval_id = $1 AND ended_at IS NULL RETURNING approval_id, access_until";
-const END_OF_SESSION: &str = "UPDATE approvals SET ended_at = $2, ended_reason = $3 \
-    WHERE session_id = $1 AND NOT offline AND ended_at IS NULL RETURNING approval_id, access_until";
-const END_OF_CONSENT: &str = "UPDATE approvals SET ended_at = $2, ended_reason = $3 \
-    WHERE consent_id = $1 AND ended_at IS NULL RETURNING approval_id, access_until";
-const END_OF_USER: &str = "UPDATE approvals SET ended_at = $2, ended_reason = $3 \
-    WHERE sub = $1 AND ended_at IS NULL RETURNING approval_id, access_until";
-/// No record for each: one of the client says it all.
-const END_OF_CLIENT: &str = "UPDATE approvals SET ended_at = $2, ended_reason = $3 \
-    WHERE client_id = $1 AND sub IS NOT NULL AND ended_at IS NULL";
+/// The live approvals that an act ends.
+struct Covered {
+    /// Locks them in the order of their ids, as the batches of the gate do: otherwise the two could wait for each
+    /// other, and a revocation be the one that gives way.
+    lock: &'static str,
+    end: &'static str,
+}
+
+macro_rules! covered {
+    ($which:literal) => {
+        Covered {
+            lock: concat!(
+                "SELECT COUNT(*) FROM (SELECT approval_id FROM approvals WHERE ",
+                $which,
+                " AND ended_at IS NULL ORDER BY approval_id FOR UPDATE) AS held"
+            ),
+            end: concat!(
+                "UPDATE approvals SET ended_at = $2, ended_reason = $3 WHERE ",
+                $which,
+                " AND ended_at IS NULL RETURNING approval_id, access_until"
+            ),
+        }
+    };
+}
+
+const ONE: Covered = covered!("approval_id = $1");
+const OF_SESSION: Covered = covered!("session_id = $1 AND NOT offline");
+const OF_CONSENT: Covered = covered!("consent_id = $1");
+const OF_USER: Covered = covered!("sub = $1");
+const OF_CLIENT: Covered = covered!("client_id = $1 AND sub IS NOT NULL");
 /// It has no end at which it would be forgotten.
 const DELETE_STANDING: &str = "DELETE FROM approvals WHERE client_id = $1 AND sub IS NULL";
 
@@ -30,18 +49,18 @@ const DELETE_CLIENT: &str = "DELETE FROM clients WHERE client_id = $1 RETURNING 
 
 pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
     match act {
-        Act::EndApproval(id, reason) => end(END_ONE, id.as_str(), *reason, conn, now).await,
+        Act::EndApproval(id, reason) => end(&ONE, id.as_str(), *reason, conn, now).await,
         Act::EndSession(id) => {
             if !change(CLOSE_SESSION, id.as_str(), conn, now).await? {
                 return Ok(Outcome::Unknown);
             }
-            end(END_OF_SESSION, id.as_str(), Reason::SignedOut, conn, now).await
+            end(&OF_SESSION, id.as_str(), Reason::SignedOut, conn, now).await
         }
         Act::WithdrawConsent(id) => {
             if !change(CLOSE_CONSENT, id.as_str(), conn, now).await? {
                 return Ok(Outcome::Unknown);
             }
-            end(END_OF_CONSENT, id.as_str(), Reason::ConsentWithdrawn, conn, now).await
+            end(&OF_CONSENT, id.as_str(), Reason::ConsentWithdrawn, conn, now).await
         }
         Act::DisableUser(sub) => end_user(DISABLE, sub.as_str(), Reason::UserDisabled, conn, now).await,
         Act::RevokeUser(sub) => end_user(TOUCH, sub.as_str(), Reason::UserRevoked, conn, now).await,
@@ -61,9 +80,11 @@ async fn delete_client(id: &ClientId, conn: &mut Conn, now: Timestamp) -> db::Re
     let Some((generation,)) = deleted else {
         return Ok(Outcome::Unknown);
     };
+    // No record for each: one of the client says it all.
+    OF_CLIENT.hold(id.as_str(), conn).await?;
     let of_users = execute!(
         conn,
-        sqlx::query(END_OF_CLIENT)
+        sqlx::query(OF_CLIENT.end)
             .bind(id.as_str())
             .bind(now.as_secs())
             .bind(Reason::ClientDeleted.as_str())
@@ -91,22 +112,33 @@ async fn end_user(
         return Ok(Outcome::Unknown);
     }
     change(CLOSE_SESSIONS, sub, conn, now).await?;
-    end(END_OF_USER, sub, reason, conn, now).await
+    end(&OF_USER, sub, reason, conn, now).await
 }
 
 async fn change(statement: &'static str, id: &str, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
     Ok(execute!(conn, sqlx::query(statement).bind(id).bind(now.as_secs()))? > 0)
 }
 
-/// Ends the approvals that a statement selects and records those whose access tokens may still be valid.
+impl Covered {
+    async fn hold(&self, id: &str, conn: &mut Conn) -> db::Result<()> {
+        // SQLite has one writer, and this is it.
+        if let Conn::Postgres(inner) = conn {
+            sqlx::query(self.lock).bind(id).execute(&mut **inner).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Ends the approvals that are covered and records those whose access tokens may still be valid.
 async fn end(
-    statement: &'static str,
+    covered: &Covered,
     id: &str,
     reason: Reason,
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Outcome> {
-    let rows: Vec<(String, i64)> = run!(conn, |c| sqlx::query_as(statement)
+    covered.hold(id, conn).await?;
+    let rows: Vec<(String, i64)> = run!(conn, |c| sqlx::query_as(covered.end)
         .bind(id)
         .bind(now.as_secs())
         .bind(reason.as_str())

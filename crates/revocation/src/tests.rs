@@ -9,8 +9,8 @@ use db::run;
 use db::testing::both;
 use grants::consents;
 use issuance::{Approved, Target};
-use protocol::Scope;
 use protocol::access_token::{self, Audience, Claims};
+use protocol::{ErrorCode, Scope};
 
 use super::*;
 use scene::{APPROVALS, NOW, OUT, Scene, client, gate};
@@ -243,10 +243,7 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
             column(&db, "SELECT approval_id FROM approvals").await,
             BTreeSet::new()
         );
-        assert_eq!(
-            mint().await.unwrap_err().code(),
-            protocol::ErrorCode::InvalidClient
-        );
+        assert_eq!(mint().await.unwrap_err().code(), ErrorCode::InvalidClient);
 
         // Its records are kept as long as the longest token, not longer.
         let forget = |now: Timestamp| {
@@ -308,6 +305,52 @@ async fn c024_no_approval_outlives_the_act_that_raced_it() {
             codes > 0 && refusals > 0,
             "no race: {codes} codes, {refusals} refusals"
         );
+    })
+    .await;
+}
+
+/// Batches of mints lock approvals in the order of their ids, and whoever ends many has to do so too: else one of
+/// both is the victim of a deadlock, and it may be the revocation.
+#[tokio::test]
+async fn an_act_takes_approvals_in_the_order_in_which_mints_do() {
+    const HOLD: (&str, &str) = (
+        "UPDATE approvals SET access_until = access_until WHERE approval_id = $1",
+        "SELECT approval_id FROM approvals WHERE approval_id = $1 FOR UPDATE",
+    );
+    both(|db| async move {
+        let gate = gate(&db).await;
+        for at in 1..6 {
+            let scene = Scene::new(&db, &gate).await;
+            let (mut lower, mut higher);
+            // Stored in the other order.
+            loop {
+                higher = scene.approved(&scene.alex, &scene.app, false).await;
+                lower = scene.approved(&scene.alex, &scene.app, false).await;
+                if lower.as_str() < higher.as_str() {
+                    break;
+                }
+            }
+            let (act, _) = acts(&scene, &[lower.clone()]).await.remove(at);
+            let (holding, held) = tokio::sync::oneshot::channel();
+            let minting = db.clone();
+            let mint = tokio::spawn(async move {
+                let work = minting.transact(move |conn| {
+                    Box::pin(async move {
+                        let statement = conn.either(HOLD.0, HOLD.1);
+                        db::execute!(conn, sqlx::query(statement).bind(lower.as_str()))?;
+                        holding.send(()).unwrap();
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                        db::execute!(conn, sqlx::query(statement).bind(higher.as_str()))
+                            .map_err(db::Error::from)
+                    })
+                });
+                work.await
+            });
+            held.await.unwrap();
+            let outcome = perform(act.clone(), &db, NOW).await;
+            assert!(matches!(outcome, Ok(Outcome::Ended(_))), "{act:?}: {outcome:?}");
+            mint.await.unwrap().unwrap();
+        }
     })
     .await;
 }

@@ -118,24 +118,25 @@ impl Scene {
         }
     }
 
+    pub(super) async fn approved(&self, person: &Person, client: &ClientId, offline: bool) -> ApprovalId {
+        let approving = self.approving(person, client, offline).await;
+        let flow = approving.flow_id.clone();
+        let approved = self.gate.approve(approving, NOW).await.unwrap();
+        assert!(matches!(approved, Approved::Code(_)), "{approved:?}");
+        let mut conn = self.db.reader().await.unwrap();
+        let id = grants::approvals::of_flow(&flow, &mut conn).await.unwrap();
+        id.unwrap()
+    }
+
     /// Writes every approval of the list; their ids, in its order.
     pub(super) async fn approve(&self) -> Vec<ApprovalId> {
         let mut ids = Vec::new();
         for name in APPROVALS {
             let words: Vec<&str> = name.split(' ').collect();
             let client = if words[1] == "app" { &self.app } else { &self.other };
-            let approving = self
-                .approving(self.person(words[0]), client, words[2] == "offline")
+            let id = self
+                .approved(self.person(words[0]), client, words[2] == "offline")
                 .await;
-            let flow = approving.flow_id.clone();
-            let approved = self.gate.approve(approving, NOW).await.unwrap();
-            assert!(matches!(approved, Approved::Code(_)), "{name}: {approved:?}");
-            let mut conn = self.db.reader().await.unwrap();
-            let id = grants::approvals::of_flow(&flow, &mut conn)
-                .await
-                .unwrap()
-                .unwrap();
-            drop(conn);
             let until = if words[2] == "quiet" { NOW - HOUR } else { OUT };
             set_access_until(&self.db, &id, until).await;
             ids.push(id);
