@@ -128,7 +128,6 @@ everywhere! {
         let (app, user) = (world.app().await, world.user().await);
         for grant_type in [
             "password",
-            "client_credentials",
             "implicit",
             "AUTHORIZATION_CODE",
             "authorization_code ",

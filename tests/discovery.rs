@@ -11,9 +11,9 @@ use keyring::{Policy, Start};
 use protocol::SigningAlg;
 use serde_json::{Value, json};
 
-use crate::harness::app::{VERIFIER, answer, header, payload, post, userinfo};
+use crate::harness::app::{VERIFIER, answer, basic, header, payload, post, userinfo};
 use crate::harness::visitor::client;
-use crate::harness::{App, World};
+use crate::harness::{Answer, App, World};
 
 const DOCUMENTS: [&str; 2] = [
     "/.well-known/openid-configuration",
@@ -337,8 +337,17 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             }
         }
         "grant_types_supported" => {
-            assert_eq!(words, ["authorization_code", "refresh_token"]);
-            let app = world.app_with(json!({ "grant_types": words })).await;
+            assert_eq!(
+                words,
+                ["authorization_code", "refresh_token", "client_credentials"]
+            );
+            let api = world.resource(SigningAlg::Es256).await;
+            let own = api.scopes.keys().next().expect("a scope");
+            let scope = format!("openid offline_access {own}");
+            let app = world
+                .app_with(json!({ "grant_types": words, "scope": scope }))
+                .await;
+            assert_eq!(app.for_itself(world, &api.identifier, own).await.status, 200);
             let tokens = app
                 .grant(world, user, &[("scope", "openid offline_access")])
                 .await;
@@ -373,6 +382,47 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
         "token_endpoint_auth_methods_supported" => {
             for word in words {
                 authenticates_by(word, trial).await;
+            }
+        }
+        "revocation_endpoint" | "revocation_endpoint_auth_methods_supported" => {
+            assert_eq!(
+                words_of(document, "revocation_endpoint_auth_methods_supported"),
+                ["client_secret_basic", "client_secret_post", "none"]
+            );
+            for word in words_of(document, "revocation_endpoint_auth_methods_supported") {
+                let app = world
+                    .app_with(json!({ "token_endpoint_auth_method": word }))
+                    .await;
+                let tokens = app.grant(world, user, &[]).await;
+                let answer = asked(
+                    &app,
+                    word,
+                    &document["revocation_endpoint"],
+                    tokens.access(),
+                    world,
+                )
+                .await;
+                assert_eq!(answer.status, 200, "{word}: {}", answer.body);
+                assert_eq!(userinfo(world, tokens.access()).await.status, 401, "{word}");
+            }
+        }
+        "introspection_endpoint" | "introspection_endpoint_auth_methods_supported" => {
+            let all = words_of(document, "introspection_endpoint_auth_methods_supported");
+            assert_eq!(all, ["client_secret_basic", "client_secret_post"]);
+            for word in all {
+                let app = world
+                    .app_with(json!({ "token_endpoint_auth_method": word }))
+                    .await;
+                let tokens = app.grant(world, user, &[]).await;
+                let answer = asked(
+                    &app,
+                    word,
+                    &document["introspection_endpoint"],
+                    tokens.access(),
+                    world,
+                )
+                .await;
+                assert_eq!(answer.json()["active"], true, "{word}: {}", answer.body);
             }
         }
         "code_challenge_methods_supported" => {
@@ -486,7 +536,32 @@ async fn flow_by(document: &Value, Trial { world, app, user }: &Trial<'_>) {
     let keys = answer(client().get(world.route(at("jwks_uri")))).await.body;
     let keys = jws::KeySet::parse(keys.as_bytes(), None).expect("a key set");
     let token = jws::Unverified::parse(access).expect("a token");
-    jws::access_token::verify(&token, &keys, at("issuer"), at("issuer"), world.now()).expect("a valid token");
+    let meant = jws::Meant::For(at("issuer"));
+    jws::access_token::verify(&token, &keys, at("issuer"), meant, world.now()).expect("a valid token");
+}
+
+fn words_of<'d>(document: &'d Value, name: &str) -> Vec<&'d str> {
+    let words = document[name].as_array().expect("an array");
+    words.iter().filter_map(Value::as_str).collect()
+}
+
+/// A request about a token, by a client that authenticates so.
+async fn asked(app: &App, method: &str, endpoint: &Value, token: &str, world: &World) -> Answer {
+    let request = client().post(world.route(endpoint.as_str().expect("an endpoint")));
+    let secret = app.secret.as_ref().map(|secret| secret.expose());
+    let request = match (method, secret) {
+        ("client_secret_basic", Some(secret)) => request
+            .header("authorization", basic(&app.id, secret))
+            .form(&[("token", token)]),
+        ("client_secret_post", Some(secret)) => request.form(&[
+            ("token", token),
+            ("client_id", &app.id),
+            ("client_secret", secret),
+        ]),
+        ("none", None) => request.form(&[("token", token), ("client_id", &app.id)]),
+        other => panic!("nothing tries {other:?}"),
+    };
+    answer(request).await
 }
 
 async fn authenticates_by(method: &str, Trial { world, user, .. }: &Trial<'_>) {

@@ -200,22 +200,6 @@ everywhere! {
         let about = about.introspect(&unknown).request_async(&carrier).await.unwrap();
         assert!(!about.active());
     }
-
-    async fn discovery_names_the_endpoints_and_who_may_call_them(world: World) {
-        let document = client().get(world.at("/.well-known/openid-configuration")).send().await.unwrap();
-        let document: Value = document.json().await.unwrap();
-        let at = |path: &str| json!(format!("{}{path}", world.issuer));
-        assert_eq!(document["revocation_endpoint"], at("/revoke"));
-        assert_eq!(document["introspection_endpoint"], at("/introspect"));
-        let with_secret = json!(["client_secret_basic", "client_secret_post"]);
-        assert_eq!(document["introspection_endpoint_auth_methods_supported"], with_secret);
-        assert_eq!(
-            document["revocation_endpoint_auth_methods_supported"],
-            json!(["client_secret_basic", "client_secret_post", "none"])
-        );
-        let grants = document["grant_types_supported"].as_array().unwrap();
-        assert!(grants.contains(&json!("client_credentials")), "{grants:?}");
-    }
 }
 
 type Library = oauth2::basic::BasicClient<

@@ -182,7 +182,7 @@ everywhere! {
             (&world.issuer, true),
             ("https://other.test/", false),
         ] {
-            let verdict = jws::access_token::verify(&token, &keys, &world.issuer, audience, world.now());
+            let verdict = jws::access_token::verify(&token, &keys, &world.issuer, jws::Meant::For(audience), world.now());
             assert_eq!(verdict.is_ok(), admitted, "{audience} {verdict:?}");
         }
     }
