@@ -134,7 +134,8 @@ async fn carry_out<B: Batch>(db: &Database, batch: Vec<Taken<B>>) {
                 answer_all::<B>(taken.replies, Ok(answer));
             }
         }
-        Err(error) if batch.len() == 1 => {
+        // Alone it could be no different; and where the database is away, each would wait for it in turn.
+        Err(error) if batch.len() == 1 || error.concerns_all() => {
             for taken in batch {
                 fail_all::<B>(taken.replies, &error);
             }

@@ -1,13 +1,25 @@
 //! A connection to whichever database is in use.
 
+use std::ops::{Deref, DerefMut};
+
 use sqlx::pool::PoolConnection;
-use sqlx::{Postgres, Sqlite};
+use sqlx::{PgConnection, Postgres, Sqlite};
+
+use crate::error::is_broken;
+use crate::presence::Presence;
 
 /// A pooled connection. Queries run on it through [`crate::run!`].
 #[derive(Debug)]
 pub enum Conn {
     Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(PostgresConn),
+}
+
+/// A connection to PostgreSQL, which knows when it is of no use any more.
+#[derive(Debug)]
+pub struct PostgresConn {
+    inner: PoolConnection<Postgres>,
+    presence: Presence,
 }
 
 impl Conn {
@@ -17,5 +29,50 @@ impl Conn {
             Self::Sqlite(_) => sqlite,
             Self::Postgres(_) => postgres,
         }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Closes it instead of giving it back.
+    pub(crate) async fn discard(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(inner) => inner.close().await,
+            Self::Postgres(conn) => conn.inner.close().await,
+        }
+    }
+}
+
+impl PostgresConn {
+    pub(crate) fn new(inner: PoolConnection<Postgres>, presence: Presence) -> Self {
+        Self { inner, presence }
+    }
+
+    /// Looks at what a statement came to: a connection that was cut, or that leads to a server which has become
+    /// read-only, is closed and not handed to the next request; nor is any other that is as old.
+    #[doc(hidden)]
+    pub fn judged<T>(&mut self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
+        if let Err(error) = &outcome
+            && is_broken(error)
+        {
+            self.inner.close_on_drop();
+            self.presence.broke();
+        }
+        outcome
+    }
+}
+
+impl Deref for PostgresConn {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for PostgresConn {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.inner
     }
 }

@@ -8,6 +8,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 
+use crate::conn::PostgresConn;
+use crate::presence::Presence;
 use crate::{Conn, Error, Result};
 
 /// How long a request waits for a connection before it is told to come back. A thousand requests at one instant
@@ -20,7 +22,10 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// The database, behind any number of clones.
 #[derive(Clone, Debug)]
-pub struct Database(pub(crate) Pools);
+pub struct Database {
+    pub(crate) pools: Pools,
+    pub(crate) presence: Presence,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) enum Pools {
@@ -87,22 +92,36 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`] when none becomes free in time.
     pub async fn reader(&self) -> Result<Conn> {
-        Ok(match &self.0 {
-            Pools::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
-            Pools::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
-        })
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => Ok(Conn::Sqlite(readers.acquire().await?)),
+            Pools::Postgres(pool) => self.acquire(pool).await,
+        }
     }
 
     pub(crate) async fn writer(&self) -> Result<Conn> {
-        Ok(match &self.0 {
-            Pools::Sqlite { writer, .. } => Conn::Sqlite(writer.acquire().await?),
-            Pools::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
-        })
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => Ok(Conn::Sqlite(writer.acquire().await?)),
+            Pools::Postgres(pool) => self.acquire(pool).await,
+        }
+    }
+
+    async fn acquire(&self, pool: &PgPool) -> Result<Conn> {
+        tokio::select! {
+            biased;
+            conn = pool.acquire() => Ok(Conn::Postgres(PostgresConn::new(conn?, self.presence.clone()))),
+            () = self.presence.gone() => Err(Error::Away),
+        }
+    }
+
+    /// Says whether the database answers, by somebody who asks it all the time. While it has not for some
+    /// seconds, requests are told so at once instead of waiting for a connection.
+    pub fn note_reachable(&self, reachable: bool) {
+        self.presence.note(reachable);
     }
 
     /// Closes every connection; on SQLite this checkpoints the write-ahead log.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
@@ -140,7 +159,10 @@ async fn sqlite(path: &std::path::Path) -> Result<Database> {
     let readers = pool(SQLITE_READERS)
         .connect_with(options.pragma("query_only", "ON"))
         .await?;
-    Ok(Database(Pools::Sqlite { writer, readers }))
+    Ok(Database {
+        pools: Pools::Sqlite { writer, readers },
+        presence: Presence::new(),
+    })
 }
 
 async fn postgres(url: &str) -> Result<Database> {
@@ -155,13 +177,22 @@ async fn postgres(url: &str) -> Result<Database> {
             ("default_transaction_isolation", "read committed"),
         ])
         .disable_statement_logging();
+    let presence = Presence::new();
+    let own = presence.clone();
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
+        .before_acquire(move |_, of| {
+            let trusted = own.trusts(of.age);
+            Box::pin(async move { Ok(trusted) })
+        })
         .connect_with(options)
         .await?;
-    Ok(Database(Pools::Postgres(pool)))
+    Ok(Database {
+        pools: Pools::Postgres(pool),
+        presence,
+    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ pub enum Error {
     /// Away, overloaded, full or read-only: the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// Known to be away: nobody waits for it.
+    #[error("the database has been away for some seconds")]
+    Away,
     /// A unique constraint spoke.
     #[error("already there: {0}")]
     Conflict(#[source] sqlx::Error),
@@ -40,9 +43,24 @@ impl Error {
 
     fn passing(&self) -> Passing {
         match self {
-            Self::Unavailable(_) | Self::Overloaded => Passing::Yes,
+            Self::Unavailable(_) | Self::Away | Self::Overloaded => Passing::Yes,
             Self::Shared(_, passing) => *passing,
             Self::Conflict(_) | Self::Corrupt(_) | Self::Refused(_) | Self::Setup(_) => Passing::No,
+        }
+    }
+
+    /// Whether the next statement would fail the same way: the database cannot be reached, is full, or is
+    /// read-only.
+    pub(crate) fn concerns_all(&self) -> bool {
+        match self {
+            Self::Away | Self::Overloaded => true,
+            Self::Unavailable(sqlx::Error::Database(error)) => !error
+                .code()
+                .is_some_and(|code| CONTENDED.contains(&&*code) || code == TOOK_TOO_LONG),
+            Self::Unavailable(_) => true,
+            Self::Conflict(_) | Self::Corrupt(_) | Self::Refused(_) | Self::Setup(_) | Self::Shared(..) => {
+                false
+            }
         }
     }
 
@@ -87,10 +105,30 @@ fn passing(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
     if code.len() == 5 {
         return ["08", "53", "57"].iter().any(|class| code.starts_with(class))
-            || ["40001", "40P01", "25006"].contains(&code);
+            || CONTENDED.contains(&code)
+            || code == READ_ONLY;
     }
     code.parse::<i32>()
         .is_ok_and(|code| [5, 6, 8, 10, 13, 14].contains(&(code & 0xff)))
+}
+
+const CONTENDED: [&str; 2] = ["40001", "40P01"];
+const TOOK_TOO_LONG: &str = "57014";
+const READ_ONLY: &str = "25006";
+
+/// Whether PostgreSQL has cut the connection, or answers as a server that no longer takes writes: 57P0x the server
+/// or an operator ended it, 25P03 and 25P04 it idled or took too long in a transaction.
+pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            true
+        }
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            ["08", "57P0"].iter().any(|class| code.starts_with(class))
+                || [READ_ONLY, "25P03", "25P04"].contains(&&*code)
+        }),
+        _ => false,
+    }
 }
 
 impl From<Error> for protocol::Error {

@@ -7,14 +7,17 @@ pub mod batch;
 mod conn;
 mod connect;
 mod error;
+mod listen;
 mod migrate;
+mod presence;
 pub mod testing;
 mod transact;
 
 pub use batch::{Batch, Batcher};
-pub use conn::Conn;
+pub use conn::{Conn, PostgresConn};
 pub use connect::{Database, Url};
 pub use error::{Error, Result};
+pub use listen::{Heard, Listener};
 pub use migrate::{MIGRATIONS, Migration};
 pub use transact::BoxFuture;
 
@@ -32,8 +35,11 @@ macro_rules! run {
                 $query.await
             }
             $crate::Conn::Postgres(inner) => {
-                let $c = &mut **inner;
-                $query.await
+                let outcome = {
+                    let $c = &mut **inner;
+                    $query.await
+                };
+                inner.judged(outcome)
             }
         }
     };
@@ -52,10 +58,10 @@ macro_rules! execute {
                 .execute(&mut **inner)
                 .await
                 .map(|done| done.rows_affected()),
-            $crate::Conn::Postgres(inner) => $query
-                .execute(&mut **inner)
-                .await
-                .map(|done| done.rows_affected()),
+            $crate::Conn::Postgres(inner) => {
+                let outcome = $query.execute(&mut **inner).await;
+                inner.judged(outcome).map(|done| done.rows_affected())
+            }
         }
     };
 }

@@ -33,8 +33,8 @@ impl Database {
 }
 
 async fn apply_missing(conn: &mut Conn) -> Result<usize> {
-    if let Conn::Postgres(inner) = conn {
-        sqlx::query(LOCK).execute(&mut **inner).await?;
+    if conn.is_postgres() {
+        execute!(conn, sqlx::query(LOCK))?;
     }
     execute!(conn, sqlx::raw_sql(RECORD))?;
     let applied: Vec<(i64, i64)> = run!(conn, |c| sqlx::query_as(APPLIED).fetch_all(c))?;

@@ -66,11 +66,7 @@ async fn rollback(conn: &mut Conn) -> Result<()> {
 }
 
 async fn discard(conn: Conn) {
-    let closed = match conn {
-        Conn::Sqlite(inner) => inner.close().await,
-        Conn::Postgres(inner) => inner.close().await,
-    };
-    if let Err(error) = closed {
+    if let Err(error) = conn.discard().await {
         tracing::warn!(%error, "a broken connection did not close cleanly");
     }
 }
@@ -167,5 +163,87 @@ mod tests {
             assert_eq!(count(&db).await, 64);
         })
         .await;
+    }
+
+    async fn backend(db: &Database) -> i64 {
+        let mut conn = db.reader().await.unwrap();
+        let row: (i64,) = run!(&mut conn, |c| sqlx::query_as("SELECT pg_backend_pid()::bigint")
+            .fetch_one(c))
+        .unwrap();
+        row.0
+    }
+
+    async fn postgres() -> Database {
+        let db = Database::connect(&crate::testing::postgres_url().await)
+            .await
+            .unwrap();
+        scratch(&db).await;
+        db
+    }
+
+    #[tokio::test]
+    async fn c109_a_connection_to_a_server_that_became_read_only_is_not_used_again() {
+        let db = postgres().await;
+        // As after a failover: this connection leads to the old primary, a new one to the new.
+        let mut conn = db.reader().await.unwrap();
+        execute!(&mut conn, sqlx::query("SET default_transaction_read_only = on")).unwrap();
+        drop(conn);
+        let before = backend(&db).await;
+
+        let refused = insert(&db, Ok(())).await.unwrap_err();
+        assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+        insert(&db, Ok(())).await.unwrap();
+        assert_ne!(backend(&db).await, before);
+        assert_eq!(count(&db).await, 1);
+    }
+
+    #[tokio::test]
+    async fn c109_one_connection_found_cut_spares_the_next_request_the_others() {
+        let db = postgres().await;
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(db.reader().await.unwrap());
+        }
+        drop(held);
+        const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let mut conn = db.reader().await.unwrap();
+        execute!(&mut conn, sqlx::query(CUT)).unwrap();
+        drop(conn);
+
+        let mut failed = 0;
+        for _ in 0..8 {
+            failed += usize::from(insert(&db, Ok(())).await.is_err());
+        }
+        assert!(failed <= 1, "{failed} requests met a connection that was cut");
+        assert_eq!(count(&db).await, 8 - failed as i64);
+    }
+
+    #[tokio::test]
+    async fn c109_a_full_disk_is_told_as_such_and_passes() {
+        let db = Database::connect(&crate::testing::sqlite_url()).await.unwrap();
+        scratch(&db).await;
+        let limit = async |pages: &'static str| {
+            let mut conn = db.writer().await.unwrap();
+            execute!(&mut conn, sqlx::query(pages)).unwrap();
+        };
+        const FILL: &str = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 20000) \
+            INSERT INTO scratch SELECT n FROM r";
+        let fill = async || {
+            db.transact(|conn| {
+                Box::pin(async move {
+                    execute!(conn, sqlx::query(FILL))?;
+                    Ok::<_, Error>(())
+                })
+            })
+            .await
+        };
+        limit("PRAGMA max_page_count = 10").await;
+        let full = fill().await.unwrap_err();
+        assert!(matches!(full, Error::Unavailable(_)), "{full}");
+        assert_eq!(count(&db).await, 0, "and reading goes on");
+        limit("PRAGMA max_page_count = 1000000").await;
+        fill().await.unwrap();
+        assert_eq!(count(&db).await, 20000);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use db::{Batch, BoxFuture, Conn, run, set};
+use db::{Batch, BoxFuture, Conn, execute, run, set};
 use grants::families::Moving;
 use grants::{Family, codes, families};
 use protocol::{ApprovalId, FamilyId, Timestamp};
@@ -128,8 +128,8 @@ async fn advance(writes: &[Write], conn: &mut Conn) -> db::Result<HashSet<String
         })
     };
     let rows = Value::from(writes.iter().map(row).collect::<Vec<_>>()).to_string();
-    if let Conn::Postgres(inner) = conn {
-        sqlx::query(LOCK).bind(&rows).execute(&mut **inner).await?;
+    if conn.is_postgres() {
+        execute!(conn, sqlx::query(LOCK).bind(&rows))?;
     }
     let statement = conn.either(ADVANCE.0, ADVANCE.1);
     let live: Vec<(String,)> = run!(conn, |c| sqlx::query_as(statement).bind(&rows).fetch_all(c))?;

@@ -1,0 +1,146 @@
+//! Hearing that another connection has committed, in this process or another: NOTIFY on PostgreSQL, `PRAGMA
+//! data_version` on SQLite, on a connection outside of the pool.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{ConnectOptions as _, PgPool};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::connect::Pools;
+use crate::presence::Presence;
+use crate::{Database, Error, Result};
+
+/// How often SQLite is looked at; the pragma reads one number from shared memory.
+const LOOK: Duration = Duration::from_millis(100);
+/// A server that takes longer to answer is treated as away.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection that listens.
+#[derive(Debug)]
+pub struct Listener {
+    ear: Ear,
+    opened: Instant,
+    presence: Presence,
+}
+
+#[derive(Debug)]
+enum Ear {
+    Sqlite { conn: SqliteConnection, version: i64 },
+    Postgres(PgListener),
+}
+
+/// What came in the time given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Something was committed.
+    Notice,
+    Silence,
+}
+
+const DATA_VERSION: &str = "PRAGMA data_version";
+
+impl Database {
+    /// Opens a connection that hears what is sent to `channel`; on SQLite there are no channels, and it hears of
+    /// every commit.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn listen(&self, channel: &str) -> Result<Listener> {
+        let opened = Instant::now();
+        let ear = match &self.pools {
+            Pools::Sqlite { readers, .. } => {
+                let mut conn = readers.connect_options().as_ref().clone().connect().await?;
+                let version = data_version(&mut conn).await?;
+                Ear::Sqlite { conn, version }
+            }
+            Pools::Postgres(pool) => Ear::Postgres(in_time(listener(pool, channel)).await?),
+        };
+        Ok(Listener {
+            ear,
+            opened,
+            presence: self.presence.clone(),
+        })
+    }
+}
+
+async fn listener(pool: &PgPool, channel: &str) -> sqlx::Result<PgListener> {
+    let options = pool.connect_options().as_ref().clone();
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options.application_name("countersign listener"));
+    let mut listener = PgListener::connect_with(&own).await?;
+    // Who listens has to read again what may have changed meanwhile, so a lost connection is an error.
+    listener.eager_reconnect(false);
+    listener.listen(channel).await?;
+    Ok(listener)
+}
+
+impl Listener {
+    /// Waits for a commit, at most `patience`.
+    ///
+    /// # Errors
+    /// When the connection is lost: open another, and read again.
+    pub async fn heard(&mut self, patience: Duration) -> Result<Heard> {
+        // It may still answer where the others found a server that is none any more.
+        if !self.presence.trusts(self.opened.elapsed()) {
+            return Err(cut_off());
+        }
+        match &mut self.ear {
+            Ear::Postgres(listener) => match timeout(patience, listener.try_recv()).await {
+                Err(_) => Ok(Heard::Silence),
+                Ok(Ok(Some(_))) => Ok(Heard::Notice),
+                Ok(Ok(None)) => Err(cut_off()),
+                Ok(Err(error)) => Err(error.into()),
+            },
+            Ear::Sqlite { conn, version } => {
+                let until = Instant::now() + patience;
+                loop {
+                    let now = data_version(conn).await?;
+                    if std::mem::replace(version, now) != now {
+                        return Ok(Heard::Notice);
+                    }
+                    if Instant::now() >= until {
+                        return Ok(Heard::Silence);
+                    }
+                    sleep(LOOK).await;
+                }
+            }
+        }
+    }
+
+    /// Reads names with numbers, on the connection that listens: an answer proves that it still does.
+    ///
+    /// # Errors
+    /// When the database fails, or does not answer in time.
+    pub async fn numbers(&mut self, query: &'static str) -> Result<Vec<(String, i64)>> {
+        in_time(async {
+            match &mut self.ear {
+                Ear::Sqlite { conn, .. } => sqlx::query_as(query).fetch_all(conn).await,
+                Ear::Postgres(listener) => sqlx::query_as(query).fetch_all(listener).await,
+            }
+        })
+        .await
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    match timeout(PATIENCE, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Error::Unavailable(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+fn cut_off() -> Error {
+    let cause = std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "the listener was cut off");
+    Error::Unavailable(sqlx::Error::Io(cause))
+}
+
+async fn data_version(conn: &mut SqliteConnection) -> sqlx::Result<i64> {
+    let (version,): (i64,) = sqlx::query_as(DATA_VERSION).fetch_one(conn).await?;
+    Ok(version)
+}
