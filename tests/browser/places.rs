@@ -145,6 +145,6 @@ async fn define(api: &Url, world: &World) {
     let resource = resource.expect("a valid resource server");
     let inserted = world
         .db
-        .transact(move |conn| Box::pin(async move { resources::insert(&resource, conn).await }));
+        .transact(move |conn| Box::pin(async move { resources::insert(&resource, &events::Context::server(), conn).await }));
     inserted.await.expect("a new resource server");
 }

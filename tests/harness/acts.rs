@@ -2,6 +2,7 @@
 
 use accounts::users::User;
 use clients::Trust;
+use events::Context;
 use protocol::SessionId;
 use revocation::{Act, Outcome};
 use serde_json::Value;
@@ -12,26 +13,35 @@ use super::{Answer, Visitor, World};
 impl World {
     /// Ends something, as an operator would.
     pub(crate) async fn end(&self, act: Act) {
-        let outcome = revocation::perform(act.clone(), &self.db, self.now()).await;
+        let outcome = revocation::perform(act.clone(), &Context::command_line(), &self.db, self.now()).await;
         assert!(matches!(outcome, Ok(Outcome::Ended(_))), "{act:?}: {outcome:?}");
+        if matches!(act, Act::DeleteClient(_)) {
+            self.heard().await;
+        }
     }
 
     /// Replaces what the client registered.
     pub(crate) async fn update(&self, app: &App, document: Value) {
         let (id, now) = (app.id.as_str().into(), self.now());
-        let updated = self
-            .db
-            .transact(move |conn| Box::pin(async move { registry::update(&id, &document, conn, now).await }));
+        let updated = self.db.transact(move |conn| {
+            Box::pin(
+                async move { registry::update(&id, &document, &Context::command_line(), conn, now).await },
+            )
+        });
         updated.await.expect("a valid client");
+        self.heard().await;
     }
 
     /// Gives the client this standing.
     pub(crate) async fn trust(&self, app: &App, trust: Trust) {
         let (id, now) = (app.id.as_str().into(), self.now());
         let set = self.db.transact(move |conn| {
-            Box::pin(async move { clients::records::set_trust(&id, trust, conn, now).await })
+            Box::pin(async move {
+                clients::records::set_trust(&id, trust, &Context::command_line(), conn, now).await
+            })
         });
         assert!(set.await.expect("the database"), "no such client");
+        self.heard().await;
     }
 
     /// The sessions of a user, oldest first.

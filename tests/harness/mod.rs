@@ -6,6 +6,7 @@ pub(crate) mod axe;
 pub(crate) mod browser;
 pub(crate) mod dice;
 pub(crate) mod installation;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod site;
 pub(crate) mod visitor;

@@ -9,13 +9,14 @@ use accounts::email::Email;
 use accounts::passwords::{Cost, Hasher, HasherSettings, Password};
 use accounts::users::{self, Draft, User};
 use axum::Router;
-use clients::{ResourceServer, Trust, resources};
+use clients::{Directory, ResourceServer, Trust, resources};
 use countersign::background::Background;
 use countersign::listener::{self, Limits};
 use countersign::middleware::Shell;
 use countersign::settings::{Flags, Mode, Settings};
 use countersign::wiring::Parts;
 use db::Database;
+use events::Context;
 use keyring::Keyring;
 use protocol::{Clock, Issuer, Secret, SigningAlg};
 use serde_json::{Value, json};
@@ -29,6 +30,9 @@ use super::process::{Process, free_port};
 use super::visitor::Visitor;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Far above what a notice takes on a loaded machine.
+const HEARING: Duration = Duration::from_millis(700);
 
 /// A server, or two of them, as a test sees it.
 #[derive(Debug)]
@@ -49,6 +53,7 @@ enum Running {
         server: JoinHandle<()>,
         router: Router,
         keyring: Keyring,
+        clients: Directory,
         _background: Background,
         _folder: TempDir,
     },
@@ -117,6 +122,11 @@ impl World {
             hasher: cheap_hasher(),
             running: Running::Elsewhere { _replicas: replicas },
         }
+    }
+
+    /// On a database that the test has made.
+    pub(crate) async fn on(database: db::Url) -> Self {
+        Self::here(database).await
     }
 
     async fn here(database: db::Url) -> Self {
@@ -221,6 +231,7 @@ impl World {
                 _background: Background::start(&parts),
                 keyring: parts.keyring.clone(),
                 router: app.clone(),
+                clients: parts.clients.clone(),
                 server: tokio::spawn(listener::serve(listener, app, limits, std::future::pending())),
                 _folder: folder,
             },
@@ -277,6 +288,18 @@ impl World {
         }
     }
 
+    /// Waits until every server has heard of what was changed behind its back: clients, resource servers, keys.
+    pub(crate) async fn heard(&self) {
+        match &self.running {
+            Running::Here { clients, keyring, .. } => {
+                clients.refresh().await.expect("the database");
+                keyring.refresh().await.expect("the database");
+            }
+            // A notice takes some milliseconds; a process cannot be asked whether it came.
+            Running::Elsewhere { .. } | Running::Alone { .. } => tokio::time::sleep(HEARING).await,
+        }
+    }
+
     pub(crate) fn now(&self) -> protocol::Timestamp {
         match &self.clock {
             Some(clock) => Clock::Manual(clock.clone()).now(),
@@ -304,9 +327,9 @@ impl World {
         draft.password_hash = Some(self.hasher.hash(password).await.expect("an idle hasher"));
         change(&mut draft);
         let now = self.now();
-        let inserted = self
-            .db
-            .transact(move |conn| Box::pin(async move { users::insert(draft, conn, now).await }));
+        let inserted = self.db.transact(move |conn| {
+            Box::pin(async move { users::insert(draft, &Context::server(), conn, now).await })
+        });
         inserted.await.expect("a new user")
     }
 
@@ -322,7 +345,9 @@ impl World {
         }
         let now = self.now();
         let registered = self.db.transact(move |conn| {
-            Box::pin(async move { registry::register(&document, Trust::Trusted, conn, now).await })
+            Box::pin(async move {
+                registry::register(&document, Trust::Trusted, &Context::server(), conn, now).await
+            })
         });
         App::new(registered.await.expect("a valid client"))
     }
@@ -346,9 +371,9 @@ impl World {
         let resource =
             ResourceServer::define(&identifier, "Reports API", alg, scopes, self.now()).expect("valid");
         let own = resource.clone();
-        let inserted = self
-            .db
-            .transact(move |conn| Box::pin(async move { resources::insert(&own, conn).await }));
+        let inserted = self.db.transact(move |conn| {
+            Box::pin(async move { resources::insert(&own, &Context::server(), conn).await })
+        });
         inserted.await.expect("a new resource server");
         resource
     }

@@ -137,10 +137,9 @@ impl Place {
             flow_id: FlowId::random(),
         };
         let now = self.parts.clock.now();
-        let work = self
-            .parts
-            .db
-            .transact(move |conn| Box::pin(async move { consents::record(&confirmed, conn, now).await }));
+        let work = self.parts.db.transact(move |conn| {
+            Box::pin(async move { consents::record(&confirmed, &events::Context::server(), conn, now).await })
+        });
         work.await.expect("a consent");
     }
 }
@@ -157,7 +156,9 @@ async fn register(parts: &Parts) -> (ClientId, String) {
     });
     let now = parts.clock.now();
     let work = parts.db.transact(move |conn| {
-        Box::pin(async move { registry::register(&document, Trust::Trusted, conn, now).await })
+        Box::pin(async move {
+            registry::register(&document, Trust::Trusted, &events::Context::server(), conn, now).await
+        })
     });
     let registered = work.await.expect("a client");
     let secret = registered.secret.expect("a secret");
@@ -170,7 +171,9 @@ async fn sign_in(parts: &Parts) -> (Subject, SessionId) {
     let draft = Draft::new(Email::parse(&format!("{}@example.com", now.as_secs())).expect("an address"));
     let work = parts.db.transact(move |conn| {
         Box::pin(async move {
-            let user = users::insert(draft, conn, now).await.expect("a user");
+            let user = users::insert(draft, &events::Context::server(), conn, now)
+                .await
+                .expect("a user");
             let proof = SignIn {
                 presented: None,
                 sub: user.sub.clone(),
@@ -181,7 +184,9 @@ async fn sign_in(parts: &Parts) -> (Subject, SessionId) {
                 acr: Acr::Pwd,
                 amr: vec![Amr::Pwd],
             };
-            let signed_in = sessions::sign_in(proof, conn, now).await?.expect("a session");
+            let signed_in = sessions::sign_in(proof, &events::Context::server(), conn, now)
+                .await?
+                .expect("a session");
             Ok::<_, db::Error>((user.sub, signed_in.session.session_id))
         })
     });

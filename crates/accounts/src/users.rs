@@ -4,6 +4,8 @@
 //! form.
 
 use db::{Conn, execute, run};
+use events::audit::{self, Credentials};
+use events::{Context, Event};
 use protocol::{Scope, Subject, Timestamp};
 use serde_json::{Map, Value};
 
@@ -152,7 +154,7 @@ const INSERT: &str = columns!(
 
 /// # Errors
 /// [`Error::EmailTaken`] or [`Error::SubTaken`]; the transaction is still usable then.
-pub async fn insert(draft: Draft, conn: &mut Conn, now: Timestamp) -> Result<User, Error> {
+pub async fn insert(draft: Draft, by: &Context, conn: &mut Conn, now: Timestamp) -> Result<User, Error> {
     let sub = draft.sub.unwrap_or_else(Subject::random);
     let claims = json(&draft.claims)?;
     let row: Option<Row> = run!(conn, |c| sqlx::query_as(INSERT)
@@ -167,7 +169,10 @@ pub async fn insert(draft: Draft, conn: &mut Conn, now: Timestamp) -> Result<Use
         .fetch_optional(c))
     .map_err(db::Error::from)?;
     match row {
-        Some(row) => Ok(row.try_into()?),
+        Some(row) => {
+            audit::record(&Event::UserCreated { sub: &sub }, by, conn, now).await?;
+            Ok(row.try_into()?)
+        }
         None if by_email(&draft.email, conn).await?.is_some() => {
             Err(Error::EmailTaken(draft.email.to_string()))
         }
@@ -195,9 +200,14 @@ const UPDATE: &str = columns!(
 ///
 /// # Errors
 /// [`Error::EmailTaken`] when the address belongs to a user of another `sub` than the one that was found.
-pub async fn upsert(draft: Draft, conn: &mut Conn, now: Timestamp) -> Result<(User, Upserted), Error> {
+pub async fn upsert(
+    draft: Draft,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<(User, Upserted), Error> {
     let Some(found) = matching(&draft, conn).await? else {
-        return Ok((insert(draft, conn, now).await?, Upserted::Created));
+        return Ok((insert(draft, by, conn, now).await?, Upserted::Created));
     };
     let owner = by_email(&draft.email, conn).await?;
     if owner.is_some_and(|owner| owner.sub != found.sub) {
@@ -215,10 +225,33 @@ pub async fn upsert(draft: Draft, conn: &mut Conn, now: Timestamp) -> Result<(Us
         .bind(now.as_secs())
         .fetch_one(c));
     match updated.map_err(db::Error::from) {
-        Ok(row) => Ok((row.try_into()?, Upserted::Updated)),
+        Ok(row) => {
+            let user = User::try_from(row)?;
+            record_update(&found, &user, by, conn, now).await?;
+            Ok((user, Upserted::Updated))
+        }
         Err(error) if error.is_conflict() => Err(Error::EmailTaken(draft.email.to_string())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// An import that runs every night and changes nothing leaves no trace.
+async fn record_update(
+    before: &User,
+    after: &User,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    let credentials = match before.epoch == after.epoch {
+        true => Credentials::Kept,
+        false => Credentials::Changed,
+    };
+    let sub = &after.sub;
+    audit::record(&Event::UserUpdated { sub, credentials }, by, conn, now).await
 }
 
 const REHASH: &str = "UPDATE users SET password_hash = $3 WHERE sub = $1 AND password_hash = $2";
@@ -242,14 +275,31 @@ const SET_DISABLED: &str = "UPDATE users SET disabled_at = \
 
 /// Disables a user since an instant, or enables one with `None`; `false` when there is no such user. Whoever
 /// relies on a user looks at this column at use, so nothing else needs to change.
-pub async fn set_disabled(sub: &Subject, since: Option<Timestamp>, conn: &mut Conn) -> db::Result<bool> {
+pub async fn set_disabled(
+    sub: &Subject,
+    since: Option<Timestamp>,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<bool> {
     let touched = execute!(
         conn,
         sqlx::query(SET_DISABLED)
             .bind(sub.as_str())
             .bind(since.map(Timestamp::as_secs))
     )?;
-    Ok(touched == 1)
+    if touched == 0 {
+        return Ok(false);
+    }
+    let event = match since {
+        None => Event::UserEnabled { sub },
+        Some(_) => Event::UserDisabled {
+            sub,
+            approvals_ended: 0,
+        },
+    };
+    audit::record(&event, by, conn, now).await?;
+    Ok(true)
 }
 
 #[derive(sqlx::FromRow)]

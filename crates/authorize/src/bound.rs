@@ -1,7 +1,8 @@
 //! A client and a redirect URI that were proven to belong together: the only thing that may redirect.
 
-use clients::Client;
-use db::Conn;
+use std::sync::Arc;
+
+use clients::{Client, Directory};
 use http::header::{CACHE_CONTROL, LOCATION};
 use http::{HeaderValue, StatusCode};
 use protocol::{ClientId, Error, Issuer, Params};
@@ -10,7 +11,7 @@ use url::form_urlencoded::Serializer;
 /// Where the answer to a request may go.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     pub(crate) redirect_uri: String,
     pub(crate) redirect_uri_implied: bool,
     pub(crate) state: Option<String>,
@@ -28,10 +29,10 @@ impl Bound {
     ///
     /// # Errors
     /// What the page says: nothing may be redirected yet.
-    pub(crate) async fn prove(params: &Params, conn: &mut Conn) -> Result<Self, Error> {
+    pub(crate) async fn prove(params: &Params, clients: &Directory) -> Result<Self, Error> {
         let id = params.require("client_id")?;
         let given = params.get("redirect_uri");
-        let bound = Self::of(&ClientId::from(id), given, conn).await?;
+        let bound = Self::of(&ClientId::from(id), given, clients).await?;
         Ok(Self {
             state: params.get("state").map(str::to_owned),
             ..bound
@@ -45,9 +46,9 @@ impl Bound {
     pub(crate) async fn of(
         id: &ClientId,
         redirect_uri: Option<&str>,
-        conn: &mut Conn,
+        clients: &Directory,
     ) -> Result<Self, Error> {
-        let client = clients::records::by_id(id, conn).await?;
+        let client = clients.client(id).await?;
         let client = client
             .ok_or_else(|| Error::invalid_request("client_id names no client that is registered here"))?;
         let proven = client.redirect_uri(redirect_uri)?.to_owned();

@@ -1,7 +1,7 @@
 //! The parameters of an authorization request, one small check each, in one order: RFC 6749 §4.1.1, OpenID
 //! Connect Core §3.1.2.1, RFC 7636 §4.3, RFC 8707 §2.1. What they refuse goes back to the client.
 
-use db::Conn;
+use clients::Directory;
 use grants::AuthorizationRequest;
 use issuance::Target;
 use keyring::Keyring;
@@ -22,6 +22,7 @@ const MAX_RESOURCES: usize = 8;
 pub(crate) struct Context<'a> {
     pub(crate) issuer: &'a Issuer,
     pub(crate) keyring: &'a Keyring,
+    pub(crate) clients: &'a Directory,
     pub(crate) now: Timestamp,
 }
 
@@ -29,12 +30,11 @@ pub(crate) async fn parse(
     params: &Params,
     bound: &Bound,
     context: &Context<'_>,
-    conn: &mut Conn,
 ) -> Result<AuthorizationRequest, Error> {
     refuse_unsupported(params)?;
     let response_type = response_type(params, bound)?;
     let response_mode = response_mode(params)?;
-    let target = target(params, conn).await?;
+    let target = target(params, context.clients).await?;
     let scope = scope(params, bound, &target)?;
     let code_challenge = code_challenge(params, bound)?;
     let prompt = prompt(params)?;
@@ -104,12 +104,12 @@ fn response_mode(params: &Params) -> Result<ResponseMode, Error> {
     }
 }
 
-async fn target(params: &Params, conn: &mut Conn) -> Result<Target, Error> {
+async fn target(params: &Params, clients: &Directory) -> Result<Target, Error> {
     let named: Vec<String> = params.all("resource").map(str::to_owned).collect();
     if named.len() > MAX_RESOURCES {
         return Err(Error::invalid_target("at most 8 resources fit into one request"));
     }
-    Target::find(&named, conn).await
+    Target::find(&named, clients).await
 }
 
 /// Unknown scopes are dropped (RFC 6749 §3.3 lets us); the token response says what is left.

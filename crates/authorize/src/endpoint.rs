@@ -88,14 +88,14 @@ async fn get(
 impl Authorize {
     /// From parameters to a flow: from here on nothing of the request is read again.
     async fn begin(&self, params: &Params, now: Timestamp) -> Result<Flow, Stop> {
-        let mut conn = self.front.db.reader().await?;
-        let bound = Bound::prove(params, &mut conn).await?;
+        let bound = Bound::prove(params, &self.clients).await?;
         let context = Context {
             issuer: &self.issuer,
             keyring: &self.front.keyring,
+            clients: &self.clients,
             now,
         };
-        let flow = checks::parse(params, &bound, &context, &mut conn)
+        let flow = checks::parse(params, &bound, &context)
             .await
             .map(|request| Flow::start(request, now));
         // One that cannot travel is refused here, while the app can still be told.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use clients::Directory;
 use issuance::Gate;
 use pages::Front;
 use protocol::{Issuer, path};
@@ -23,6 +24,7 @@ use protocol::{Issuer, path};
 pub struct Authorize {
     pub front: Front,
     pub gate: Gate,
+    pub clients: Directory,
     pub issuer: Issuer,
 }
 

@@ -25,6 +25,8 @@ pub(crate) async fn advance(
         if let Some(response) = attempt(authorize, flow, headers, now).await? {
             return Ok(response);
         }
+        // What changed may be the client, of which memory has not heard yet.
+        authorize.clients.refresh().await?;
     }
     Err(Error::temporarily_unavailable("session, consent or client kept changing").into())
 }
@@ -37,13 +39,13 @@ async fn attempt(
     now: Timestamp,
 ) -> Result<Option<Response>, Stop> {
     let request = flow.request();
-    let mut conn = authorize.front.db.reader().await?;
     let given = (!request.redirect_uri_implied).then_some(request.redirect_uri.as_str());
-    let bound = Bound::of(&request.client_id, given, &mut conn).await?;
+    let bound = Bound::of(&request.client_id, given, &authorize.clients).await?;
     let bound = Bound {
         state: request.state.clone(),
         ..bound
     };
+    let mut conn = authorize.front.db.reader().await?;
     let sessions = authorize.front.sessions(headers, &mut conn, now).await?;
 
     let session = match decide::session(flow, sessions.as_ref(), now) {

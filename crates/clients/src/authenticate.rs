@@ -6,6 +6,8 @@
 //! gets in with a secret, and one registered with a secret never without. Every refusal reads the same and
 //! does the same work, so that nobody learns here which clients exist.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use db::Conn;
@@ -56,6 +58,11 @@ impl Credentials {
     /// The client that the request claims to be.
     pub fn client_id(&self) -> &ClientId {
         &self.client_id
+    }
+
+    /// An identifier is an absolute URI, so it holds a colon, and the id of a client never does.
+    pub(crate) fn name_a_resource_server(&self) -> bool {
+        self.client_id.as_str().contains(':')
     }
 
     /// RFC 6749 §3.2.1 lets a request repeat its `client_id` in the body; it has to be the same one.
@@ -165,8 +172,8 @@ const NO_DIGEST: &str = "*******************************************";
 /// Who has proven to be speaking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    Client(Box<Client>),
-    ResourceServer(Box<ResourceServer>),
+    Client(Arc<Client>),
+    ResourceServer(Arc<ResourceServer>),
 }
 
 /// The client or resource server that the credentials prove.
@@ -175,20 +182,28 @@ pub enum Caller {
 /// `invalid_client`, the same whatever was wrong; our log has the reason.
 pub async fn identify(credentials: &Credentials, conn: &mut Conn) -> Result<Caller, Error> {
     let id = &credentials.client_id;
-    // An identifier is an absolute URI, so it holds a colon, and the id of a client never does.
-    let (caller, digests) = match id.as_str().contains(':') {
+    let (caller, digests) = match credentials.name_a_resource_server() {
         true => {
             let found = resources::by_identifier(id.as_str(), conn).await?;
-            let caller = found.map(|resource| Caller::ResourceServer(Box::new(resource)));
+            let caller = found.map(|resource| Caller::ResourceServer(Arc::new(resource)));
             (caller, resources::secrets::digests(id.as_str(), conn).await?)
         }
         false => {
             let found = records::by_id(id, conn).await?;
-            let caller = found.map(|client| Caller::Client(Box::new(client)));
+            let caller = found.map(|client| Caller::Client(Arc::new(client)));
             (caller, secrets::digests(id, conn).await?)
         }
     };
-    let proven = matches_one(&credentials.secrets, &digests);
+    prove(credentials, caller, &digests)
+}
+
+/// The caller, if the credentials are those of its record.
+pub(crate) fn prove(
+    credentials: &Credentials,
+    caller: Option<Caller>,
+    digests: &[String],
+) -> Result<Caller, Error> {
+    let proven = matches_one(&credentials.secrets, digests);
     let Some(caller) = caller else {
         return Err(refuse(credentials, "unknown client"));
     };
@@ -202,9 +217,14 @@ pub async fn identify(credentials: &Credentials, conn: &mut Conn) -> Result<Call
 ///
 /// # Errors
 /// `invalid_client`, the same whatever was wrong; our log has the reason.
-pub async fn authenticate(credentials: &Credentials, conn: &mut Conn) -> Result<Client, Error> {
-    match identify(credentials, conn).await? {
-        Caller::Client(client) => Ok(*client),
+pub async fn authenticate(credentials: &Credentials, conn: &mut Conn) -> Result<Arc<Client>, Error> {
+    client(credentials, identify(credentials, conn).await?)
+}
+
+/// The client among the callers.
+pub(crate) fn client(credentials: &Credentials, caller: Caller) -> Result<Arc<Client>, Error> {
+    match caller {
+        Caller::Client(client) => Ok(client),
         Caller::ResourceServer(_) => Err(refuse(credentials, "a resource server is no client")),
     }
 }

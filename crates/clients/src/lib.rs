@@ -5,6 +5,7 @@
 
 pub mod authenticate;
 mod client;
+mod directory;
 mod metadata;
 pub mod origins;
 pub mod records;
@@ -14,6 +15,7 @@ pub mod shown;
 
 pub use authenticate::{Caller, Credentials, authenticate, identify};
 pub use client::{Client, Trust};
+pub use directory::Directory;
 pub use metadata::{Metadata, shows_differently};
 pub use records::Live;
 pub use resources::ResourceServer;

@@ -22,6 +22,13 @@ pub async fn is_registered(origin: &str, conn: &mut Conn) -> db::Result<bool> {
     Ok(found.is_some())
 }
 
+const ALL: &str = "SELECT DISTINCT origin FROM client_origins";
+
+/// Every origin that is registered.
+pub(crate) async fn all(conn: &mut Conn) -> db::Result<Vec<(String,)>> {
+    Ok(run!(conn, |c| sqlx::query_as(ALL).fetch_all(c))?)
+}
+
 /// Notes the origins of a client, instead of those it had.
 pub(crate) async fn note(client_id: &ClientId, metadata: &Metadata, conn: &mut Conn) -> db::Result<()> {
     execute!(conn, sqlx::query(FORGET).bind(client_id.as_str()))?;

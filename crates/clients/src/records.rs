@@ -1,6 +1,8 @@
 //! The records of clients. Functions that change one expect a connection inside a transaction.
 
 use db::{Conn, execute, run};
+use events::changes::{self, Topic};
+use events::{Context, Event, audit};
 use protocol::{ClientId, Timestamp};
 
 use crate::{Client, Metadata, Trust, origins, shows_differently};
@@ -46,7 +48,7 @@ const INSERT: &str = "INSERT INTO clients \
 
 /// # Errors
 /// [`db::Error::Conflict`] when the id is taken.
-pub async fn insert(client: &Client, conn: &mut Conn) -> db::Result<()> {
+pub async fn insert(client: &Client, by: &Context, conn: &mut Conn) -> db::Result<()> {
     let metadata = json(&client.metadata)?;
     execute!(
         conn,
@@ -59,7 +61,23 @@ pub async fn insert(client: &Client, conn: &mut Conn) -> db::Result<()> {
             .bind(client.created_at.as_secs())
             .bind(client.updated_at.as_secs())
     )?;
-    origins::note(&client.id, &client.metadata, conn).await
+    origins::note(&client.id, &client.metadata, conn).await?;
+    let created = Event::ClientCreated {
+        client_id: &client.id,
+        trust: client.trust.as_str(),
+    };
+    changed(&created, by, conn, client.created_at).await
+}
+
+/// Writes what happened into the trail, and tells whoever keeps clients in memory.
+pub(crate) async fn changed(
+    event: &Event<'_>,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    audit::record(event, by, conn, now).await?;
+    changes::bump(Topic::Clients, conn).await
 }
 
 const BY_ID: &str = "SELECT client_id, version, generation, trust, metadata, created_at, updated_at \
@@ -112,12 +130,16 @@ const UPDATE: &str = "UPDATE clients SET version = $1, metadata = $2, updated_at
 pub async fn update(
     client_id: &ClientId,
     metadata: Metadata,
+    by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Option<Client>> {
     let Some(old) = for_change(client_id, conn).await? else {
         return Ok(None);
     };
+    if old.metadata == metadata {
+        return Ok(Some(old));
+    }
     let new = Client {
         version: old.version + i64::from(shows_differently(&old.metadata, &metadata)),
         metadata,
@@ -134,6 +156,11 @@ pub async fn update(
             .bind(client_id.as_str())
     )?;
     origins::note(client_id, &new.metadata, conn).await?;
+    let updated = Event::ClientUpdated {
+        client_id,
+        version: new.version,
+    };
+    changed(&updated, by, conn, now).await?;
     Ok(Some(new))
 }
 
@@ -146,6 +173,7 @@ const SET_TRUST: &str = "UPDATE clients SET trust = $1, updated_at = $2 WHERE cl
 pub async fn set_trust(
     client_id: &ClientId,
     trust: Trust,
+    by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<bool> {
@@ -156,18 +184,12 @@ pub async fn set_trust(
             .bind(now.as_secs())
             .bind(client_id.as_str())
     )?;
-    Ok(touched == 1)
-}
-
-const DELETE: &str = "DELETE FROM clients WHERE client_id = $1";
-
-/// Deletes the client with its secrets and consents; whether there was one. What it was issued is for
-/// revocation to end.
-///
-/// # Errors
-/// The database's failures.
-pub async fn delete(client_id: &ClientId, conn: &mut Conn) -> db::Result<bool> {
-    Ok(execute!(conn, sqlx::query(DELETE).bind(client_id.as_str()))? == 1)
+    if touched == 0 {
+        return Ok(false);
+    }
+    let trust = trust.as_str();
+    changed(&Event::ClientTrustSet { client_id, trust }, by, conn, now).await?;
+    Ok(true)
 }
 
 const LIVE: &str = "SELECT version, generation FROM clients WHERE client_id = $1";
@@ -214,8 +236,13 @@ mod tests {
     }
 
     async fn stored(db: &Database, client: Client) -> db::Result<()> {
-        db.transact(move |conn| Box::pin(async move { insert(&client, conn).await }))
+        db.transact(move |conn| Box::pin(async move { insert(&client, &Context::server(), conn).await }))
             .await
+    }
+
+    async fn delete(client_id: &ClientId, conn: &mut Conn) -> db::Result<u64> {
+        const DELETE: &str = "DELETE FROM clients WHERE client_id = $1";
+        Ok(execute!(conn, sqlx::query(DELETE).bind(client_id.as_str()))?)
     }
 
     #[tokio::test]
@@ -248,7 +275,7 @@ mod tests {
                         let old = by_id(&"a".into(), conn).await?.unwrap();
                         let mut metadata = old.metadata;
                         edit(&mut metadata);
-                        update(&"a".into(), metadata, conn, LATER).await
+                        update(&"a".into(), metadata, &Context::server(), conn, LATER).await
                     })
                 });
                 let new = change.await.unwrap().unwrap();
@@ -261,20 +288,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn trust_is_given_and_a_client_deleted_only_where_there_is_one() {
+    async fn trust_is_given_only_where_there_is_a_client() {
         both(|db| async move {
             stored(&db, sample("a")).await.unwrap();
             let work = db.transact(|conn| {
                 Box::pin(async move {
                     let (a, none) = ("a".into(), "none".into());
-                    assert!(set_trust(&a, Trust::Trusted, conn, LATER).await?);
-                    assert!(!set_trust(&none, Trust::Trusted, conn, LATER).await?);
+                    assert!(set_trust(&a, Trust::Trusted, &Context::server(), conn, LATER).await?);
+                    assert!(!set_trust(&none, Trust::Trusted, &Context::server(), conn, LATER).await?);
                     assert_eq!(by_id(&a, conn).await?.unwrap().trust, Trust::Trusted);
                     let live = lock_live(&a, conn).await?.unwrap();
                     assert_eq!((live.version, live.generation), (1, 1));
-                    assert!(update(&none, Metadata::default(), conn, LATER).await?.is_none());
-                    assert!(delete(&a, conn).await?);
-                    assert!(!delete(&a, conn).await?);
+                    assert!(
+                        update(&none, Metadata::default(), &Context::server(), conn, LATER)
+                            .await?
+                            .is_none()
+                    );
+                    delete(&a, conn).await?;
                     assert_eq!(lock_live(&a, conn).await?, None);
                     Ok::<_, Error>(())
                 })
@@ -303,7 +333,7 @@ mod tests {
             });
             wait.await.unwrap();
             let deletion = db.transact(|conn| Box::pin(async move { delete(&"a".into(), conn).await }));
-            assert!(deletion.await.unwrap());
+            assert_eq!(deletion.await.unwrap(), 1);
             assert_eq!(holder.await.unwrap().unwrap(), Some(sample("a")));
         })
         .await;

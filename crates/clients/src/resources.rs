@@ -5,6 +5,8 @@ pub mod secrets;
 use std::collections::BTreeMap;
 
 use db::{Conn, execute, run};
+use events::changes::{self, Topic};
+use events::{Context, Event, audit};
 use protocol::{Error, SigningAlg, Timestamp, scope};
 use url::Url;
 
@@ -114,7 +116,7 @@ const INSERT_SCOPE: &str = "INSERT INTO resource_scopes (scope, identifier, desc
 /// # Errors
 /// `invalid_request` when the identifier is taken, or a scope belongs to another resource server: a token is
 /// asked for by its scopes alone, so each of them has to mean one thing.
-pub async fn insert(resource: &ResourceServer, conn: &mut Conn) -> Result<(), Error> {
+pub async fn insert(resource: &ResourceServer, by: &Context, conn: &mut Conn) -> Result<(), Error> {
     let inserted = execute!(
         conn,
         sqlx::query(INSERT)
@@ -143,7 +145,11 @@ pub async fn insert(resource: &ResourceServer, conn: &mut Conn) -> Result<(), Er
             )));
         }
     }
-    Ok(())
+    let created = Event::ResourceCreated {
+        identifier: &resource.identifier,
+    };
+    audit::record(&created, by, conn, resource.created_at).await?;
+    Ok(changes::bump(Topic::Resources, conn).await?)
 }
 
 /// One scope of a resource server, or the server alone when it has none.
@@ -224,8 +230,13 @@ const DELETE: &str = "DELETE FROM resource_servers WHERE identifier = $1";
 ///
 /// # Errors
 /// The database's failures.
-pub async fn delete(identifier: &str, conn: &mut Conn) -> db::Result<bool> {
-    Ok(execute!(conn, sqlx::query(DELETE).bind(identifier))? == 1)
+pub async fn delete(identifier: &str, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+    if execute!(conn, sqlx::query(DELETE).bind(identifier))? == 0 {
+        return Ok(false);
+    }
+    audit::record(&Event::ResourceDeleted { identifier }, by, conn, now).await?;
+    changes::bump(Topic::Resources, conn).await?;
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -248,7 +259,7 @@ mod tests {
     }
 
     async fn stored(db: &Database, resource: ResourceServer) -> Result<(), Error> {
-        db.transact(move |conn| Box::pin(async move { insert(&resource, conn).await }))
+        db.transact(move |conn| Box::pin(async move { insert(&resource, &Context::server(), conn).await }))
             .await
     }
 
@@ -355,8 +366,11 @@ mod tests {
 
             let deletions = db.transact(|conn| {
                 Box::pin(async move {
-                    let first = delete("urn:one", conn).await?;
-                    Ok::<_, db::Error>((first, delete("urn:one", conn).await?))
+                    let first = delete("urn:one", &Context::server(), conn, Timestamp::from_secs(0)).await?;
+                    Ok::<_, db::Error>((
+                        first,
+                        delete("urn:one", &Context::server(), conn, Timestamp::from_secs(0)).await?,
+                    ))
                 })
             });
             assert_eq!(deletions.await.unwrap(), (true, false));

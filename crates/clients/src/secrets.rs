@@ -5,7 +5,8 @@
 
 pub(crate) mod stored;
 
-use db::{Conn, execute};
+use db::{Conn, run};
+use events::{Context, Event};
 use protocol::opaque::{self, Kind};
 use protocol::{ClientId, Error, Secret, Timestamp};
 
@@ -20,13 +21,16 @@ const TABLE: Table = table!("client_secrets", "client_id");
 ///
 /// # Errors
 /// `invalid_request` when there is no such client, when it is public, or when two are active already.
-pub async fn add(client_id: &ClientId, conn: &mut Conn, now: Timestamp) -> Result<Added, Error> {
+pub async fn add(
+    client_id: &ClientId,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Added, Error> {
     let secret = opaque::random(Kind::ClientSecret);
     let client = confidential(client_id, conn).await?;
     let active = TABLE.rows(client.id.as_str(), conn).await?;
-    let stored = TABLE
-        .store(client.id.as_str(), &secret, &active, conn, now)
-        .await?;
+    let stored = store(&client, &secret, &active, by, conn, now).await?;
     Ok(Added { stored, secret })
 }
 
@@ -38,6 +42,7 @@ pub async fn add(client_id: &ClientId, conn: &mut Conn, now: Timestamp) -> Resul
 pub async fn adopt(
     client_id: &ClientId,
     secret: &Secret,
+    by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<(), Error> {
@@ -53,8 +58,7 @@ pub async fn adopt(
     if active.iter().any(|own| own.digest == digest) {
         return Ok(());
     }
-    let stored = TABLE.store(client.id.as_str(), secret, &active, conn, now).await;
-    stored.map(drop)
+    store(&client, secret, &active, by, conn, now).await.map(drop)
 }
 
 /// The client, held until the transaction ends, so that two who count its secrets do not both add the second.
@@ -68,12 +72,35 @@ async fn confidential(client_id: &ClientId, conn: &mut Conn) -> Result<Client, E
     }
 }
 
+async fn store(
+    client: &Client,
+    secret: &Secret,
+    active: &[stored::Row],
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Stored, Error> {
+    let stored = TABLE.store(client.id.as_str(), secret, active, conn, now).await?;
+    let added = Event::ClientSecretAdded {
+        client_id: &client.id,
+        secret_id: &stored.secret_id,
+    };
+    records::changed(&added, by, conn, now).await?;
+    Ok(stored)
+}
+
 /// Ends one secret. Expects a connection inside a transaction.
 ///
 /// # Errors
 /// `invalid_request` when there is no such secret, or when it is the last one: the client could not
 /// authenticate any more.
-pub async fn delete(client_id: &ClientId, secret_id: &str, conn: &mut Conn) -> Result<(), Error> {
+pub async fn delete(
+    client_id: &ClientId,
+    secret_id: &str,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<(), Error> {
     let client = confidential(client_id, conn).await?;
     let active = TABLE.rows(client.id.as_str(), conn).await?;
     if !active.iter().any(|own| own.secret_id == secret_id) {
@@ -85,17 +112,29 @@ pub async fn delete(client_id: &ClientId, secret_id: &str, conn: &mut Conn) -> R
         ));
     }
     TABLE.delete(client_id.as_str(), secret_id, conn).await?;
-    Ok(())
+    let deleted = Event::ClientSecretDeleted { client_id, secret_id };
+    Ok(records::changed(&deleted, by, conn, now).await?)
 }
 
-const DELETE_ALL: &str = "DELETE FROM client_secrets WHERE client_id = $1";
+const DELETE_ALL: &str = "DELETE FROM client_secrets WHERE client_id = $1 RETURNING secret_id";
 
 /// Ends every secret of a client that has become public.
 ///
 /// # Errors
 /// The database's failures.
-pub async fn delete_all(client_id: &ClientId, conn: &mut Conn) -> db::Result<()> {
-    execute!(conn, sqlx::query(DELETE_ALL).bind(client_id.as_str()))?;
+pub async fn delete_all(
+    client_id: &ClientId,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    let ended: Vec<(String,)> = run!(conn, |c| sqlx::query_as(DELETE_ALL)
+        .bind(client_id.as_str())
+        .fetch_all(c))?;
+    for (secret_id,) in &ended {
+        let deleted = Event::ClientSecretDeleted { client_id, secret_id };
+        records::changed(&deleted, by, conn, now).await?;
+    }
     Ok(())
 }
 
@@ -105,6 +144,14 @@ pub async fn delete_all(client_id: &ClientId, conn: &mut Conn) -> db::Result<()>
 /// The database's failures.
 pub async fn list(client_id: &ClientId, conn: &mut Conn) -> db::Result<Vec<Stored>> {
     TABLE.list(client_id.as_str(), conn).await
+}
+
+const ALL_DIGESTS: &str =
+    "SELECT client_id, digest FROM client_secrets ORDER BY client_id, created_at, secret_id";
+
+/// The digests of all clients, with whose they are.
+pub(crate) async fn all_digests(conn: &mut Conn) -> db::Result<Vec<(String, String)>> {
+    Ok(run!(conn, |c| sqlx::query_as(ALL_DIGESTS).fetch_all(c))?)
 }
 
 /// The digests to compare a presented secret with.
@@ -131,9 +178,14 @@ mod tests {
             ..Metadata::default()
         };
         for (id, metadata) in [("a", Metadata::default()), ("p", public)] {
-            records::insert(&Client::new(id.into(), Trust::Trusted, metadata, NOW), conn).await?;
+            records::insert(
+                &Client::new(id.into(), Trust::Trusted, metadata, NOW),
+                &Context::server(),
+                conn,
+            )
+            .await?;
         }
-        add(&"a".into(), conn, NOW).await
+        add(&"a".into(), &Context::server(), conn, NOW).await
     }
 
     fn refused<T>(outcome: Result<T, Error>) -> bool {
@@ -147,27 +199,41 @@ mod tests {
                 Box::pin(async move {
                     let a = ClientId::from("a");
                     let first = prepare(conn).await?;
-                    assert!(refused(delete(&a, &first.stored.secret_id, conn).await));
+                    assert!(refused(
+                        delete(&a, &first.stored.secret_id, &Context::server(), conn, NOW).await
+                    ));
 
-                    let second = add(&a, conn, Timestamp::from_secs(1_001)).await?;
-                    assert!(refused(add(&a, conn, NOW).await));
+                    let second = add(&a, &Context::server(), conn, Timestamp::from_secs(1_001)).await?;
+                    assert!(refused(add(&a, &Context::server(), conn, NOW).await));
                     assert_eq!(
                         list(&a, conn).await?,
                         [first.stored.clone(), second.stored.clone()]
                     );
 
-                    assert!(refused(delete(&a, "none", conn).await));
-                    delete(&a, &first.stored.secret_id, conn).await?;
+                    assert!(refused(delete(&a, "none", &Context::server(), conn, NOW).await));
+                    delete(&a, &first.stored.secret_id, &Context::server(), conn, NOW).await?;
                     assert_eq!(list(&a, conn).await?, std::slice::from_ref(&second.stored));
-                    assert!(refused(delete(&a, &first.stored.secret_id, conn).await));
+                    assert!(refused(
+                        delete(&a, &first.stored.secret_id, &Context::server(), conn, NOW).await
+                    ));
 
                     for other in ["p", "none"] {
-                        assert!(refused(add(&other.into(), conn, NOW).await), "{other}");
+                        assert!(
+                            refused(add(&other.into(), &Context::server(), conn, NOW).await),
+                            "{other}"
+                        );
                         assert!(refused(
-                            delete(&other.into(), &second.stored.secret_id, conn).await
+                            delete(
+                                &other.into(),
+                                &second.stored.secret_id,
+                                &Context::server(),
+                                conn,
+                                NOW
+                            )
+                            .await
                         ));
                     }
-                    delete_all(&a, conn).await?;
+                    delete_all(&a, &Context::server(), conn, NOW).await?;
                     assert_eq!(list(&a, conn).await?, []);
                     Ok::<_, Error>(())
                 })
@@ -185,25 +251,40 @@ mod tests {
                     let a = ClientId::from("a");
                     prepare(conn).await?;
                     let own = Secret::from("made elsewhere, long enough");
-                    adopt(&a, &own, conn, NOW).await?;
-                    adopt(&a, &own, conn, NOW).await?;
+                    adopt(&a, &own, &Context::server(), conn, NOW).await?;
+                    adopt(&a, &own, &Context::server(), conn, NOW).await?;
                     let hints: Vec<_> = list(&a, conn).await?.into_iter().map(|own| own.hint).collect();
                     assert_eq!(hints.len(), 2);
                     assert!(hints.contains(&"ough".to_owned()));
                     assert!(refused(
-                        adopt(&a, &"a third one, also long".into(), conn, NOW).await
+                        adopt(
+                            &a,
+                            &"a third one, also long".into(),
+                            &Context::server(),
+                            conn,
+                            NOW
+                        )
+                        .await
                     ));
-                    assert!(refused(adopt(&"p".into(), &own, conn, NOW).await));
+                    assert!(refused(
+                        adopt(&"p".into(), &own, &Context::server(), conn, NOW).await
+                    ));
                     for bad in [
                         "",
                         "fifteen chars..",
                         "tab\tin a long secret",
                         "ünicode in a long secret",
                     ] {
-                        let error = adopt(&a, &bad.into(), conn, NOW).await.unwrap_err();
+                        let error = adopt(&a, &bad.into(), &Context::server(), conn, NOW)
+                            .await
+                            .unwrap_err();
                         assert_eq!(error.code(), ErrorCode::InvalidClientMetadata, "{bad}");
                     }
-                    assert!(adopt(&a, &Secret::new("x".repeat(257)), conn, NOW).await.is_err());
+                    assert!(
+                        adopt(&a, &Secret::new("x".repeat(257)), &Context::server(), conn, NOW)
+                            .await
+                            .is_err()
+                    );
                     Ok::<_, Error>(())
                 })
             });
@@ -239,7 +320,7 @@ mod tests {
             let slow = tokio::spawn(async move {
                 let work = other.transact(|conn| {
                     Box::pin(async move {
-                        add(&"a".into(), conn, NOW).await?;
+                        add(&"a".into(), &Context::server(), conn, NOW).await?;
                         added.send(()).unwrap();
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         Ok::<_, Error>(())
@@ -248,7 +329,9 @@ mod tests {
                 work.await
             });
             wait.await.unwrap();
-            let third = db.transact(|conn| Box::pin(async move { add(&"a".into(), conn, NOW).await }));
+            let third = db.transact(|conn| {
+                Box::pin(async move { add(&"a".into(), &Context::server(), conn, NOW).await })
+            });
             assert!(refused(third.await));
             slow.await.unwrap().unwrap();
         })

@@ -10,6 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use clients::Client;
 use db::Conn;
+use events::Context;
 use grants::consents::{self, Confirmed};
 use grants::flow::{Answer, Binding};
 use grants::{AuthorizationRequest, Flow};
@@ -57,6 +58,7 @@ pub(crate) async fn show(
 pub(crate) async fn submit(
     State(consent): State<Arc<Consent>>,
     Extension(id): Extension<RequestId>,
+    by: Context,
     headers: HeaderMap,
     form: Result<Form, Error>,
 ) -> Response {
@@ -73,7 +75,7 @@ pub(crate) async fn submit(
             .front
             .check_csrf(&visit.headers, &about, params.get("csrf"))?;
         match params.get("decision") {
-            Some("allow") => consent.allow(carried, asked, &visit).await,
+            Some("allow") => consent.allow(carried, asked, by, &visit).await,
             Some("deny") => consent.deny(carried),
             _ => Err(Error::invalid_request("decision is allow or deny").into()),
         }
@@ -95,7 +97,7 @@ impl Consent {
             return Ok(None);
         };
         let client = self.client(flow, &mut conn).await?;
-        let target = Target::find(&request.resources, &mut conn).await?;
+        let target = Target::find(&request.resources, &self.clients).await?;
         let before = before(request, &client, &session, &mut conn).await?;
         Ok(Some(Asked {
             client,
@@ -138,7 +140,13 @@ impl Consent {
         Ok(Page::new(view).into_response())
     }
 
-    async fn allow(&self, carried: Carried, asked: Asked, visit: &Visit) -> Result<Response, Stop> {
+    async fn allow(
+        &self,
+        carried: Carried,
+        asked: Asked,
+        by: Context,
+        visit: &Visit,
+    ) -> Result<Response, Stop> {
         let request = carried.flow.request();
         let confirmed = Confirmed {
             sub: asked.session.sub,
@@ -154,7 +162,7 @@ impl Consent {
             Box::pin(async move {
                 // A session that ended meanwhile allows nothing; the endpoint will ask for sign-in.
                 match accounts::sessions::lock_live(&confirmed.session_id, conn, now).await? {
-                    true => consents::record(&confirmed, conn, now).await,
+                    true => consents::record(&confirmed, &by, conn, now).await,
                     false => Ok(()),
                 }
             })

@@ -12,6 +12,7 @@ use accounts::passwords::Hasher;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
+use clients::Directory;
 use db::Conn;
 use grants::Flow;
 use http::header::{CACHE_CONTROL, LOCATION};
@@ -24,6 +25,7 @@ use protocol::{Error, Params, RequestId, Secret, Timestamp, path};
 pub struct Consent {
     pub front: Front,
     pub hasher: Hasher,
+    pub clients: Directory,
 }
 
 pub fn router(consent: Consent) -> Router {

@@ -9,6 +9,7 @@ use accounts::users::{self, User};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
+use events::Context;
 use grants::Flow;
 use grants::flow::{Answer, Binding};
 use http::header::{SET_COOKIE, USER_AGENT};
@@ -16,7 +17,7 @@ use http::{HeaderMap, StatusCode};
 use pages::front::session_for;
 use pages::{Lifetime, Page};
 use protocol::form::Form;
-use protocol::{Error, Params, Prompt, RequestId, Secret};
+use protocol::{Error, Params, Prompt, RequestId, Secret, Subject};
 
 use crate::views::{Login, LoginFault, Person, Who};
 use crate::{Carried, Consent, Stop, Visit};
@@ -47,6 +48,7 @@ pub(crate) async fn show(
 pub(crate) async fn submit(
     State(consent): State<Arc<Consent>>,
     Extension(id): Extension<RequestId>,
+    by: Context,
     headers: HeaderMap,
     form: Result<Form, Error>,
 ) -> Response {
@@ -61,7 +63,7 @@ pub(crate) async fn submit(
         if params.get("decision") == Some("cancel") {
             return consent.cancel(carried);
         }
-        match consent.sign_in(&params, &carried.flow, &visit).await? {
+        match consent.sign_in(&params, &carried.flow, &by, &visit).await? {
             Ok(signed_in) => Ok(consent.signed_in(&signed_in, &carried)),
             Err(fault) => consent.again(carried, &params, fault, &visit).await,
         }
@@ -172,6 +174,7 @@ impl Consent {
         &self,
         params: &Params,
         flow: &Flow,
+        by: &Context,
         visit: &Visit,
     ) -> Result<Result<SignedIn, LoginFault>, Stop> {
         let Some(username) = params.get("username") else {
@@ -197,16 +200,28 @@ impl Consent {
                 return Ok(Err(LoginFault::Busy));
             }
         };
-        let Some(user) = user.filter(|user| outcome != Outcome::Wrong && user.disabled_at.is_none()) else {
+        let passed =
+            outcome != Outcome::Wrong && user.as_ref().is_some_and(|user| user.disabled_at.is_none());
+        let Some(user) = user.as_ref().filter(|_| passed) else {
             tracing::info!("a sign-in failed");
+            self.count_failure(user.map(|user| user.sub), by, visit).await?;
             return Ok(Err(LoginFault::Wrong));
         };
         if outcome == Outcome::RightButOutdated {
-            self.rehash(&user, password).await;
+            self.rehash(user, password).await;
         }
-        let recorded = self.record(&user, params, flow, visit).await?;
+        let recorded = self.record(user, params, flow, by, visit).await?;
         // Disabled, or given another password, since it was read.
         Ok(recorded.ok_or(LoginFault::Wrong))
+    }
+
+    /// One statement, whether anybody has that name or not.
+    async fn count_failure(&self, sub: Option<Subject>, by: &Context, visit: &Visit) -> Result<(), Stop> {
+        let (by, now) = (by.clone(), visit.now);
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move { events::sign_ins::failed(sub.as_ref(), &by, conn, now).await })
+        });
+        Ok(work.await?)
     }
 
     async fn record(
@@ -214,6 +229,7 @@ impl Consent {
         user: &User,
         params: &Params,
         flow: &Flow,
+        by: &Context,
         visit: &Visit,
     ) -> Result<Option<SignedIn>, Stop> {
         let user_agent = visit
@@ -235,11 +251,11 @@ impl Consent {
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
         };
-        let now = visit.now;
+        let (by, now) = (by.clone(), visit.now);
         let work = self
             .front
             .db
-            .transact(move |conn| Box::pin(async move { sessions::sign_in(proof, conn, now).await }));
+            .transact(move |conn| Box::pin(async move { sessions::sign_in(proof, &by, conn, now).await }));
         Ok(work.await?)
     }
 

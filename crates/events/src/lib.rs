@@ -1,3 +1,9 @@
-//! What happened, for those who must hear of it: revocation records and their sequence.
+//! What happened, for those who must hear of it: the audit trail, notices of changes for other processes,
+//! revocation records and their sequence.
 
+pub mod audit;
+pub mod changes;
 pub mod revocations;
+pub mod sign_ins;
+
+pub use audit::{Context, Event};

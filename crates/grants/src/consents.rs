@@ -1,6 +1,7 @@
 //! What a user allowed a client, remembered: OpenID Connect Core §3.1.2.4.
 
 use db::{Conn, execute, run};
+use events::{Context, Event, audit};
 use protocol::{ClientId, ConsentId, FlowId, Scope, SessionId, Subject, Timestamp};
 
 /// A live consent.
@@ -70,7 +71,7 @@ pub async fn of(sub: &Subject, client_id: &ClientId, conn: &mut Conn) -> db::Res
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record(confirmed: &Confirmed, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
+pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
     let statement = conn.either(BY_PAIR, BY_PAIR_FOR_UPDATE);
     let row: Option<Row> = run!(conn, |c| sqlx::query_as(statement)
         .bind(confirmed.sub.as_str())
@@ -97,7 +98,14 @@ pub async fn record(confirmed: &Confirmed, conn: &mut Conn, now: Timestamp) -> d
             .bind(confirmed.flow_id.as_str())
             .bind(now.as_secs())
     )?;
-    Ok(())
+    let given = Event::ConsentGiven {
+        sub: &confirmed.sub,
+        client_id: &confirmed.client_id,
+        session_id: &confirmed.session_id,
+        scope: &confirmed.scope,
+        resources: &confirmed.resources,
+    };
+    audit::record(&given, by, conn, now).await
 }
 
 /// Whether this consent still allows this much; held so until the transaction ends.

@@ -1,22 +1,23 @@
 //! Whom an access token is for: RFC 8707, RFC 9068 §3.
 
-use clients::{ResourceServer, resources};
-use db::Conn;
+use std::sync::Arc;
+
+use clients::{Directory, ResourceServer};
 use protocol::access_token::Audience;
 use protocol::{Error, Scope, SigningAlg, scope};
 
 /// The resource servers of one token, in the order asked; none means our own endpoints.
 #[derive(Clone, Debug, Default)]
-pub struct Target(Vec<ResourceServer>);
+pub struct Target(Vec<Arc<ResourceServer>>);
 
 impl Target {
     /// # Errors
     /// `invalid_target` when one is not registered, or they want different signature algorithms: one token has
     /// one signature.
-    pub async fn find(identifiers: &[String], conn: &mut Conn) -> Result<Self, Error> {
-        let mut found: Vec<ResourceServer> = Vec::with_capacity(identifiers.len());
+    pub async fn find(identifiers: &[String], clients: &Directory) -> Result<Self, Error> {
+        let mut found: Vec<Arc<ResourceServer>> = Vec::with_capacity(identifiers.len());
         for identifier in identifiers {
-            let Some(resource) = resources::by_identifier(identifier, conn).await? else {
+            let Some(resource) = clients.resource(identifier).await? else {
                 return Err(Error::invalid_target(
                     "resource names no resource server that is registered here",
                 ));
@@ -64,6 +65,6 @@ impl Target {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &ResourceServer> {
-        self.0.iter()
+        self.0.iter().map(Arc::as_ref)
     }
 }

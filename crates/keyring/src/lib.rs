@@ -1,7 +1,7 @@
 //! Signing keys and purpose secrets: rings, rotation, storage, the JWK set.
 //!
 //! Keys live in the database, sealed under the master key, which lives outside of it and does nothing else.
-//! Every replica holds the same snapshot and refreshes it when [`Keyring::refresh`] sees a newer version.
+//! Every replica holds the same snapshot and refreshes it when [`Keyring::follow`] hears of a newer version.
 
 pub mod master;
 mod publication;
@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use db::{Conn, Database};
+use events::Context;
+use events::changes::{Topic, Versions, Watcher};
 use jose::SigningKey;
 use protocol::{SigningAlg, Timestamp};
 
@@ -123,7 +125,14 @@ impl Keyring {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn rotate(&self, algs: &[SigningAlg], start: Start, now: Timestamp) -> Result<(), Error> {
+    pub async fn rotate(
+        &self,
+        algs: &[SigningAlg],
+        start: Start,
+        by: &Context,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let by = by.clone();
         let signs_at = match start {
             Start::Announced => now + self.0.policy.announce,
             Start::Now => now,
@@ -138,14 +147,14 @@ impl Keyring {
                 Box::pin(async move {
                     records::lock(conn).await?;
                     for mut key in keys {
-                        records::drop_announced(key.alg, conn, now).await?;
+                        records::drop_announced(key.alg, &by, conn, now).await?;
                         // Two keys that begin in one second would have no order.
                         let newest = records::ring(key.alg, conn).await?.into_iter().max();
                         let free = newest.map_or(key.times.signs_at, |newest| {
                             newest.signs_at + Duration::from_secs(1)
                         });
                         key.times.signs_at = key.times.signs_at.max(free);
-                        records::insert(&key, conn).await?;
+                        records::insert(&key, &by, conn, now).await?;
                     }
                     Ok::<_, Error>(())
                 })
@@ -159,11 +168,25 @@ impl Keyring {
     /// # Errors
     /// When the database fails; the keys held stay in use.
     pub async fn refresh(&self) -> Result<(), Error> {
-        let version = records::version(&mut self.0.db.reader().await?).await?;
-        if version != self.0.snapshot.load().version {
+        let versions = Versions::read(&mut self.0.db.reader().await?).await?;
+        if versions.of(Topic::Keys) != self.0.snapshot.load().version {
             self.reload().await?;
         }
         Ok(())
+    }
+
+    /// Takes over every change as soon as it is heard of; never returns.
+    pub async fn follow(self, mut changes: Watcher) {
+        loop {
+            let held = self.0.snapshot.load().version;
+            changes.differs(Topic::Keys, held).await;
+            // The keys held stay good until they can be read.
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(%error, "the keys could not be read");
+                tokio::time::sleep(RETRY).await;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// The key that signs with this algorithm now.
@@ -245,6 +268,10 @@ impl Keyring {
     }
 }
 
+/// Between two readings: a notice may be behind what was read already.
+const PAUSE: Duration = Duration::from_millis(20);
+const RETRY: Duration = Duration::from_secs(1);
+
 /// When a key that an operator asked for begins to sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -265,7 +292,7 @@ async fn add_if_due(
     if policy.due(&times, now).is_none() {
         return Ok(false);
     }
-    records::insert(&key, conn).await?;
+    records::insert(&key, &Context::server(), conn, now).await?;
     Ok(true)
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::{Conn, Database, execute, run};
+use events::{Context, Event};
 use protocol::Timestamp;
 use seal::Key;
 use zeroize::Zeroizing;
@@ -93,6 +94,10 @@ impl MasterKey {
                 conn,
                 sqlx::query(INSERT).bind(&self.id).bind(check).bind(now.as_secs())
             )?;
+            let made = Event::MasterKeyMade {
+                master_key_id: &self.id,
+            };
+            crate::records::changed(&made, &Context::server(), conn, now).await?;
             return Ok(true);
         }
         let row: Option<(String,)> = run!(conn, |c| sqlx::query_as(BY_ID).bind(&self.id).fetch_optional(c))?;

@@ -1,6 +1,8 @@
 //! Signing keys in the database.
 
 use db::{Conn, execute, run};
+use events::changes::{self, Topic};
+use events::{Context, Event, audit};
 use jose::SigningKey;
 use protocol::{SigningAlg, Timestamp};
 
@@ -10,12 +12,9 @@ use crate::{Error, MasterKey};
 /// What a private key is sealed for.
 const PURPOSE: &str = "signing key";
 
-/// Every change of a key takes this row first: replicas queue here, and others see the new number.
-const LOCK: &str = "UPDATE keyring_version SET version = version + 1 WHERE one = 1";
-const VERSION: &str = "SELECT version FROM keyring_version WHERE one = 1";
 const INSERT: &str = "INSERT INTO signing_keys \
     (kid, alg, public_jwk, sealed_private, master_key_id, published_at, signs_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const DROP_ANNOUNCED: &str = "DELETE FROM signing_keys WHERE alg = $1 AND signs_at > $2";
+const DROP_ANNOUNCED: &str = "DELETE FROM signing_keys WHERE alg = $1 AND signs_at > $2 RETURNING kid";
 const RING: &str = "SELECT published_at, signs_at FROM signing_keys WHERE alg = $1";
 const ALL: &str = "SELECT kid, alg, public_jwk, sealed_private, master_key_id, published_at, signs_at \
     FROM signing_keys ORDER BY alg, signs_at, published_at";
@@ -82,17 +81,23 @@ impl TryFrom<Row> for Record {
     }
 }
 
+/// Taken before anything about keys is decided: replicas queue here.
 pub(crate) async fn lock(conn: &mut Conn) -> db::Result<()> {
-    execute!(conn, sqlx::query(LOCK))?;
-    Ok(())
+    changes::lock(Topic::Keys, conn).await
 }
 
-pub(crate) async fn version(conn: &mut Conn) -> db::Result<i64> {
-    let (version,): (i64,) = run!(conn, |c| sqlx::query_as(VERSION).fetch_one(c))?;
-    Ok(version)
+/// Writes what happened into the trail, and tells the other replicas.
+pub(crate) async fn changed(
+    event: &Event<'_>,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    audit::record(event, by, conn, now).await?;
+    changes::bump(Topic::Keys, conn).await
 }
 
-pub(crate) async fn insert(key: &Record, conn: &mut Conn) -> db::Result<()> {
+pub(crate) async fn insert(key: &Record, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
     execute!(
         conn,
         sqlx::query(INSERT)
@@ -104,14 +109,27 @@ pub(crate) async fn insert(key: &Record, conn: &mut Conn) -> db::Result<()> {
             .bind(key.times.published_at.as_secs())
             .bind(key.times.signs_at.as_secs())
     )?;
-    Ok(())
+    let published = Event::SigningKeyPublished {
+        kid: &key.kid,
+        alg: key.alg,
+        signs_at: key.times.signs_at,
+    };
+    changed(&published, by, conn, now).await
 }
 
-pub(crate) async fn drop_announced(alg: SigningAlg, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
-    execute!(
-        conn,
-        sqlx::query(DROP_ANNOUNCED).bind(alg.as_str()).bind(now.as_secs())
-    )?;
+pub(crate) async fn drop_announced(
+    alg: SigningAlg,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    let dropped: Vec<(String,)> = run!(conn, |c| sqlx::query_as(DROP_ANNOUNCED)
+        .bind(alg.as_str())
+        .bind(now.as_secs())
+        .fetch_all(c))?;
+    for (kid,) in &dropped {
+        changed(&Event::SigningKeyWithdrawn { kid, alg }, by, conn, now).await?;
+    }
     Ok(())
 }
 

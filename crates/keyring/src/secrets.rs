@@ -1,6 +1,7 @@
 //! Purpose secrets: random, one per purpose, never derived from the master key, so that losing one loses one.
 
 use db::{Conn, execute, run};
+use events::{Context, Event};
 use protocol::{Timestamp, wire_enum};
 
 use crate::{Error, MasterKey, records};
@@ -52,6 +53,11 @@ pub(crate) async fn ensure(master: MasterKey, conn: &mut Conn, now: Timestamp) -
                 .bind(now.as_secs())
         )
         .map_err(db::Error::from)?;
+        let made = Event::PurposeSecretMade {
+            secret_id: &id,
+            purpose: purpose.as_str(),
+        };
+        records::changed(&made, &Context::server(), conn, now).await?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use db::Database;
+use events::changes::{Topic, Versions};
 use jose::SigningKey;
 use protocol::{SigningAlg, Timestamp};
 
@@ -52,7 +53,7 @@ impl Snapshot {
     pub(crate) async fn load(db: &Database, master: &MasterKey) -> Result<Self, Error> {
         let mut conn = db.reader().await?;
         // The version first: what changes while we read is read again at the next refresh.
-        let version = records::version(&mut conn).await?;
+        let version = Versions::read(&mut conn).await?.of(Topic::Keys);
         let secrets = secrets::all(master, &mut conn).await?;
         let mut keys = Vec::new();
         for record in records::all(&mut conn).await? {

@@ -10,6 +10,7 @@ mod metadata;
 use accounts::users;
 use clients::{Client, Trust, records, secrets};
 use db::Conn;
+use events::Context;
 use protocol::{ClientId, Error, Secret, Timestamp};
 use serde_json::Value;
 
@@ -32,12 +33,13 @@ pub struct Registered {
 pub async fn register(
     document: &Value,
     trust: Trust,
+    by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<Registered, Error> {
     let client = Client::new(ClientId::random(), trust, metadata(document)?, now);
-    records::insert(&client, conn).await?;
-    settle(client, None, conn, now).await
+    records::insert(&client, by, conn).await?;
+    settle(client, None, by, conn, now).await
 }
 
 /// Replaces what a client has registered with what the document says (RFC 7592 §2.2: what it leaves out is
@@ -49,6 +51,7 @@ pub async fn register(
 pub async fn update(
     client_id: &ClientId,
     document: &Value,
+    by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<Registered, Error> {
@@ -59,9 +62,9 @@ pub async fn update(
         ));
     }
     let metadata = metadata(document)?;
-    let client = records::update(client_id, metadata, conn, now).await?;
+    let client = records::update(client_id, metadata, by, conn, now).await?;
     let client = client.ok_or_else(|| Error::invalid_request("there is no client with this client_id"))?;
-    settle(client, None, conn, now).await
+    settle(client, None, by, conn, now).await
 }
 
 /// Registers or updates the client that the document names by `client_id`; one without it is registered under
@@ -77,6 +80,7 @@ pub async fn update(
 pub async fn import(
     document: &Value,
     trust: Trust,
+    by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<Registered, Error> {
@@ -87,7 +91,7 @@ pub async fn import(
         Some(text) => importable(text, conn).await?,
         None => ClientId::random(),
     };
-    let existing = records::update(&client_id, metadata.clone(), conn, now).await?;
+    let existing = records::update(&client_id, metadata.clone(), by, conn, now).await?;
     let client = match existing {
         Some(client) => client,
         None => {
@@ -96,11 +100,11 @@ pub async fn import(
                 generation,
                 ..Client::new(client_id, trust, metadata, now)
             };
-            records::insert(&client, conn).await?;
+            records::insert(&client, by, conn).await?;
             client
         }
     };
-    settle(client, secret, conn, now).await
+    settle(client, secret, by, conn, now).await
 }
 
 /// Brings the client's secrets in line with its authentication method: none for a public client, at least one
@@ -108,6 +112,7 @@ pub async fn import(
 async fn settle(
     client: Client,
     given: Option<Secret>,
+    by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<Registered, Error> {
@@ -118,10 +123,10 @@ async fn settle(
                 "client_secret: a client with token_endpoint_auth_method none has no secret",
             ));
         }
-        Some(given) => secrets::adopt(&client.id, &given, conn, now).await?,
-        None if client.is_public() => secrets::delete_all(&client.id, conn).await?,
+        Some(given) => secrets::adopt(&client.id, &given, by, conn, now).await?,
+        None if client.is_public() => secrets::delete_all(&client.id, by, conn, now).await?,
         None if secrets::list(&client.id, conn).await?.is_empty() => {
-            secret = Some(secrets::add(&client.id, conn, now).await?.secret);
+            secret = Some(secrets::add(&client.id, by, conn, now).await?.secret);
         }
         None => {}
     }

@@ -99,9 +99,9 @@ async fn act(act: Act, document: Value, db: &Database) -> Result<Registered, Err
     db.transact(move |conn| {
         Box::pin(async move {
             match act {
-                Act::Register => register(&document, Trust::Unverified, conn, NOW).await,
-                Act::Update(id) => update(&id.into(), &document, conn, LATER).await,
-                Act::Import => import(&document, Trust::Trusted, conn, LATER).await,
+                Act::Register => register(&document, Trust::Unverified, &Context::server(), conn, NOW).await,
+                Act::Update(id) => update(&id.into(), &document, &Context::server(), conn, LATER).await,
+                Act::Import => import(&document, Trust::Trusted, &Context::server(), conn, LATER).await,
             }
         })
     })

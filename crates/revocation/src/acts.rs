@@ -1,6 +1,7 @@
 //! The statements of each act.
 
 use db::{Conn, execute, run};
+use events::changes::{self, Topic};
 use protocol::{ApprovalId, ClientId, Timestamp, access_token};
 
 use crate::{Act, Outcome, Reason};
@@ -64,7 +65,7 @@ pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::R
         }
         Act::DisableUser(sub) => end_user(DISABLE, sub.as_str(), Reason::UserDisabled, conn, now).await,
         Act::RevokeUser(sub) => end_user(TOUCH, sub.as_str(), Reason::UserRevoked, conn, now).await,
-        Act::RevokeToken { jti, exp } => {
+        Act::RevokeToken { jti, exp, .. } => {
             events::revocations::token_ended(jti, *exp, conn).await?;
             tracing::info!(%jti, "an access token was revoked");
             Ok(Outcome::Ended(0))
@@ -90,6 +91,7 @@ async fn delete_client(id: &ClientId, conn: &mut Conn, now: Timestamp) -> db::Re
             .bind(Reason::ClientDeleted.as_str())
     )?;
     let standing = execute!(conn, sqlx::query(DELETE_STANDING).bind(id.as_str()))?;
+    changes::bump(Topic::Clients, conn).await?;
     let until = now + access_token::LIFE;
     events::revocations::client_ended(id, generation.saturating_add(1), until, conn).await?;
     let ended = usize::try_from(of_users + standing).map_err(db::Error::corrupt)?;

@@ -5,8 +5,10 @@
 //! are taken in the order client, user, session, consent, approval, counter.
 
 mod acts;
+mod trail;
 
 use db::Database;
+use events::Context;
 use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
 
 wire_enum! {
@@ -35,6 +37,8 @@ pub enum Act {
     RevokeToken {
         jti: Jti,
         exp: Timestamp,
+        client_id: ClientId,
+        sub: Subject,
     },
     /// Sign-out: the session, and what does not outlive it.
     EndSession(SessionId),
@@ -59,9 +63,17 @@ pub enum Outcome {
 ///
 /// # Errors
 /// When the database fails: then nothing was changed.
-pub async fn perform(act: Act, db: &Database, now: Timestamp) -> db::Result<Outcome> {
-    db.transact(move |conn| Box::pin(async move { acts::perform(&act, conn, now).await }))
-        .await
+pub async fn perform(act: Act, by: &Context, db: &Database, now: Timestamp) -> db::Result<Outcome> {
+    let by = by.clone();
+    db.transact(move |conn| {
+        Box::pin(async move {
+            let whom = trail::Whom::of(&act, conn).await?;
+            let outcome = acts::perform(&act, conn, now).await?;
+            trail::record(&act, outcome, &whom, &by, conn, now).await?;
+            Ok(outcome)
+        })
+    })
+    .await
 }
 
 #[cfg(test)]

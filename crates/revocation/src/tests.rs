@@ -71,6 +71,8 @@ async fn acts(scene: &Scene, approvals: &[ApprovalId]) -> Vec<(Act, &'static [&'
             Act::RevokeToken {
                 jti: Jti::random(),
                 exp: OUT,
+                client_id: scene.app.clone(),
+                sub: scene.alex.sub.clone(),
             },
             &[],
         ),
@@ -95,7 +97,7 @@ async fn each_act_ends_what_it_covers_and_leaves_the_rest() {
             let ids = scene.approve().await;
             let (act, covered) = acts(&scene, &ids).await.remove(at);
             let (ended_before, recorded_before) = (ended(&db).await, recorded(&db).await);
-            let outcome = perform(act.clone(), &db, NOW).await.unwrap();
+            let outcome = perform(act.clone(), &Context::server(), &db, NOW).await.unwrap();
 
             let names: Vec<(&str, &ApprovalId)> = APPROVALS.iter().copied().zip(&ids).collect();
             let expected: BTreeSet<String> = names
@@ -149,7 +151,7 @@ async fn each_act_ends_the_records_it_names_and_repeating_it_changes_nothing() {
             let scene = Scene::new(&db, &gate).await;
             let ids = scene.approve().await;
             let (act, _) = acts(&scene, &ids).await.remove(at);
-            perform(act.clone(), &db, NOW).await.unwrap();
+            perform(act.clone(), &Context::server(), &db, NOW).await.unwrap();
 
             let mut conn = db.reader().await.unwrap();
             let user = users::by_sub(&scene.alex.sub, &mut conn).await.unwrap().unwrap();
@@ -194,7 +196,7 @@ async fn each_act_ends_the_records_it_names_and_repeating_it_changes_nothing() {
             assert!(is_live(&scene.jane.session).await.unwrap(), "{act:?}");
 
             let before = (ended(&db).await, recorded(&db).await);
-            let again = perform(act.clone(), &db, NOW).await.unwrap();
+            let again = perform(act.clone(), &Context::server(), &db, NOW).await.unwrap();
             let expected = match &act {
                 Act::EndApproval(..) | Act::DisableUser(_) | Act::RevokeUser(_) => Outcome::Ended(0),
                 _ => Outcome::Unknown,
@@ -224,7 +226,7 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
 
         let approval = ApprovalId::from(first.first().unwrap().as_str());
         let act = Act::EndApproval(approval.clone(), Reason::TokenRevoked);
-        assert_eq!(perform(act, &db, NOW).await.unwrap(), Outcome::Ended(1));
+        assert_eq!(perform(act, &Context::server(), &db, NOW).await.unwrap(), Outcome::Ended(1));
         let mut conn = db.reader().await.unwrap();
         assert!(
             events::revocations::covers(&token(&approval, &id), &mut conn)
@@ -236,7 +238,7 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
         let second = standing().await;
         assert!(second.len() == 1 && second.is_disjoint(&first));
 
-        let deleted = perform(Act::DeleteClient(id.clone()), &db, NOW).await.unwrap();
+        let deleted = perform(Act::DeleteClient(id.clone()), &Context::server(), &db, NOW).await.unwrap();
         // The one that ended before has gone as well: it has no end at which it would be forgotten.
         assert_eq!(deleted, Outcome::Ended(2));
         assert_eq!(
@@ -286,7 +288,7 @@ async fn c024_no_approval_outlives_the_act_that_raced_it() {
             let mut asked: Vec<_> = all.into_iter().map(ask).collect();
             let acting = tokio::spawn({
                 let (db, act) = (db.clone(), act.clone());
-                async move { perform(act, &db, NOW).await }
+                async move { perform(act, &Context::server(), &db, NOW).await }
             });
             asked.extend(later.into_iter().map(ask));
             let outcome = acting.await.unwrap().unwrap();
@@ -347,7 +349,7 @@ async fn an_act_takes_approvals_in_the_order_in_which_mints_do() {
                 work.await
             });
             held.await.unwrap();
-            let outcome = perform(act.clone(), &db, NOW).await;
+            let outcome = perform(act.clone(), &Context::server(), &db, NOW).await;
             assert!(matches!(outcome, Ok(Outcome::Ended(_))), "{act:?}: {outcome:?}");
             mint.await.unwrap().unwrap();
         }

@@ -10,8 +10,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::wiring::Parts;
 
-/// A key that another process rotated has to be seen within a second.
-const LOOK: Duration = Duration::from_millis(500);
 const TIDY: Duration = Duration::from_secs(60);
 /// Rows deleted at once, so that no deletion holds the writer for long.
 const BATCH: u32 = 1000;
@@ -23,7 +21,8 @@ pub struct Background(Vec<JoinHandle<()>>);
 impl Background {
     pub fn start(parts: &Parts) -> Self {
         Self(vec![
-            tokio::spawn(watch_keys(parts.clone())),
+            tokio::spawn(parts.keyring.clone().follow(parts.changes.clone())),
+            tokio::spawn(parts.clients.clone().follow()),
             tokio::spawn(tidy(parts.clone())),
         ])
     }
@@ -33,18 +32,6 @@ impl Drop for Background {
     fn drop(&mut self) {
         for task in &self.0 {
             task.abort();
-        }
-    }
-}
-
-async fn watch_keys(parts: Parts) {
-    let mut ticks = interval(LOOK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        // The keys held stay good; the next look may succeed.
-        if let Err(error) = parts.keyring.refresh().await {
-            tracing::warn!(%error, "the keys could not be refreshed");
         }
     }
 }
@@ -70,12 +57,21 @@ async fn forget(parts: &Parts, now: Timestamp) -> db::Result<()> {
             let revocations = events::revocations::forget(conn, now).await?;
             let approvals = grants::approvals::forget(conn, now).await?;
             let browsers = accounts::sessions::sweep(BATCH, conn, now).await?;
-            Ok::<_, db::Error>((revocations, approvals, browsers))
+            let events = events::audit::sweep(BATCH, conn, now).await?;
+            // Not deleted but told: these become events.
+            events::sign_ins::settle(BATCH, conn, now).await?;
+            Ok::<_, db::Error>((revocations, approvals, browsers, events))
         })
     });
-    let (revocations, approvals, browsers) = work.await?;
-    if revocations + approvals + browsers > 0 {
-        tracing::debug!(revocations, approvals, browsers, "expired rows were deleted");
+    let (revocations, approvals, browsers, events) = work.await?;
+    if revocations + approvals + browsers + events > 0 {
+        tracing::debug!(
+            revocations,
+            approvals,
+            browsers,
+            events,
+            "expired rows were deleted"
+        );
     }
     Ok(())
 }

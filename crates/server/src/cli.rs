@@ -6,6 +6,7 @@
 
 mod client;
 mod config;
+mod events;
 mod failure;
 mod input;
 mod installation;
@@ -79,6 +80,9 @@ enum Act {
     /// People
     #[command(subcommand)]
     User(user::User),
+    /// What happened: the audit trail
+    #[command(subcommand)]
+    Events(events::Events),
 }
 
 /// Runs the command that the arguments describe; the first is the name of the program.
@@ -134,7 +138,9 @@ impl Act {
     fn flags(&self) -> Flags {
         match self {
             Self::Keys(keys) => keys.flags(),
-            Self::Migrate | Self::Client(_) | Self::Resource(_) | Self::User(_) => Flags::default(),
+            Self::Migrate | Self::Client(_) | Self::Resource(_) | Self::User(_) | Self::Events(_) => {
+                Flags::default()
+            }
         }
     }
 
@@ -146,6 +152,7 @@ impl Act {
             Self::Client(client) => client.run(&installation, printer).await,
             Self::Resource(resource) => resource.run(&installation, printer).await,
             Self::User(user) => user.run(&installation, printer).await,
+            Self::Events(events) => events.run(&installation, printer).await,
         };
         installation.db.close().await;
         done

@@ -12,6 +12,7 @@ use accounts::users::{self, Draft};
 use axum::Router;
 use clients::{ResourceServer, Trust, resources, secrets};
 use demo::{Api, App, IssuerUrl};
+use events::Context;
 use protocol::{ClientId, Secret, SigningAlg};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -128,12 +129,12 @@ async fn register(parts: &Parts, places: &Places) -> Result<Secret, String> {
     let registered = parts.db.transact(move |conn| {
         Box::pin(async move {
             if resources::by_identifier(&api.identifier, conn).await?.is_none() {
-                resources::insert(&api, conn).await?;
+                resources::insert(&api, &Context::server(), conn).await?;
             }
             let id = ClientId::from(CLIENT_ID);
-            registry::import(&document, Trust::Trusted, conn, now).await?;
-            secrets::delete_all(&id, conn).await?;
-            Ok::<_, protocol::Error>(secrets::add(&id, conn, now).await?.secret)
+            registry::import(&document, Trust::Trusted, &Context::server(), conn, now).await?;
+            secrets::delete_all(&id, &Context::server(), conn, now).await?;
+            Ok::<_, protocol::Error>(secrets::add(&id, &Context::server(), conn, now).await?.secret)
         })
     });
     registered.await.map_err(line)
@@ -155,9 +156,9 @@ async fn ensure_user(parts: &Parts, keys_dir: &Path) -> Result<String, String> {
     let hash = parts.hasher.hash(chosen).await.map_err(line)?;
     let draft = demo_user(email, hash)?;
     let now = parts.clock.now();
-    let inserted = parts
-        .db
-        .transact(move |conn| Box::pin(async move { users::insert(draft, conn, now).await }));
+    let inserted = parts.db.transact(move |conn| {
+        Box::pin(async move { users::insert(draft, &Context::server(), conn, now).await })
+    });
     inserted.await.map_err(line)?;
     fs::write(&file, format!("{password}\n")).map_err(line)?;
     Ok(password)

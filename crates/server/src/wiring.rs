@@ -7,9 +7,11 @@ use accounts::passwords::{Hasher, HasherSettings};
 use authorize::Authorize;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use clients::Directory;
 use consent::Consent;
 use db::Database;
 use discovery::Discovery;
+use events::changes::Watcher;
 use issuance::{Bearer, Gate};
 use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
@@ -25,6 +27,9 @@ pub struct Parts {
     pub issuer: Issuer,
     pub db: Database,
     pub keyring: Keyring,
+    pub clients: Directory,
+    /// Hears what other processes change.
+    pub changes: Watcher,
     pub hasher: Hasher,
     pub clock: Clock,
 }
@@ -49,12 +54,16 @@ impl Parts {
         let keyring = Keyring::open(&db, master, Policy::default(), now)
             .await
             .map_err(line)?;
+        let changes = Watcher::start(&db).await.map_err(line)?;
+        let clients = Directory::open(&db, changes.clone()).await.map_err(line)?;
         let hasher =
             Hasher::start(hasher).map_err(|error| format!("no thread for checking passwords: {error}"))?;
         Ok(Self {
             issuer,
             db,
             keyring,
+            clients,
+            changes,
             hasher,
             clock,
         })
@@ -87,11 +96,13 @@ impl Parts {
         let own = authorize::router(Authorize {
             front: front.clone(),
             gate: self.gate(),
+            clients: self.clients.clone(),
             issuer: self.issuer.clone(),
         })
         .merge(consent::router(Consent {
             front: front.clone(),
             hasher: self.hasher.clone(),
+            clients: self.clients.clone(),
         }))
         .merge(readable(token::router(token.clone()), self.registered_origins()))
         .merge(token::introspection(token))
@@ -116,6 +127,7 @@ impl Parts {
     fn token(&self) -> Arc<Token> {
         Arc::new(Token {
             db: self.db.clone(),
+            clients: self.clients.clone(),
             gate: self.gate(),
             bearer: Bearer::new(self.db.clone(), self.keyring.clone(), self.issuer.clone()),
             clock: self.clock.clone(),
@@ -124,14 +136,10 @@ impl Parts {
 
     /// Browser apps call from the origins of registered redirect URIs.
     fn registered_origins(&self) -> Cors {
-        let db = self.db.clone();
+        let clients = self.clients.clone();
         Cors::registered(move |origin| {
-            let db = db.clone();
-            async move {
-                let asked = async { clients::origins::is_registered(&origin, &mut db.reader().await?).await };
-                // When the database is away nobody is admitted.
-                asked.await.unwrap_or(false)
-            }
+            let clients = clients.clone();
+            async move { clients.admits_origin(&origin).await }
         })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use clients::{Client, Credentials};
+use events::Context;
 use http::HeaderMap;
 use issuance::{Entitlement, Refusal, TokenResponse};
 use protocol::form::{Form, NoStore};
@@ -15,17 +16,18 @@ use crate::{Token, grant_types};
 
 pub(crate) async fn exchange(
     State(token): State<Arc<Token>>,
+    by: Context,
     headers: HeaderMap,
     Form(params): Form,
 ) -> Result<NoStore<TokenResponse>, Error> {
     let now = token.clock.now();
     let credentials = Credentials::from_request(&headers, &params)?;
-    let client = clients::authenticate(&credentials, &mut token.db.reader().await?).await?;
+    let client = token.clients.authenticate(&credentials).await?;
     let grant_type = grant_type(&params, &client)?;
     let granted = redeem(grant_type, &params, &client, &token, now).await;
     let entitlement = match granted {
         Ok(entitlement) => entitlement,
-        Err(refusal) => return Err(refuse(refusal, grant_type, &token, now).await),
+        Err(refusal) => return Err(refuse(refusal, grant_type, &by, &token, now).await),
     };
     Ok(NoStore(token.gate.sign(entitlement)?))
 }
@@ -62,7 +64,13 @@ async fn redeem(
 }
 
 /// A credential that came twice ends its approval before anyone is answered.
-async fn refuse(refusal: Refusal, grant_type: GrantType, token: &Token, now: Timestamp) -> Error {
+async fn refuse(
+    refusal: Refusal,
+    grant_type: GrantType,
+    by: &Context,
+    token: &Token,
+    now: Timestamp,
+) -> Error {
     let approval = match refusal {
         Refusal::Wire(error) => return error,
         Refusal::Reused(approval) => approval,
@@ -80,7 +88,7 @@ async fn refuse(refusal: Refusal, grant_type: GrantType, token: &Token, now: Tim
             return Error::server_error("a client acting for itself presents nothing that is used up");
         }
     };
-    match revocation::perform(Act::EndApproval(approval, reason), &token.db, now).await {
+    match revocation::perform(Act::EndApproval(approval, reason), by, &token.db, now).await {
         Ok(_) => Error::invalid_grant(answer),
         Err(error) => error.into(),
     }

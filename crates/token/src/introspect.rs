@@ -52,7 +52,7 @@ pub(crate) async fn introspect(
 ) -> Result<NoStore<Answer>, Error> {
     let now = token.clock.now();
     let credentials = Credentials::from_request(&headers, &params)?;
-    let caller = clients::identify(&credentials, &mut token.db.reader().await?).await?;
+    let caller = token.clients.identify(&credentials).await?;
     // token_type_hint is not asked: a token shows what it is.
     let presented = params.require("token")?;
     let about = match caller {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use clients::Directory;
 use db::Database;
 use issuance::{Bearer, Gate};
 use protocol::{Clock, path};
@@ -18,6 +19,7 @@ use protocol::{Clock, path};
 #[derive(Debug)]
 pub struct Token {
     pub db: Database,
+    pub clients: Directory,
     pub gate: Gate,
     pub bearer: Bearer,
     pub clock: Clock,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use clients::{Client, Credentials};
+use events::Context;
 use grants::families::Presented;
 use http::header::{CACHE_CONTROL, PRAGMA};
 use http::{HeaderMap, HeaderValue};
@@ -25,15 +26,16 @@ pub(crate) struct Revoked;
 pub(crate) async fn revoke(
     State(token): State<Arc<Token>>,
     headers: HeaderMap,
+    by: Context,
     Form(params): Form,
 ) -> Result<Revoked, Error> {
     let now = token.clock.now();
     let credentials = Credentials::from_request(&headers, &params)?;
-    let client = clients::authenticate(&credentials, &mut token.db.reader().await?).await?;
+    let client = token.clients.authenticate(&credentials).await?;
     // token_type_hint is not asked: a token shows what it is.
     let presented = params.require("token")?;
     if let Some(act) = act(presented, &client, &token, now).await? {
-        revocation::perform(act, &token.db, now).await?;
+        revocation::perform(act, &by, &token.db, now).await?;
     }
     Ok(Revoked)
 }
@@ -54,6 +56,8 @@ async fn act(presented: &str, client: &Client, token: &Token, now: Timestamp) ->
     Ok(own.map(|claims| Act::RevokeToken {
         jti: claims.jti,
         exp: claims.exp,
+        client_id: claims.client_id,
+        sub: claims.sub,
     }))
 }
 

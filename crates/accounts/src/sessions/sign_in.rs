@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use db::{Conn, execute, run};
+use events::{Context, Event, audit};
 use protocol::opaque::{self, Kind};
 use protocol::{BrowserId, FlowId, Secret, SessionId, Subject, Timestamp};
 
@@ -39,7 +40,12 @@ pub struct SignedIn {
 
 /// Records the proof; `None` when the user has been disabled, or the credential changed, since it was
 /// checked.
-pub async fn sign_in(sign_in: SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<Option<SignedIn>> {
+pub async fn sign_in(
+    sign_in: SignIn,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Option<SignedIn>> {
     if !lock_user(&sign_in, conn).await? {
         return Ok(None);
     }
@@ -50,6 +56,12 @@ pub async fn sign_in(sign_in: SignIn, conn: &mut Conn, now: Timestamp) -> db::Re
         None => begin_session(&browser_id, &sign_in, conn, now).await?,
     };
     record_proof(&session_id, ordinal, &sign_in, conn, now).await?;
+    let succeeded = Event::SignInSucceeded {
+        sub: &sign_in.sub,
+        session_id: &session_id,
+        acr: sign_in.acr.as_str(),
+    };
+    audit::record(&succeeded, by, conn, now).await?;
 
     let sessions = current(&cookie, conn, now)
         .await?

@@ -1,5 +1,6 @@
 use db::Database;
 use db::testing::both;
+use events::Context;
 use protocol::Secret;
 
 use super::*;
@@ -15,7 +16,7 @@ async fn user(db: &Database, name: &str) -> User {
         .claims
         .set(crate::claims::Claim::Name, format!("The {name}").into())
         .unwrap();
-    db.transact(|conn| Box::pin(users::insert(draft, conn, NOW)))
+    db.transact(|conn| Box::pin(async move { users::insert(draft, &Context::server(), conn, NOW).await }))
         .await
         .unwrap()
 }
@@ -34,7 +35,7 @@ fn proof(user: &User, presented: Option<&Secret>) -> SignIn {
 }
 
 async fn enter(db: &Database, proof: SignIn, now: Timestamp) -> Option<SignedIn> {
-    db.transact(move |conn| Box::pin(sign_in(proof, conn, now)))
+    db.transact(move |conn| Box::pin(async move { sign_in(proof, &Context::server(), conn, now).await }))
         .await
         .unwrap()
 }

@@ -14,11 +14,13 @@ fn draft(email: &str) -> Draft {
 }
 
 async fn add(db: &Database, draft: Draft) -> Result<User, Error> {
-    db.transact(|conn| Box::pin(insert(draft, conn, NOW))).await
+    db.transact(|conn| Box::pin(async move { insert(draft, &Context::server(), conn, NOW).await }))
+        .await
 }
 
 async fn put(db: &Database, draft: Draft) -> Result<(User, Upserted), Error> {
-    db.transact(|conn| Box::pin(upsert(draft, conn, LATER))).await
+    db.transact(|conn| Box::pin(async move { upsert(draft, &Context::server(), conn, LATER).await }))
+        .await
 }
 
 async fn reload(db: &Database, user: &User) -> User {
@@ -177,13 +179,19 @@ async fn a_user_is_disabled_since_the_first_time_until_enabled() {
         for (since, expected) in [(Some(NOW), Some(NOW)), (Some(LATER), Some(NOW)), (None, None)] {
             let sub = user.sub.clone();
             let found = db
-                .transact(move |conn| Box::pin(async move { set_disabled(&sub, since, conn).await }))
+                .transact(move |conn| {
+                    Box::pin(async move { set_disabled(&sub, since, &Context::server(), conn, NOW).await })
+                })
                 .await;
             assert!(found.unwrap());
             assert_eq!(reload(&db, &user).await.disabled_at, expected);
         }
         let found = db
-            .transact(|conn| Box::pin(async move { set_disabled(&"nobody".into(), None, conn).await }))
+            .transact(|conn| {
+                Box::pin(
+                    async move { set_disabled(&"nobody".into(), None, &Context::server(), conn, NOW).await },
+                )
+            })
             .await;
         assert!(!found.unwrap());
     })

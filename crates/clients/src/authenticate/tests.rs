@@ -1,6 +1,7 @@
 use axum::response::IntoResponse as _;
 use db::Database;
 use db::testing::both;
+use events::Context;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 use protocol::{ErrorCode, SigningAlg, Timestamp};
@@ -118,6 +119,7 @@ fn c100_credentials_do_not_show_their_secret() {
 async fn prepare(db: &Database) -> String {
     let work = db.transact(|conn| {
         Box::pin(async move {
+            let by = Context::server();
             for (id, method) in [
                 ("b", ClientAuthMethod::ClientSecretBasic),
                 ("p", ClientAuthMethod::ClientSecretPost),
@@ -127,11 +129,11 @@ async fn prepare(db: &Database) -> String {
                     token_endpoint_auth_method: method,
                     ..Metadata::default()
                 };
-                records::insert(&Client::new(id.into(), Trust::Trusted, metadata, NOW), conn).await?;
+                records::insert(&Client::new(id.into(), Trust::Trusted, metadata, NOW), &by, conn).await?;
             }
-            let added = secrets::add(&"b".into(), conn, NOW).await?;
-            secrets::adopt(&"b".into(), &FOREIGN.into(), conn, NOW).await?;
-            secrets::adopt(&"p".into(), &added.secret, conn, NOW).await?;
+            let added = secrets::add(&"b".into(), &by, conn, NOW).await?;
+            secrets::adopt(&"b".into(), &FOREIGN.into(), &by, conn, NOW).await?;
+            secrets::adopt(&"p".into(), &added.secret, &by, conn, NOW).await?;
             Ok::<_, Error>(added.secret.expose().to_owned())
         })
     });
@@ -211,7 +213,9 @@ async fn a_secret_counts_from_its_first_moment_to_its_last() {
     both(|db| async move {
         let old = prepare(&db).await;
         let p = ClientId::from("p");
-        let added = db.transact(|conn| Box::pin(async move { secrets::add(&"p".into(), conn, NOW).await }));
+        let added = db.transact(|conn| {
+            Box::pin(async move { secrets::add(&"p".into(), &Context::server(), conn, NOW).await })
+        });
         let new = added.await.unwrap();
         for secret in [old.as_str(), new.secret.expose()] {
             assert!(outcome(&db, &basic("p", secret), "").await.is_ok());
@@ -223,7 +227,9 @@ async fn a_secret_counts_from_its_first_moment_to_its_last() {
             .find(|own| own.secret_id != new.stored.secret_id)
             .unwrap();
         let deleted = db.transact(|conn| {
-            Box::pin(async move { secrets::delete(&"p".into(), &first.secret_id, conn).await })
+            Box::pin(async move {
+                secrets::delete(&"p".into(), &first.secret_id, &Context::server(), conn, NOW).await
+            })
         });
         deleted.await.unwrap();
         assert!(outcome(&db, &basic("p", &old), "").await.is_err());

@@ -4,6 +4,8 @@
 //! peace.
 
 use db::{Conn, run};
+use events::changes::{self, Topic};
+use events::{Context, Event, audit};
 use protocol::opaque::{self, Kind};
 use protocol::{Error, Timestamp};
 
@@ -18,11 +20,21 @@ const HOLD_LOCKED: &str = "SELECT identifier FROM resource_servers WHERE identif
 ///
 /// # Errors
 /// `invalid_request` when there is no such resource server, or when two secrets are active already.
-pub async fn add(identifier: &str, conn: &mut Conn, now: Timestamp) -> Result<Added, Error> {
+pub async fn add(
+    identifier: &str,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Added, Error> {
     hold(identifier, conn).await?;
     let secret = opaque::random(Kind::ClientSecret);
     let active = TABLE.rows(identifier, conn).await?;
     let stored = TABLE.store(identifier, &secret, &active, conn, now).await?;
+    let added = Event::ResourceSecretAdded {
+        identifier,
+        secret_id: &stored.secret_id,
+    };
+    changed(&added, by, conn, now).await?;
     Ok(Added { stored, secret })
 }
 
@@ -30,13 +42,34 @@ pub async fn add(identifier: &str, conn: &mut Conn, now: Timestamp) -> Result<Ad
 ///
 /// # Errors
 /// `invalid_request` when there is no such secret.
-pub async fn delete(identifier: &str, secret_id: &str, conn: &mut Conn) -> Result<(), Error> {
-    match TABLE.delete(identifier, secret_id, conn).await? {
-        true => Ok(()),
-        false => Err(Error::invalid_request(
+pub async fn delete(
+    identifier: &str,
+    secret_id: &str,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if !TABLE.delete(identifier, secret_id, conn).await? {
+        return Err(Error::invalid_request(
             "this resource server has no secret with this id",
-        )),
+        ));
     }
+    let deleted = Event::ResourceSecretDeleted { identifier, secret_id };
+    Ok(changed(&deleted, by, conn, now).await?)
+}
+
+/// Writes the event of a change, and tells every process of it.
+async fn changed(event: &Event<'_>, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
+    audit::record(event, by, conn, now).await?;
+    changes::bump(Topic::Resources, conn).await
+}
+
+const ALL_DIGESTS: &str =
+    "SELECT identifier, digest FROM resource_secrets ORDER BY identifier, created_at, secret_id";
+
+/// The digests of all resource servers, with whose they are.
+pub(crate) async fn all_digests(conn: &mut Conn) -> db::Result<Vec<(String, String)>> {
+    Ok(run!(conn, |c| sqlx::query_as(ALL_DIGESTS).fetch_all(c))?)
 }
 
 /// The active secrets of a resource server, oldest first.
@@ -83,26 +116,27 @@ mod tests {
         both(|db| async move {
             let work = db.transact(|conn| {
                 Box::pin(async move {
+                    let by = Context::server();
                     let api = ResourceServer::define(API, "API", SigningAlg::Es256, [].into(), NOW)?;
-                    resources::insert(&api, conn).await?;
-                    let first = add(API, conn, NOW).await?;
-                    let second = add(API, conn, Timestamp::from_secs(1_001)).await?;
-                    assert!(add(API, conn, NOW).await.is_err(), "a third secret");
-                    assert!(add("urn:none", conn, NOW).await.is_err());
+                    resources::insert(&api, &by, conn).await?;
+                    let first = add(API, &by, conn, NOW).await?;
+                    let second = add(API, &by, conn, Timestamp::from_secs(1_001)).await?;
+                    assert!(add(API, &by, conn, NOW).await.is_err(), "a third secret");
+                    assert!(add("urn:none", &by, conn, NOW).await.is_err());
                     let stored = [first.stored.clone(), second.stored.clone()];
                     assert_eq!(list(API, conn).await?, stored);
                     let expected = [&first, &second].map(|own| seal::digest(own.secret.expose()));
                     assert_eq!(digests(API, conn).await?, expected);
 
                     for owner in ["urn:none", "https://api.test"] {
-                        assert!(delete(owner, &first.stored.secret_id, conn).await.is_err());
+                        assert!(delete(owner, &first.stored.secret_id, &by, conn, NOW).await.is_err());
                     }
-                    delete(API, &first.stored.secret_id, conn).await?;
-                    assert!(delete(API, &first.stored.secret_id, conn).await.is_err());
-                    delete(API, &second.stored.secret_id, conn).await?;
+                    delete(API, &first.stored.secret_id, &by, conn, NOW).await?;
+                    assert!(delete(API, &first.stored.secret_id, &by, conn, NOW).await.is_err());
+                    delete(API, &second.stored.secret_id, &by, conn, NOW).await?;
 
-                    add(API, conn, NOW).await?;
-                    resources::delete(API, conn).await?;
+                    add(API, &by, conn, NOW).await?;
+                    resources::delete(API, &by, conn, NOW).await?;
                     assert_eq!(list(API, conn).await?, []);
                     Ok::<_, Error>(())
                 })

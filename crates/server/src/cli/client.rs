@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use clients::{Trust, records};
 use db::Conn;
+use events::Context;
 use protocol::{ClientId, Error, Timestamp};
 use registry::Registered;
 use revocation::{Act, Outcome};
@@ -115,7 +116,9 @@ impl Create {
         self.members.edit(&mut document);
         let (document, now) = (Value::Object(document), on.now);
         let registered = on.db.transact(move |conn| {
-            Box::pin(async move { registry::register(&document, Trust::Trusted, conn, now).await })
+            Box::pin(async move {
+                registry::register(&document, Trust::Trusted, &Context::command_line(), conn, now).await
+            })
         });
         Ok(registered_answer(&registered.await?))
     }
@@ -133,7 +136,7 @@ impl Update {
                 if let Some(document) = document.as_object_mut() {
                     self.edit(document);
                 }
-                registry::update(&id, &document, conn, now).await
+                registry::update(&id, &document, &Context::command_line(), conn, now).await
             })
         });
         Ok(registered_answer(&updated.await?))
@@ -160,7 +163,7 @@ async fn trust(id: ClientId, on: &Installation) -> Result<Answer, Failure> {
     let now = on.now;
     let trusted = on.db.transact(move |conn| {
         Box::pin(async move {
-            records::set_trust(&id, Trust::Trusted, conn, now).await?;
+            records::set_trust(&id, Trust::Trusted, &Context::command_line(), conn, now).await?;
             known(&id, conn).await
         })
     });
@@ -181,7 +184,14 @@ async fn list(on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failur
 }
 
 async fn delete(id: ClientId, on: &Installation) -> Result<Answer, Failure> {
-    match revocation::perform(Act::DeleteClient(id.clone()), &on.db, on.now).await? {
+    match revocation::perform(
+        Act::DeleteClient(id.clone()),
+        &Context::command_line(),
+        &on.db,
+        on.now,
+    )
+    .await?
+    {
         Outcome::Unknown => Err(unknown(&id).into()),
         Outcome::Ended(ended) => Ok(Answer {
             json: json!({ "client_id": id, "approvals_ended": ended }),
@@ -224,7 +234,7 @@ async fn import_one(document: &Value, conn: &mut Conn, now: Timestamp) -> Result
             word.ok_or("trust: expected trusted or unverified")?
         }
     };
-    Ok(registry::import(document, trust, conn, now).await?)
+    Ok(registry::import(document, trust, &Context::command_line(), conn, now).await?)
 }
 
 async fn known(id: &ClientId, conn: &mut Conn) -> Result<clients::Client, Failure> {

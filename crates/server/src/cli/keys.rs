@@ -1,6 +1,7 @@
 //! `countersign keys`: when which signing key signs.
 
 use clap::{Args, Subcommand};
+use events::Context;
 use keyring::{Keyring, MasterKey, Policy, RingEntry, Start};
 use protocol::{SigningAlg, Timestamp};
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ async fn rotate(
     now: Timestamp,
 ) -> Result<Answer, Failure> {
     let before = keyring.calendar(now);
-    keyring.rotate(algs, start, now).await?;
+    keyring.rotate(algs, start, &Context::command_line(), now).await?;
     let is_new = |entry: &RingEntry| before.iter().all(|old| old.kid != entry.kid);
     let added: Vec<RingEntry> = keyring.calendar(now).into_iter().filter(is_new).collect();
     Ok(Answer {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use clients::{ResourceServer, resources};
+use events::Context;
 use protocol::SigningAlg;
 use serde_json::{Value, json};
 use url::Url;
@@ -87,8 +88,9 @@ impl Create {
         let (mut shown, now) = (json(&resource), on.now);
         let inserted = on.db.transact(move |conn| {
             Box::pin(async move {
-                resources::insert(&resource, conn).await?;
-                resources::secrets::add(&resource.identifier, conn, now).await
+                let by = Context::command_line();
+                resources::insert(&resource, &by, conn).await?;
+                resources::secrets::add(&resource.identifier, &by, conn, now).await
             })
         });
         let added = inserted.await?;
@@ -124,10 +126,10 @@ async fn list(on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failur
 }
 
 async fn delete(identifier: String, on: &Installation) -> Result<Answer, Failure> {
-    let own = identifier.clone();
-    let deleted = on
-        .db
-        .transact(move |conn| Box::pin(async move { resources::delete(&own, conn).await }));
+    let (own, now) = (identifier.clone(), on.now);
+    let deleted = on.db.transact(move |conn| {
+        Box::pin(async move { resources::delete(&own, &Context::command_line(), conn, now).await })
+    });
     match deleted.await? {
         false => Err(unknown(&identifier)),
         true => Ok(Answer {

@@ -67,6 +67,8 @@ fn the_lines_of_the_contract_are_understood() {
         "user enable ID",
         "user revoke ID",
         "user import FILE",
+        "events list",
+        "events list --after ID --limit 10",
         // One id in sixty-four.
         "client trust -r4hFQE-pAl6dki2g_kXAg",
         "client update -r4hFQE-pAl6dki2g_kXAg --name N --redirect-uri https://a.test/cb --json",
@@ -114,6 +116,7 @@ fn what_contradicts_itself_or_is_unknown_is_wrong_use() {
         "user create --email a@b.test --password-stdin --generate-password",
         "serve --database-url postgres://u:p@h/d",
         "migrate --listen 127.0.0.1:1",
+        "events list --limit 0",
     ] {
         let error = parse(line).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");

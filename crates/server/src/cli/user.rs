@@ -11,6 +11,7 @@ use accounts::passwords::{Hasher, HasherSettings, Password};
 use accounts::users::{self, Draft};
 use clap::{Args, Subcommand};
 use db::Conn;
+use events::Context;
 use protocol::{Secret, Subject};
 use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
@@ -97,9 +98,9 @@ impl Create {
             draft.password_hash = Some(hasher()?.hash(password).await?);
         }
         let now = on.now;
-        let inserted = on
-            .db
-            .transact(move |conn| Box::pin(async move { users::insert(draft, conn, now).await }));
+        let inserted = on.db.transact(move |conn| {
+            Box::pin(async move { users::insert(draft, &Context::command_line(), conn, now).await })
+        });
         let user = inserted.await?;
         let answer = match &generated {
             Some(generated) => with("password", generated.expose().into(), &user),
@@ -144,7 +145,9 @@ async fn list(on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failur
 
 async fn end(id: &str, act: impl FnOnce(Subject) -> Act, on: &Installation) -> Result<Answer, Failure> {
     let sub = known(id, &mut on.db.reader().await?).await?.sub;
-    let Outcome::Ended(ended) = revocation::perform(act(sub.clone()), &on.db, on.now).await? else {
+    let Outcome::Ended(ended) =
+        revocation::perform(act(sub.clone()), &Context::command_line(), &on.db, on.now).await?
+    else {
         return Err(unknown(id));
     };
     let user = users::by_sub(&sub, &mut on.db.reader().await?).await?;
@@ -153,11 +156,11 @@ async fn end(id: &str, act: impl FnOnce(Subject) -> Act, on: &Installation) -> R
 }
 
 async fn enable(id: &str, on: &Installation) -> Result<Answer, Failure> {
-    let id = id.to_owned();
+    let (id, now) = (id.to_owned(), on.now);
     let enabled = on.db.transact(move |conn| {
         Box::pin(async move {
             let sub = known(&id, conn).await?.sub;
-            users::set_disabled(&sub, None, conn).await?;
+            users::set_disabled(&sub, None, &Context::command_line(), conn, now).await?;
             users::by_sub(&sub, conn).await?.ok_or_else(|| unknown(&id))
         })
     });

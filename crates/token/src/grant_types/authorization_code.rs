@@ -28,8 +28,8 @@ pub(crate) async fn redeem(
         return Err(unknown().into());
     }
     code.verify(params.get("redirect_uri"), verifier.as_ref())?;
-    let target = super::target(params, &code.approval.resources, &mut conn).await?;
     drop(conn);
+    let target = super::target(params, &code.approval.resources, &token.clients).await?;
 
     token.gate.redeem(code, target, now).await
 }

@@ -33,7 +33,7 @@ pub(crate) async fn redeem(
         // RFC 8707 §2. Without one the token would be for userinfo, and there is no user.
         return Err(Error::invalid_target("the parameter resource is missing: name the API").into());
     }
-    let target = Target::find(&named, &mut token.db.reader().await?).await?;
+    let target = Target::find(&named, &token.clients).await?;
     let admitted = |token: &str| registered.contains(token) && !scope::STANDARD.contains(&token);
     let scope = target.of(&asked.retain(admitted));
     if scope.is_empty() {

@@ -26,8 +26,8 @@ pub(crate) async fn redeem(
         return Err(unknown().into());
     }
     let scope = narrowed(params, &family.approval.scope)?;
-    let target = super::target(params, &family.approval.resources, &mut conn).await?;
     drop(conn);
+    let target = super::target(params, &family.approval.resources, &token.clients).await?;
 
     let holder = if client.is_public() {
         Holder::Public

@@ -3,6 +3,7 @@
 
 use clap::Subcommand;
 use clients::secrets;
+use events::Context;
 use protocol::ClientId;
 use serde_json::json;
 
@@ -48,7 +49,7 @@ async fn add(id: ClientId, on: &Installation) -> Result<Answer, Failure> {
     let added = on.db.transact(move |conn| {
         Box::pin(async move {
             known(&id, conn).await?;
-            Ok::<_, Failure>((secrets::add(&id, conn, now).await?, id))
+            Ok::<_, Failure>((secrets::add(&id, &Context::command_line(), conn, now).await?, id))
         })
     });
     let (added, id) = added.await?;
@@ -91,10 +92,11 @@ pub(in crate::cli) fn listed(secret: &secrets::Stored) -> Answer {
 }
 
 async fn delete(id: ClientId, secret_id: String, on: &Installation) -> Result<Answer, Failure> {
+    let now = on.now;
     let deleted = on.db.transact(move |conn| {
         Box::pin(async move {
             known(&id, conn).await?;
-            secrets::delete(&id, &secret_id, conn).await?;
+            secrets::delete(&id, &secret_id, &Context::command_line(), conn, now).await?;
             Ok::<_, Failure>(Answer {
                 lines: vec![format!(
                     "secret {secret_id} of client {id} does not work any more"

@@ -6,6 +6,7 @@
 use clap::Subcommand;
 use clients::resources::{self, secrets};
 use db::Conn;
+use events::Context;
 use serde_json::json;
 
 use super::unknown;
@@ -51,7 +52,7 @@ async fn add(identifier: String, on: &Installation) -> Result<Answer, Failure> {
     let added = on.db.transact(move |conn| {
         Box::pin(async move {
             known(&identifier, conn).await?;
-            Ok::<_, Failure>((secrets::add(&identifier, conn, now).await?, identifier))
+            Ok::<_, Failure>((secrets::add(&identifier, &Context::command_line(), conn, now).await?, identifier))
         })
     });
     let (added, identifier) = added.await?;
@@ -77,10 +78,11 @@ async fn list(identifier: &str, on: &Installation, printer: &mut Printer<'_>) ->
 }
 
 async fn delete(identifier: String, secret_id: String, on: &Installation) -> Result<Answer, Failure> {
+    let now = on.now;
     let deleted = on.db.transact(move |conn| {
         Box::pin(async move {
             known(&identifier, conn).await?;
-            secrets::delete(&identifier, &secret_id, conn).await?;
+            secrets::delete(&identifier, &secret_id, &Context::command_line(), conn, now).await?;
             Ok::<_, Failure>(Answer {
                 lines: vec![format!(
                     "secret {secret_id} of resource server {identifier} does not work any more"

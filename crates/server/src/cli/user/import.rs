@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use accounts::import::ImportedUser;
 use accounts::users::{self, Draft, Upserted};
 use db::Conn;
+use events::Context;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::{Subject, Timestamp};
 use serde::Deserialize as _;
@@ -86,7 +87,7 @@ async fn write_one(
     {
         return Err(format!("sub: a client has the id {sub}").into());
     }
-    Ok(users::upsert(draft, conn, now).await?)
+    Ok(users::upsert(draft, &Context::command_line(), conn, now).await?)
 }
 
 fn told((user, upserted): &(users::User, Upserted)) -> Answer {

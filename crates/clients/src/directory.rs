@@ -1,0 +1,167 @@
+//! Clients and resource servers in memory, so that requests are told from whom they come without a statement.
+//!
+//! Decides when memory may be believed. What it knows is at most as old as the last notice; when there has been
+//! no word from the database for a second, the database is asked instead (D6). A no is always asked again: a
+//! client, a secret or an origin registered a moment ago works at once, and since a wrong secret costs as much
+//! as an unknown client, the time tells nobody which clients exist. How often is bounded, so that strangers who
+//! make up names do not reach the database. Every write looks at the client once more in its own guard.
+
+mod allowance;
+mod snapshot;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use db::Database;
+use events::changes::{Topic, Watcher};
+use protocol::{ClientId, Error};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use crate::{Caller, Client, Credentials, ResourceServer, authenticate, origins, records, resources};
+use allowance::Allowance;
+use snapshot::Snapshot;
+
+/// After this long without word from the database, memory is not believed.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// The directory, behind any number of clones.
+#[derive(Clone, Debug)]
+pub struct Directory(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Database,
+    changes: Watcher,
+    held: ArcSwap<Snapshot>,
+    /// One reads for all.
+    reading: Mutex<()>,
+    asking: Allowance,
+}
+
+impl Directory {
+    /// Reads everything. To follow what changes, [`Self::follow`] has to run.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open(db: &Database, changes: Watcher) -> db::Result<Self> {
+        let snapshot = Snapshot::default().brought_up(&mut db.reader().await?).await?;
+        Ok(Self(Arc::new(Inner {
+            db: db.clone(),
+            changes,
+            held: ArcSwap::from_pointee(snapshot),
+            reading: Mutex::new(()),
+            asking: Allowance::default(),
+        })))
+    }
+
+    /// # Errors
+    /// When the database has to be asked, and fails.
+    pub async fn client(&self, id: &ClientId) -> db::Result<Option<Arc<Client>>> {
+        if self.is_fresh() {
+            if let Some(entry) = self.0.held.load().client(id) {
+                return Ok(Some(entry.record.clone()));
+            }
+            if !self.0.asking.take() {
+                return Ok(None);
+            }
+        }
+        let client = records::by_id(id, &mut self.0.db.reader().await?).await?;
+        Ok(client.map(Arc::new))
+    }
+
+    /// The client that the credentials prove.
+    ///
+    /// # Errors
+    /// As [`Self::identify`].
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Arc<Client>, Error> {
+        authenticate::client(credentials, self.identify(credentials).await?)
+    }
+
+    /// The client or resource server that the credentials prove.
+    ///
+    /// # Errors
+    /// `invalid_client`, the same whatever was wrong; when the database has to be asked, and fails.
+    pub async fn identify(&self, credentials: &Credentials) -> Result<Caller, Error> {
+        if self.is_fresh() {
+            let held = self.0.held.load();
+            let (caller, digests) = held.caller(credentials);
+            let proven = authenticate::prove(credentials, caller, digests);
+            if proven.is_ok() || !self.0.asking.take() {
+                return proven;
+            }
+        }
+        let mut conn = self.0.db.reader().await?;
+        authenticate::identify(credentials, &mut conn).await
+    }
+
+    /// # Errors
+    /// When the database has to be asked, and fails.
+    pub async fn resource(&self, identifier: &str) -> db::Result<Option<Arc<ResourceServer>>> {
+        if self.is_fresh() {
+            if let Some(entry) = self.0.held.load().resource(identifier) {
+                return Ok(Some(entry.record.clone()));
+            }
+            if !self.0.asking.take() {
+                return Ok(None);
+            }
+        }
+        let resource = resources::by_identifier(identifier, &mut self.0.db.reader().await?).await?;
+        Ok(resource.map(Arc::new))
+    }
+
+    /// Whether some client has a redirect URI of this origin. While the database is away, nobody new has.
+    pub async fn admits_origin(&self, origin: &str) -> bool {
+        if self.0.held.load().has_origin(origin) {
+            return true;
+        }
+        if !self.is_fresh() || !self.0.asking.take() {
+            return false;
+        }
+        let asked = async { origins::is_registered(origin, &mut self.0.db.reader().await?).await };
+        asked.await.unwrap_or(false)
+    }
+
+    /// Takes over what has changed. Costs one small read when nothing did.
+    ///
+    /// # Errors
+    /// When the database fails; what is held stays.
+    pub async fn refresh(&self) -> db::Result<()> {
+        let _alone = self.0.reading.lock().await;
+        let held = self.0.held.load_full();
+        let fresh = held.brought_up(&mut self.0.db.reader().await?).await?;
+        self.0.held.store(Arc::new(fresh));
+        Ok(())
+    }
+
+    /// Takes over every change as soon as it is heard of; never returns. A registry that changes all the time is
+    /// read with pauses, so that it takes a fraction of one core.
+    pub async fn follow(self) {
+        let mut changes = self.0.changes.clone();
+        let mut others = changes.clone();
+        loop {
+            let held = self.0.held.load_full();
+            tokio::select! {
+                () = changes.differs(Topic::Clients, held.clients_version()) => {}
+                () = others.differs(Topic::Resources, held.resources_version()) => {}
+            }
+            let began = Instant::now();
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(%error, "clients and resource servers could not be read");
+                sleep(SILENCE).await;
+            }
+            sleep(PAUSE.max(began.elapsed() * 4)).await;
+        }
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.0.changes.is_fresh(SILENCE)
+    }
+}
+
+/// Between two readings, at the least.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests;

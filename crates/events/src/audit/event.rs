@@ -1,0 +1,318 @@
+//! What the trail knows of, with what belongs to each.
+
+use protocol::{
+    ApprovalId, ClientId, ConsentId, Jti, Scope, SessionId, SigningAlg, Subject, Timestamp, wire_enum,
+};
+use serde_json::{Value, json};
+
+use crate::sign_ins::Failures;
+
+wire_enum! {
+    /// The word for what happened. Once written it keeps its meaning.
+    pub enum Kind {
+        SignInSucceeded => "sign_in.succeeded",
+        SignInFailed => "sign_in.failed",
+        SessionEnded => "session.ended",
+        ConsentGiven => "consent.given",
+        ConsentWithdrawn => "consent.withdrawn",
+        ApprovalEnded => "approval.ended",
+        TokenRevoked => "token.revoked",
+        UserCreated => "user.created",
+        UserUpdated => "user.updated",
+        UserDisabled => "user.disabled",
+        UserEnabled => "user.enabled",
+        UserRevoked => "user.revoked",
+        ClientCreated => "client.created",
+        ClientUpdated => "client.updated",
+        ClientTrustSet => "client.trust_set",
+        ClientSecretAdded => "client.secret_added",
+        ClientSecretDeleted => "client.secret_deleted",
+        ClientDeleted => "client.deleted",
+        ResourceCreated => "resource.created",
+        ResourceSecretAdded => "resource.secret_added",
+        ResourceSecretDeleted => "resource.secret_deleted",
+        ResourceDeleted => "resource.deleted",
+        MasterKeyMade => "master_key.made",
+        SigningKeyPublished => "signing_key.published",
+        SigningKeyWithdrawn => "signing_key.withdrawn",
+        PurposeSecretMade => "purpose_secret.made",
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event<'e> {
+    SignInSucceeded {
+        sub: &'e Subject,
+        session_id: &'e SessionId,
+        acr: &'e str,
+    },
+    /// All failures of one window together.
+    SignInFailed(&'e Failures),
+    SessionEnded {
+        sub: Option<&'e Subject>,
+        session_id: &'e SessionId,
+        approvals_ended: usize,
+    },
+    ConsentGiven {
+        sub: &'e Subject,
+        client_id: &'e ClientId,
+        session_id: &'e SessionId,
+        scope: &'e Scope,
+        resources: &'e [String],
+    },
+    ConsentWithdrawn {
+        sub: Option<&'e Subject>,
+        client_id: Option<&'e ClientId>,
+        consent_id: &'e ConsentId,
+        approvals_ended: usize,
+    },
+    /// One approval, for a reason of its own: a code or refresh token that came twice, a token given back.
+    ApprovalEnded {
+        sub: Option<&'e Subject>,
+        client_id: Option<&'e ClientId>,
+        approval_id: &'e ApprovalId,
+        reason: &'e str,
+    },
+    /// One access token that its client gave back.
+    TokenRevoked {
+        sub: &'e Subject,
+        client_id: &'e ClientId,
+        jti: &'e Jti,
+    },
+    UserCreated {
+        sub: &'e Subject,
+    },
+    UserUpdated {
+        sub: &'e Subject,
+        credentials: Credentials,
+    },
+    UserDisabled {
+        sub: &'e Subject,
+        approvals_ended: usize,
+    },
+    UserEnabled {
+        sub: &'e Subject,
+    },
+    UserRevoked {
+        sub: &'e Subject,
+        approvals_ended: usize,
+    },
+    ClientCreated {
+        client_id: &'e ClientId,
+        trust: &'e str,
+    },
+    ClientUpdated {
+        client_id: &'e ClientId,
+        version: i64,
+    },
+    ClientTrustSet {
+        client_id: &'e ClientId,
+        trust: &'e str,
+    },
+    ClientSecretAdded {
+        client_id: &'e ClientId,
+        secret_id: &'e str,
+    },
+    ClientSecretDeleted {
+        client_id: &'e ClientId,
+        secret_id: &'e str,
+    },
+    ClientDeleted {
+        client_id: &'e ClientId,
+        approvals_ended: usize,
+    },
+    ResourceCreated {
+        identifier: &'e str,
+    },
+    ResourceSecretAdded {
+        identifier: &'e str,
+        secret_id: &'e str,
+    },
+    ResourceSecretDeleted {
+        identifier: &'e str,
+        secret_id: &'e str,
+    },
+    ResourceDeleted {
+        identifier: &'e str,
+    },
+    MasterKeyMade {
+        master_key_id: &'e str,
+    },
+    SigningKeyPublished {
+        kid: &'e str,
+        alg: SigningAlg,
+        signs_at: Timestamp,
+    },
+    /// Announced, and replaced before it signed.
+    SigningKeyWithdrawn {
+        kid: &'e str,
+        alg: SigningAlg,
+    },
+    PurposeSecretMade {
+        secret_id: &'e str,
+        purpose: &'e str,
+    },
+}
+
+/// Whether a change made void what was proven before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    Changed,
+    Kept,
+}
+
+/// What goes into the columns of an event.
+#[derive(Debug, Default)]
+pub(super) struct Told<'e> {
+    pub(super) sub: Option<&'e Subject>,
+    pub(super) client_id: Option<&'e ClientId>,
+    pub(super) session_id: Option<&'e SessionId>,
+    pub(super) details: Value,
+}
+
+impl<'e> Told<'e> {
+    fn of(details: Value) -> Self {
+        Self {
+            details,
+            ..Self::default()
+        }
+    }
+
+    fn user(self, sub: impl Into<Option<&'e Subject>>) -> Self {
+        Self {
+            sub: sub.into(),
+            ..self
+        }
+    }
+
+    fn client(self, client_id: impl Into<Option<&'e ClientId>>) -> Self {
+        Self {
+            client_id: client_id.into(),
+            ..self
+        }
+    }
+
+    fn session(self, session_id: &'e SessionId) -> Self {
+        Self {
+            session_id: Some(session_id),
+            ..self
+        }
+    }
+}
+
+impl<'e> Event<'e> {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::SignInSucceeded { .. } => Kind::SignInSucceeded,
+            Self::SignInFailed(_) => Kind::SignInFailed,
+            Self::SessionEnded { .. } => Kind::SessionEnded,
+            Self::ConsentGiven { .. } => Kind::ConsentGiven,
+            Self::ConsentWithdrawn { .. } => Kind::ConsentWithdrawn,
+            Self::ApprovalEnded { .. } => Kind::ApprovalEnded,
+            Self::TokenRevoked { .. } => Kind::TokenRevoked,
+            Self::UserCreated { .. } => Kind::UserCreated,
+            Self::UserUpdated { .. } => Kind::UserUpdated,
+            Self::UserDisabled { .. } => Kind::UserDisabled,
+            Self::UserEnabled { .. } => Kind::UserEnabled,
+            Self::UserRevoked { .. } => Kind::UserRevoked,
+            Self::ClientCreated { .. } => Kind::ClientCreated,
+            Self::ClientUpdated { .. } => Kind::ClientUpdated,
+            Self::ClientTrustSet { .. } => Kind::ClientTrustSet,
+            Self::ClientSecretAdded { .. } => Kind::ClientSecretAdded,
+            Self::ClientSecretDeleted { .. } => Kind::ClientSecretDeleted,
+            Self::ClientDeleted { .. } => Kind::ClientDeleted,
+            Self::ResourceCreated { .. } => Kind::ResourceCreated,
+            Self::ResourceSecretAdded { .. } => Kind::ResourceSecretAdded,
+            Self::ResourceSecretDeleted { .. } => Kind::ResourceSecretDeleted,
+            Self::ResourceDeleted { .. } => Kind::ResourceDeleted,
+            Self::MasterKeyMade { .. } => Kind::MasterKeyMade,
+            Self::SigningKeyPublished { .. } => Kind::SigningKeyPublished,
+            Self::SigningKeyWithdrawn { .. } => Kind::SigningKeyWithdrawn,
+            Self::PurposeSecretMade { .. } => Kind::PurposeSecretMade,
+        }
+    }
+
+    pub(super) fn told(&self) -> Told<'e> {
+        match *self {
+            Self::SignInSucceeded { sub, session_id, acr } => {
+                Told::of(json!({ "acr": acr })).user(sub).session(session_id)
+            }
+            Self::SignInFailed(failures) => Told::of(failures.details()).user(failures.sub.as_ref()),
+            Self::SessionEnded {
+                sub,
+                session_id,
+                approvals_ended,
+            } => ended(approvals_ended).user(sub).session(session_id),
+            Self::ConsentGiven {
+                sub,
+                client_id,
+                session_id,
+                scope,
+                resources,
+            } => Told::of(json!({ "scope": scope, "resources": resources }))
+                .user(sub)
+                .client(client_id)
+                .session(session_id),
+            Self::ConsentWithdrawn {
+                sub,
+                client_id,
+                consent_id,
+                approvals_ended,
+            } => Told::of(json!({ "consent_id": consent_id, "approvals_ended": approvals_ended }))
+                .user(sub)
+                .client(client_id),
+            Self::ApprovalEnded {
+                sub,
+                client_id,
+                approval_id,
+                reason,
+            } => Told::of(json!({ "approval_id": approval_id, "reason": reason }))
+                .user(sub)
+                .client(client_id),
+            Self::TokenRevoked { sub, client_id, jti } => {
+                Told::of(json!({ "jti": jti })).user(sub).client(client_id)
+            }
+            Self::UserCreated { sub } | Self::UserEnabled { sub } => Told::of(json!({})).user(sub),
+            Self::UserUpdated { sub, credentials } => {
+                Told::of(json!({ "credentials_changed": credentials == Credentials::Changed })).user(sub)
+            }
+            Self::UserDisabled { sub, approvals_ended } | Self::UserRevoked { sub, approvals_ended } => {
+                ended(approvals_ended).user(sub)
+            }
+            Self::ClientCreated { client_id, trust } | Self::ClientTrustSet { client_id, trust } => {
+                Told::of(json!({ "trust": trust })).client(client_id)
+            }
+            Self::ClientUpdated { client_id, version } => {
+                Told::of(json!({ "version": version })).client(client_id)
+            }
+            Self::ClientSecretAdded { client_id, secret_id }
+            | Self::ClientSecretDeleted { client_id, secret_id } => {
+                Told::of(json!({ "secret_id": secret_id })).client(client_id)
+            }
+            Self::ClientDeleted {
+                client_id,
+                approvals_ended,
+            } => ended(approvals_ended).client(client_id),
+            Self::ResourceCreated { identifier } | Self::ResourceDeleted { identifier } => {
+                Told::of(json!({ "identifier": identifier }))
+            }
+            Self::ResourceSecretAdded { identifier, secret_id }
+            | Self::ResourceSecretDeleted { identifier, secret_id } => {
+                Told::of(json!({ "identifier": identifier, "secret_id": secret_id }))
+            }
+            Self::MasterKeyMade { master_key_id } => Told::of(json!({ "master_key_id": master_key_id })),
+            Self::SigningKeyPublished { kid, alg, signs_at } => {
+                Told::of(json!({ "kid": kid, "alg": alg, "signs_at": signs_at }))
+            }
+            Self::SigningKeyWithdrawn { kid, alg } => Told::of(json!({ "kid": kid, "alg": alg })),
+            Self::PurposeSecretMade { secret_id, purpose } => {
+                Told::of(json!({ "secret_id": secret_id, "purpose": purpose }))
+            }
+        }
+    }
+}
+
+fn ended<'e>(approvals_ended: usize) -> Told<'e> {
+    Told::of(json!({ "approvals_ended": approvals_ended }))
+}
