@@ -74,6 +74,7 @@ async fn discard(conn: Conn) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::Pools;
     use crate::run;
     use crate::testing::both;
 
@@ -173,6 +174,16 @@ mod tests {
         row.0
     }
 
+    /// Until a connection that was dropped lies in the pool again, another would be opened.
+    async fn given_back(db: &Database) {
+        let Pools::Postgres(pool) = &db.pools else {
+            panic!("not PostgreSQL")
+        };
+        while pool.num_idle() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
     async fn postgres() -> Database {
         let db = Database::connect(&crate::testing::postgres_url().await)
             .await
@@ -188,7 +199,9 @@ mod tests {
         let mut conn = db.reader().await.unwrap();
         execute!(&mut conn, sqlx::query("SET default_transaction_read_only = on")).unwrap();
         drop(conn);
+        given_back(&db).await;
         let before = backend(&db).await;
+        given_back(&db).await;
 
         let refused = insert(&db, Ok(())).await.unwrap_err();
         assert!(matches!(refused, Error::Unavailable(_)), "{refused}");

@@ -299,13 +299,7 @@ async fn what_is_answered_can_be_imported_again() {
             .unwrap();
         let answer = response(&first.client, first.secret.as_ref());
         let again = act(Act::Import, answer, &db).await.unwrap();
-        assert_eq!(
-            again.client,
-            Client {
-                updated_at: LATER,
-                ..first.client
-            }
-        );
+        assert_eq!(again.client, first.client, "nothing was changed");
         assert_eq!(secret_ids(again.client.id.as_str(), &db).await.len(), 1);
     })
     .await;
