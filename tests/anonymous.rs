@@ -21,7 +21,7 @@ on_both_databases! {
     async fn ten_thousand_anonymous_requests_leave_every_table_as_it_was(world: World) {
         let ground = Ground::prepare(&world).await;
         let kinds = kinds();
-        let before = world.row_counts().await;
+        let before = lasting(&world).await;
 
         let turn = AtomicUsize::new(0);
         let strangers = (0..STRANGERS).map(|_| stranger(&world, &ground, &kinds, &turn));
@@ -31,14 +31,28 @@ on_both_databases! {
         }
         assert_eq!(met.values().sum::<usize>(), REQUESTS);
         assert_eq!(met.len(), kinds.len());
-        assert_eq!(world.row_counts().await, before);
+        assert_eq!(lasting(&world).await, before);
 
         // The measure is a good one: whoever proves who they are does leave rows.
         let redirect = world.visitor().authorize(&ground.app.url(&[]), &ground.email).await;
         let tokens = ground.app.tokens(&world, &redirect).await;
         assert_eq!(userinfo(&world, tokens.access()).await.status, 200);
-        assert_ne!(world.row_counts().await, before);
+        assert_ne!(lasting(&world).await, before);
     }
+}
+
+/// The rows of all tables, except that failed sign-ins are counted: in two rows (one for the account, one for all
+/// names that nobody has) for each network and five minutes, which become two events. Whatever is tried, they are
+/// few.
+async fn lasting(world: &World) -> Vec<(String, i64)> {
+    let (counted, lasting): (Vec<_>, Vec<_>) = world
+        .row_counts()
+        .await
+        .into_iter()
+        .partition(|(table, _)| ["sign_in_failures", "audit_events"].contains(&table.as_str()));
+    let rows: i64 = counted.iter().map(|(_, rows)| rows).sum();
+    assert!(rows < 40, "{counted:?}");
+    lasting
 }
 
 /// What strangers start from.

@@ -152,7 +152,7 @@ on_both_databases! {
 
         world
             .keyring()
-            .rotate(&algorithms, Start::Announced, world.now())
+            .rotate(&algorithms, Start::Announced, &events::Context::server(), world.now())
             .await
             .unwrap();
         assert_eq!(verifier.published().await, 4);
@@ -187,7 +187,7 @@ on_both_databases! {
         // At once, when asked: whoever fetches sees it, and what was signed before stays good.
         world
             .keyring()
-            .rotate(&algorithms, Start::Now, world.now())
+            .rotate(&algorithms, Start::Now, &events::Context::server(), world.now())
             .await
             .unwrap();
         verifier.fetch().await;
@@ -204,7 +204,7 @@ on_both_databases! {
         assert_eq!(visitor.get("/jwks").await.header("etag"), before.header("etag"));
         world
             .keyring()
-            .rotate(&[SigningAlg::Es256], Start::Announced, world.now())
+            .rotate(&[SigningAlg::Es256], Start::Announced, &events::Context::server(), world.now())
             .await
             .unwrap();
         let after = visitor.get("/jwks").await;

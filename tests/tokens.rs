@@ -245,9 +245,9 @@ everywhere! {
         let page = visitor.open(&app.url(&[])).await;
         assert_eq!(visitor.sign_in(&page, user.email.shown()).await.status, 400);
 
-        let sub = user.sub.clone();
+        let (sub, now) = (user.sub.clone(), world.now());
         let enabled = world.db.transact(move |conn| {
-            Box::pin(async move { accounts::users::set_disabled(&sub, None, conn).await })
+            Box::pin(async move { accounts::users::set_disabled(&sub, None, &events::Context::server(), conn, now).await })
         });
         assert!(enabled.await.unwrap());
         userinfo(&world, tokens.access())

@@ -118,9 +118,11 @@ async fn app(world: &World, name: &str, trust: Trust) -> App {
         "grant_types": ["authorization_code", "refresh_token"],
     });
     let now = world.now();
-    let registered = world
-        .db
-        .transact(move |conn| Box::pin(async move { registry::register(&document, trust, conn, now).await }));
+    let registered = world.db.transact(move |conn| {
+        Box::pin(
+            async move { registry::register(&document, trust, &events::Context::server(), conn, now).await },
+        )
+    });
     App::new(registered.await.expect("a valid client"))
 }
 

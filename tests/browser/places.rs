@@ -143,8 +143,8 @@ async fn define(api: &Url, world: &World) {
         world.now(),
     );
     let resource = resource.expect("a valid resource server");
-    let inserted = world
-        .db
-        .transact(move |conn| Box::pin(async move { resources::insert(&resource, &events::Context::server(), conn).await }));
+    let inserted = world.db.transact(move |conn| {
+        Box::pin(async move { resources::insert(&resource, &events::Context::server(), conn).await })
+    });
     inserted.await.expect("a new resource server");
 }

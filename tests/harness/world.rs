@@ -296,7 +296,9 @@ impl World {
                 keyring.refresh().await.expect("the database");
             }
             // A notice takes some milliseconds; a process cannot be asked whether it came.
-            Running::Elsewhere { .. } | Running::Alone { .. } => tokio::time::sleep(HEARING).await,
+            Running::Elsewhere { .. } | Running::Alone { .. } | Running::ByTheTest => {
+                tokio::time::sleep(HEARING).await;
+            }
         }
     }
 

@@ -111,9 +111,9 @@ async fn sign_in_beforehand(world: &World, visitor: &mut Visitor<'_>) {
         amr: vec![Amr::Pwd],
     };
     let now = world.now();
-    let signed_in = world
-        .db
-        .transact(move |conn| Box::pin(async move { sessions::sign_in(proof, conn, now).await }));
+    let signed_in = world.db.transact(move |conn| {
+        Box::pin(async move { sessions::sign_in(proof, &events::Context::server(), conn, now).await })
+    });
     let signed_in = signed_in.await.unwrap().expect("a live user");
     let port = world.issuer.rsplit(':').next().unwrap();
     visitor

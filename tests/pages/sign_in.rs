@@ -47,7 +47,7 @@ everywhere! {
         let disabled = world.user().await;
         let (sub, now) = (disabled.sub.clone(), world.now());
         let ended = world.db.transact(move |conn| {
-            Box::pin(async move { users::set_disabled(&sub, Some(now), conn).await })
+            Box::pin(async move { users::set_disabled(&sub, Some(now), &events::Context::server(), conn, now).await })
         });
         assert!(ended.await.unwrap());
         let unknown = right.email.shown().replace("alex-", "nobo-");

@@ -59,8 +59,7 @@ impl MasterKey {
         let on_file = read(&path)?;
         let key = match on_file {
             Some(key) => key,
-            // Another process may have made both since we looked: the file first.
-            None if known > 0 => read(&path)?.ok_or_else(|| Error::Missing { path: path.clone() })?,
+            None if known > 0 => return Err(Error::Missing { path }),
             None => create(folder, &path)?,
         };
         let master = Self { id: id(&key), key };

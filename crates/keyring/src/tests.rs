@@ -70,9 +70,14 @@ async fn a_rotated_key_is_published_at_once_and_signs_a_day_later() {
         let old = kid(&here, START);
         let before = there.published(START);
 
-        here.rotate(&[SigningAlg::Es256], Start::Announced, START)
-            .await
-            .unwrap();
+        here.rotate(
+            &[SigningAlg::Es256],
+            Start::Announced,
+            &events::Context::server(),
+            START,
+        )
+        .await
+        .unwrap();
         there.refresh().await.unwrap();
         let announced = there.published(START);
         assert_ne!(before.json, announced.json, "the other replica publishes it");
@@ -99,7 +104,12 @@ async fn rotating_again_replaces_what_was_only_announced() {
         let keyring = open(&db, &MasterKey::ephemeral(), START).await;
         for _ in 0..3 {
             keyring
-                .rotate(&[SigningAlg::Es256], Start::Announced, START)
+                .rotate(
+                    &[SigningAlg::Es256],
+                    Start::Announced,
+                    &events::Context::server(),
+                    START,
+                )
                 .await
                 .unwrap();
         }
@@ -118,7 +128,12 @@ async fn rotating_again_replaces_what_was_only_announced() {
         );
 
         keyring
-            .rotate(&[SigningAlg::Rs256], Start::Now, START + DAY)
+            .rotate(
+                &[SigningAlg::Rs256],
+                Start::Now,
+                &events::Context::server(),
+                START + DAY,
+            )
             .await
             .unwrap();
         let rs256 = keyring
@@ -165,7 +180,12 @@ async fn c047_keys_rest_sealed_and_a_swapped_ciphertext_is_refused() {
         let master = MasterKey::ephemeral();
         let keyring = open(&db, &master, START).await;
         keyring
-            .rotate(&[SigningAlg::Es256], Start::Announced, START)
+            .rotate(
+                &[SigningAlg::Es256],
+                Start::Announced,
+                &events::Context::server(),
+                START,
+            )
             .await
             .unwrap();
         drop(keyring);
