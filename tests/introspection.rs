@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clients::{ResourceServer, resources};
+use events::Context;
 use protocol::SigningAlg;
 use serde_json::{Value, json};
 
@@ -149,11 +150,12 @@ everywhere! {
         let (api, scope) = api(&world, SigningAlg::Es256).await;
         let (machine, asking) = (world.machine(&scope).await, world.asking(&api).await);
         let token = access(&machine.for_itself(&world, &api.identifier, &scope).await);
-        let own = api.identifier.clone();
+        let (own, now) = (api.identifier.clone(), world.now());
         let deleted = world.db.transact(move |conn| {
-            Box::pin(async move { resources::delete(&own, conn).await })
+            Box::pin(async move { resources::delete(&own, &Context::server(), conn, now).await })
         });
         assert!(deleted.await.unwrap());
+        world.heard().await;
         for _ in 0..2 {
             asking.introspect(&world, &token).await.assert_refusal(401, "invalid_client");
             machine.for_itself(&world, &api.identifier, &scope).await.assert_refusal(400, "invalid_target");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clients::Trust;
+use events::Context;
 use oauth2::TokenResponse as _;
 use protocol::SigningAlg;
 use revocation::Act;
@@ -144,7 +145,7 @@ everywhere! {
             });
             let now = world.now();
             let imported = world.db.transact(move |conn| {
-                Box::pin(async move { registry::import(&document, Trust::Trusted, conn, now).await })
+                Box::pin(async move { registry::import(&document, Trust::Trusted, &Context::server(), conn, now).await })
             });
             App::new(imported.await.expect("a valid client"))
         };

@@ -384,7 +384,7 @@ impl World {
     pub(crate) async fn asking(&self, resource: &ResourceServer) -> App {
         let (identifier, now) = (resource.identifier.clone(), self.now());
         let added = self.db.transact(move |conn| {
-            Box::pin(async move { resources::secrets::add(&identifier, conn, now).await })
+            Box::pin(async move { resources::secrets::add(&identifier, &Context::server(), conn, now).await })
         });
         App {
             id: resource.identifier.clone(),

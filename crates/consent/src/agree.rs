@@ -97,8 +97,9 @@ impl Consent {
             return Ok(None);
         };
         let client = self.client(flow, &mut conn).await?;
-        let target = Target::find(&request.resources, &self.clients).await?;
         let before = before(request, &client, &session, &mut conn).await?;
+        drop(conn);
+        let target = Target::find(&request.resources, &self.clients).await?;
         Ok(Some(Asked {
             client,
             session,

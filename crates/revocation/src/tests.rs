@@ -226,7 +226,10 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
 
         let approval = ApprovalId::from(first.first().unwrap().as_str());
         let act = Act::EndApproval(approval.clone(), Reason::TokenRevoked);
-        assert_eq!(perform(act, &Context::server(), &db, NOW).await.unwrap(), Outcome::Ended(1));
+        assert_eq!(
+            perform(act, &Context::server(), &db, NOW).await.unwrap(),
+            Outcome::Ended(1)
+        );
         let mut conn = db.reader().await.unwrap();
         assert!(
             events::revocations::covers(&token(&approval, &id), &mut conn)
@@ -238,7 +241,9 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
         let second = standing().await;
         assert!(second.len() == 1 && second.is_disjoint(&first));
 
-        let deleted = perform(Act::DeleteClient(id.clone()), &Context::server(), &db, NOW).await.unwrap();
+        let deleted = perform(Act::DeleteClient(id.clone()), &Context::server(), &db, NOW)
+            .await
+            .unwrap();
         // The one that ended before has gone as well: it has no end at which it would be forgotten.
         assert_eq!(deleted, Outcome::Ended(2));
         assert_eq!(

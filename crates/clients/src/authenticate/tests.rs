@@ -140,7 +140,7 @@ async fn prepare(db: &Database) -> String {
     work.await.unwrap()
 }
 
-async fn outcome(db: &Database, headers: &HeaderMap, text: &str) -> Result<Client, Error> {
+async fn outcome(db: &Database, headers: &HeaderMap, text: &str) -> Result<Arc<Client>, Error> {
     let credentials = Credentials::from_request(headers, &body(text))?;
     authenticate(&credentials, &mut db.reader().await.unwrap()).await
 }
@@ -253,9 +253,9 @@ async fn a_resource_server_speaks_by_its_form_encoded_identifier_and_is_no_clien
             Box::pin(async move {
                 for identifier in [API, "urn:api"] {
                     let api = ResourceServer::define(identifier, "API", SigningAlg::Es256, [].into(), NOW)?;
-                    resources::insert(&api, conn).await?;
+                    resources::insert(&api, &Context::server(), conn).await?;
                 }
-                let added = resources::secrets::add(API, conn, NOW).await?;
+                let added = resources::secrets::add(API, &Context::server(), conn, NOW).await?;
                 Ok::<_, Error>(added.secret.expose().to_owned())
             })
         });

@@ -20,12 +20,7 @@ const HOLD_LOCKED: &str = "SELECT identifier FROM resource_servers WHERE identif
 ///
 /// # Errors
 /// `invalid_request` when there is no such resource server, or when two secrets are active already.
-pub async fn add(
-    identifier: &str,
-    by: &Context,
-    conn: &mut Conn,
-    now: Timestamp,
-) -> Result<Added, Error> {
+pub async fn add(identifier: &str, by: &Context, conn: &mut Conn, now: Timestamp) -> Result<Added, Error> {
     hold(identifier, conn).await?;
     let secret = opaque::random(Kind::ClientSecret);
     let active = TABLE.rows(identifier, conn).await?;
@@ -54,7 +49,10 @@ pub async fn delete(
             "this resource server has no secret with this id",
         ));
     }
-    let deleted = Event::ResourceSecretDeleted { identifier, secret_id };
+    let deleted = Event::ResourceSecretDeleted {
+        identifier,
+        secret_id,
+    };
     Ok(changed(&deleted, by, conn, now).await?)
 }
 
@@ -129,10 +127,18 @@ mod tests {
                     assert_eq!(digests(API, conn).await?, expected);
 
                     for owner in ["urn:none", "https://api.test"] {
-                        assert!(delete(owner, &first.stored.secret_id, &by, conn, NOW).await.is_err());
+                        assert!(
+                            delete(owner, &first.stored.secret_id, &by, conn, NOW)
+                                .await
+                                .is_err()
+                        );
                     }
                     delete(API, &first.stored.secret_id, &by, conn, NOW).await?;
-                    assert!(delete(API, &first.stored.secret_id, &by, conn, NOW).await.is_err());
+                    assert!(
+                        delete(API, &first.stored.secret_id, &by, conn, NOW)
+                            .await
+                            .is_err()
+                    );
                     delete(API, &second.stored.secret_id, &by, conn, NOW).await?;
 
                     add(API, &by, conn, NOW).await?;

@@ -297,10 +297,14 @@ impl<'e> Event<'e> {
             Self::ResourceCreated { identifier } | Self::ResourceDeleted { identifier } => {
                 Told::of(json!({ "identifier": identifier }))
             }
-            Self::ResourceSecretAdded { identifier, secret_id }
-            | Self::ResourceSecretDeleted { identifier, secret_id } => {
-                Told::of(json!({ "identifier": identifier, "secret_id": secret_id }))
+            Self::ResourceSecretAdded {
+                identifier,
+                secret_id,
             }
+            | Self::ResourceSecretDeleted {
+                identifier,
+                secret_id,
+            } => Told::of(json!({ "identifier": identifier, "secret_id": secret_id })),
             Self::MasterKeyMade { master_key_id } => Told::of(json!({ "master_key_id": master_key_id })),
             Self::SigningKeyPublished { kid, alg, signs_at } => {
                 Told::of(json!({ "kid": kid, "alg": alg, "signs_at": signs_at }))

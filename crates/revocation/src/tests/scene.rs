@@ -7,6 +7,7 @@ use accounts::sessions::{self, Acr, Amr, SignIn};
 use accounts::users::{self, Draft};
 use clients::{Client, Metadata, Trust, records};
 use db::{Database, execute};
+use events::Context;
 use grants::consents::{self, Confirmed};
 use issuance::{Approved, Approving, Gate};
 use keyring::{Keyring, MasterKey, Policy};
@@ -77,9 +78,9 @@ impl Scene {
             session_id: person.session.clone(),
             flow_id: FlowId::random(),
         };
-        let recorded = self
-            .db
-            .transact(move |conn| Box::pin(async move { consents::record(&confirmed, conn, NOW).await }));
+        let recorded = self.db.transact(move |conn| {
+            Box::pin(async move { consents::record(&confirmed, &Context::server(), conn, NOW).await })
+        });
         recorded.await.unwrap();
     }
 
@@ -167,7 +168,7 @@ pub(super) async fn person(db: &Database) -> Person {
         Box::pin(async move {
             let name = protocol::random::id().to_lowercase().replace(['-', '_'], "x");
             let draft = Draft::new(Email::parse(&format!("{name}@example.com")).unwrap());
-            let user = users::insert(draft, conn, NOW).await.unwrap();
+            let user = users::insert(draft, &Context::server(), conn, NOW).await.unwrap();
             Ok::<_, db::Error>(user.sub)
         })
     });
@@ -192,7 +193,7 @@ pub(super) async fn session(db: &Database, sub: &Subject) -> SessionId {
                 acr: Acr::Pwd,
                 amr: vec![Amr::Pwd],
             };
-            sessions::sign_in(proof, conn, NOW).await
+            sessions::sign_in(proof, &Context::server(), conn, NOW).await
         })
     });
     work.await.unwrap().unwrap().session.session_id
@@ -201,7 +202,9 @@ pub(super) async fn session(db: &Database, sub: &Subject) -> SessionId {
 pub(super) async fn client(db: &Database) -> ClientId {
     let client = Client::new(ClientId::random(), Trust::Trusted, Metadata::default(), NOW);
     let id = client.id.clone();
-    let work = db.transact(move |conn| Box::pin(async move { records::insert(&client, conn).await }));
+    let work = db.transact(move |conn| {
+        Box::pin(async move { records::insert(&client, &Context::server(), conn).await })
+    });
     work.await.unwrap();
     id
 }

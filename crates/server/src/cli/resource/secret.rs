@@ -52,7 +52,10 @@ async fn add(identifier: String, on: &Installation) -> Result<Answer, Failure> {
     let added = on.db.transact(move |conn| {
         Box::pin(async move {
             known(&identifier, conn).await?;
-            Ok::<_, Failure>((secrets::add(&identifier, &Context::command_line(), conn, now).await?, identifier))
+            Ok::<_, Failure>((
+                secrets::add(&identifier, &Context::command_line(), conn, now).await?,
+                identifier,
+            ))
         })
     });
     let (added, identifier) = added.await?;
