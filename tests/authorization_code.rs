@@ -163,7 +163,9 @@ everywhere! {
 
         // What a client gave up between the one request and the other is not granted any more.
         let code = without.code(&world, &user, &[]).await;
-        let given_up = json!({ "grant_types": ["refresh_token"], "response_types": [] });
+        let given_up = json!({
+            "grant_types": ["client_credentials"], "response_types": [], "redirect_uris": ["https://app.example.com/cb"],
+        });
         world.update(&without, given_up).await;
         without
             .redeem(&world, &code)

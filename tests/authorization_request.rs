@@ -221,8 +221,8 @@ everywhere! {
 
     async fn c012_response_types_and_modes_that_are_not_enabled_get_their_error(world: World) {
         let app = world.app().await;
-        let refreshing = world
-            .app_with(json!({ "grant_types": ["refresh_token"], "response_types": [] }))
+        let machine = world
+            .app_with(json!({ "grant_types": ["client_credentials"], "response_types": [] }))
             .await;
         let mut visitor = world.visitor();
         for (response_type, error) in [
@@ -264,7 +264,7 @@ everywhere! {
                 .assert_error("invalid_request");
         }
         visitor
-            .get(&refreshing.url(&[]))
+            .get(&machine.url(&[]))
             .await
             .assert_error("unauthorized_client");
     }

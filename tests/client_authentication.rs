@@ -8,7 +8,7 @@ use protocol::Secret;
 use serde_json::json;
 use url::form_urlencoded::byte_serialize;
 
-use crate::harness::app::{App, Tokens, VERIFIER, answer, basic, post};
+use crate::harness::app::{App, Tokens, VERIFIER, answer, basic_as_it_stands as basic, post};
 use crate::harness::visitor::client;
 use crate::harness::{Answer, World};
 
@@ -30,7 +30,7 @@ everywhere! {
         let encoded: String = byte_serialize(ODD_SECRET.as_bytes()).collect();
         let tokens = grant(
             &App {
-                secret: Some(Secret::new(encoded.clone())),
+                secret: Some(Secret::from(ODD_SECRET)),
                 ..app.clone()
             },
             &world,

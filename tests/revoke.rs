@@ -408,6 +408,8 @@ on_both_databases! {
         let (request, asking) = (Request::of(&api), world.asking(&api).await);
         let (app, user) = (world.app().await, world.user().await);
         let own = app.grant(&world, &user, &request.offline()).await;
+        let machine = world.machine(api.scopes.keys().next().expect("a scope")).await;
+        world.heard().await;
         // The last statement of the transaction fails.
         change(&world, "ALTER TABLE revocation_counter RENAME TO away").await;
         for token in [own.refresh(), own.access()] {
@@ -424,7 +426,7 @@ on_both_databases! {
             app.introspect(&world, own.access()).await,
             asking.introspect(&world, own.access()).await,
             userinfo(&world, own.access()).await,
-            app.for_itself(&world, &api.identifier, "").await,
+            machine.for_itself(&world, &api.identifier, "").await,
         ] {
             answer.assert_refusal(503, "temporarily_unavailable");
             assert!(answer.header("retry-after").is_some());

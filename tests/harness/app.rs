@@ -188,7 +188,11 @@ pub(crate) fn header(jwt: &str) -> Value {
 /// RFC 6749 §2.3.1: both form-encoded.
 pub(crate) fn basic(id: &str, secret: &str) -> String {
     let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let (id, secret) = (encoded(id), encoded(secret));
+    basic_as_it_stands(&encoded(id), &encoded(secret))
+}
+
+/// Without the encoding, for tests of it.
+pub(crate) fn basic_as_it_stands(id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
 

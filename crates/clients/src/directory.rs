@@ -1,12 +1,13 @@
 //! Clients and resource servers in memory, so that requests are told from whom they come without a statement.
 //!
 //! Decides when memory may be believed. What it knows is at most as old as the last notice; when there has been
-//! no word from the database for a second, the database is asked instead (D6). A no is always asked again: a
-//! client, a secret or an origin registered a moment ago works at once, and since a wrong secret costs as much
-//! as an unknown client, the time tells nobody which clients exist. How often is bounded, so that strangers who
-//! make up names do not reach the database. Every write looks at the client once more in its own guard.
+//! no word from the database for a second, the database is asked instead (D6). A no counts only when it is one of
+//! now: a client, a secret or an origin registered a moment ago works at once, and since a wrong secret costs as
+//! much as an unknown client, the time tells nobody which clients exist. Whether memory is that of now is asked
+//! once for all who wait, so that strangers who make up names do not wear out the database. Every write looks at
+//! the client once more in its own guard.
 
-mod allowance;
+mod latest;
 mod snapshot;
 
 use std::sync::Arc;
@@ -14,13 +15,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use db::Database;
-use events::changes::{Topic, Watcher};
+use events::changes::{Topic, Versions, Watcher};
 use protocol::{ClientId, Error};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::{Caller, Client, Credentials, ResourceServer, authenticate, origins, records, resources};
-use allowance::Allowance;
+use latest::Latest;
 use snapshot::Snapshot;
 
 /// After this long without word from the database, memory is not believed.
@@ -37,7 +38,7 @@ struct Inner {
     held: ArcSwap<Snapshot>,
     /// One reads for all.
     reading: Mutex<()>,
-    asking: Allowance,
+    latest: Latest<Versions>,
 }
 
 impl Directory {
@@ -52,7 +53,7 @@ impl Directory {
             changes,
             held: ArcSwap::from_pointee(snapshot),
             reading: Mutex::new(()),
-            asking: Allowance::default(),
+            latest: Latest::default(),
         })))
     }
 
@@ -60,10 +61,11 @@ impl Directory {
     /// When the database has to be asked, and fails.
     pub async fn client(&self, id: &ClientId) -> db::Result<Option<Arc<Client>>> {
         if self.is_fresh() {
-            if let Some(entry) = self.0.held.load().client(id) {
+            let held = self.0.held.load_full();
+            if let Some(entry) = held.client(id) {
                 return Ok(Some(entry.record.clone()));
             }
-            if !self.0.asking.take() {
+            if self.is_current(&held, Topic::Clients).await? {
                 return Ok(None);
             }
         }
@@ -85,10 +87,14 @@ impl Directory {
     /// `invalid_client`, the same whatever was wrong; when the database has to be asked, and fails.
     pub async fn identify(&self, credentials: &Credentials) -> Result<Caller, Error> {
         if self.is_fresh() {
-            let held = self.0.held.load();
+            let held = self.0.held.load_full();
+            let topic = match credentials.name_a_resource_server() {
+                true => Topic::Resources,
+                false => Topic::Clients,
+            };
             let (caller, digests) = held.caller(credentials);
             let proven = authenticate::prove(credentials, caller, digests);
-            if proven.is_ok() || !self.0.asking.take() {
+            if proven.is_ok() || self.is_current(&held, topic).await? {
                 return proven;
             }
         }
@@ -100,10 +106,11 @@ impl Directory {
     /// When the database has to be asked, and fails.
     pub async fn resource(&self, identifier: &str) -> db::Result<Option<Arc<ResourceServer>>> {
         if self.is_fresh() {
-            if let Some(entry) = self.0.held.load().resource(identifier) {
+            let held = self.0.held.load_full();
+            if let Some(entry) = held.resource(identifier) {
                 return Ok(Some(entry.record.clone()));
             }
-            if !self.0.asking.take() {
+            if self.is_current(&held, Topic::Resources).await? {
                 return Ok(None);
             }
         }
@@ -113,13 +120,16 @@ impl Directory {
 
     /// Whether some client has a redirect URI of this origin. While the database is away, nobody new has.
     pub async fn admits_origin(&self, origin: &str) -> bool {
-        if self.0.held.load().has_origin(origin) {
+        let held = self.0.held.load_full();
+        if held.has_origin(origin) {
             return true;
         }
-        if !self.is_fresh() || !self.0.asking.take() {
-            return false;
-        }
-        let asked = async { origins::is_registered(origin, &mut self.0.db.reader().await?).await };
+        let asked = async {
+            if self.is_current(&held, Topic::Clients).await? {
+                return Ok(false);
+            }
+            origins::is_registered(origin, &mut self.0.db.reader().await?).await
+        };
         asked.await.unwrap_or(false)
     }
 
@@ -143,8 +153,8 @@ impl Directory {
         loop {
             let held = self.0.held.load_full();
             tokio::select! {
-                () = changes.differs(Topic::Clients, held.clients_version()) => {}
-                () = others.differs(Topic::Resources, held.resources_version()) => {}
+                () = changes.differs(Topic::Clients, held.version(Topic::Clients)) => {}
+                () = others.differs(Topic::Resources, held.version(Topic::Resources)) => {}
             }
             let began = Instant::now();
             if let Err(error) = self.refresh().await {
@@ -153,6 +163,13 @@ impl Directory {
             }
             sleep(PAUSE.max(began.elapsed() * 4)).await;
         }
+    }
+
+    /// Whether this is what the database holds of this topic now.
+    async fn is_current(&self, held: &Snapshot, topic: Topic) -> db::Result<bool> {
+        let reading = async || Versions::read(&mut self.0.db.reader().await?).await;
+        let now = self.0.latest.read(reading).await?;
+        Ok(now.of(topic) == held.version(topic))
     }
 
     fn is_fresh(&self) -> bool {

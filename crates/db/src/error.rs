@@ -65,7 +65,7 @@ impl Error {
     }
 
     /// The same failure for one more of those whom it concerns.
-    pub(crate) fn again(&self) -> Self {
+    pub fn again(&self) -> Self {
         match self {
             Self::Corrupt(what) => Self::Corrupt(what.clone()),
             other => Self::Shared(other.to_string(), other.passing()),

@@ -189,6 +189,7 @@ mod tests {
             .await
             .unwrap();
         scratch(&db).await;
+        given_back(&db).await;
         db
     }
 

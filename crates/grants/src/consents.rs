@@ -77,8 +77,15 @@ pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: T
         .bind(confirmed.sub.as_str())
         .bind(confirmed.client_id.as_str())
         .fetch_optional(c))?;
-    let (mut scope, mut resources) = (confirmed.scope.clone(), confirmed.resources.clone());
     let before = row.map(Consent::try_from).transpose()?;
+    // The same answer once more, by a double click or by going back.
+    if before.as_ref().is_some_and(|before| {
+        before.flow_id == confirmed.flow_id
+            && before.covers(&confirmed.scope, &confirmed.resources, confirmed.client_version)
+    }) {
+        return Ok(());
+    }
+    let (mut scope, mut resources) = (confirmed.scope.clone(), confirmed.resources.clone());
     if let Some(before) = before.filter(|before| before.client_version == confirmed.client_version) {
         scope = scope.union(&before.scope);
         resources.extend(before.resources);

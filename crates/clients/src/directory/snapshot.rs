@@ -9,6 +9,9 @@ use protocol::ClientId;
 
 use crate::{Caller, Client, Credentials, ResourceServer, origins, records, resources, secrets};
 
+/// A version that the database cannot have.
+const NEVER: i64 = -1;
+
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     clients: Held<Clients>,
@@ -22,10 +25,9 @@ struct Held<T> {
 }
 
 impl<T: Default> Default for Held<T> {
-    /// Nothing, at a version that the database cannot have.
     fn default() -> Self {
         Self {
-            version: -1,
+            version: NEVER,
             what: Arc::default(),
         }
     }
@@ -104,12 +106,13 @@ impl Snapshot {
         self.clients.what.origins.contains(origin)
     }
 
-    pub(super) fn clients_version(&self) -> i64 {
-        self.clients.version
-    }
-
-    pub(super) fn resources_version(&self) -> i64 {
-        self.resources.version
+    /// The version at which a topic is held.
+    pub(super) fn version(&self, topic: Topic) -> i64 {
+        match topic {
+            Topic::Clients => self.clients.version,
+            Topic::Resources => self.resources.version,
+            Topic::Keys => NEVER,
+        }
     }
 }
 
