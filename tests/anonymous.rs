@@ -223,6 +223,19 @@ fn kinds() -> Vec<Asked> {
         asked("a cancelled sign-in", 303, |g, _| g.posted("/login", &[("decision", "cancel")])),
         asked("an answer without a session", 303, |g, _| g.posted("/consent", &[("decision", "allow")])),
 
+        asked("a logout", 200, |_, _| get("/logout", &[])),
+        asked("a logout with a bad hint", 200, |g, n| {
+            get(&format!("/logout?id_token_hint=x{n}&client_id={}", g.app.id), &[("cookie", &g.cookies)])
+        }),
+        asked("a logout to nowhere", 400, |g, n| {
+            get(&format!("/logout?client_id={}&post_logout_redirect_uri=https://x{n}.test/", g.app.id), &[])
+        }),
+        asked("a posted logout", 303, |_, n| post("/logout", &[], &[("state", n.to_string())])),
+        asked("a yes without a cookie", 403, |g, _| {
+            let origin = [("origin", g.issuer.as_str())];
+            post("/logout/confirm", &origin, &[("decision", "sign-out".to_owned())])
+        }),
+
         asked("an unknown code", 400, |g, _| {
             g.token(&[("grant_type", "authorization_code"), ("code", &g.code), ("redirect_uri", &g.app.redirect_uri)])
         }),

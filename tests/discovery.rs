@@ -317,6 +317,13 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
         "authorization_endpoint" | "token_endpoint" | "userinfo_endpoint" | "jwks_uri" => {
             flow_by(document, trial).await;
         }
+        "end_session_endpoint" => {
+            let (mut visitor, tokens) = app.sign_in(world, user, &[]).await;
+            let endpoint = value.as_str().expect("a URL");
+            let request = format!("{endpoint}?id_token_hint={}", tokens.text("id_token"));
+            assert!(visitor.open(&request).await.has("<h1>Signed out</h1>"));
+            assert_eq!(userinfo(world, tokens.access()).await.status, 401);
+        }
         "scopes_supported" => {
             let tokens = app.grant(world, user, &[("scope", &words.join(" "))]).await;
             let granted: BTreeSet<&str> = tokens.text("scope").split(' ').collect();

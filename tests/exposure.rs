@@ -101,6 +101,9 @@ everywhere! {
             post(&world, "/authorize", &[], &app.request()).await,
             post(&world, "/login", &[], &[]).await,
             post(&world, "/consent", &[], &[]).await,
+            visitor.get("/logout").await,
+            visitor.get("/logout/confirm").await,
+            post(&world, "/logout", &[], &[]).await,
             answer(client().get(world.at("/token"))).await,
         ];
         for answer in answers {
@@ -180,7 +183,7 @@ everywhere! {
                     );
                 }
             }
-            for path in ["/authorize", "/login", "/consent", "/livez", "/nowhere"] {
+            for path in ["/authorize", "/login", "/consent", "/logout", "/livez", "/nowhere"] {
                 let answer = answer(client().get(world.at(path)).header(ORIGIN, origin)).await;
                 assert_eq!(
                     answer.header(ACCESS_CONTROL_ALLOW_ORIGIN.as_str()),
@@ -207,7 +210,7 @@ everywhere! {
         let with = |more: &[(&'static str, String)]| [&app.request(), more].concat();
         visitor.get(&address(&with(&many))).await.assert_rejected();
         assert!(visitor.open(&address(&with(&enough))).await.asks_to_sign_in());
-        for path in ["/login", "/consent"] {
+        for path in ["/login", "/consent", "/logout", "/logout/confirm"] {
             let ours = [("origin", world.issuer.clone())];
             post(&world, path, &ours, &many).await.assert_rejected();
         }
@@ -238,6 +241,7 @@ everywhere! {
             "/userinfo",
             "/login",
             "/consent",
+            "/logout",
             "/jwks",
             "/livez",
             "/nowhere",

@@ -27,6 +27,7 @@ mod flows;
 mod forged_tokens;
 mod hostile;
 mod introspection;
+mod logout;
 mod machines;
 mod pages;
 mod prompts;

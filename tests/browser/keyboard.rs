@@ -71,6 +71,8 @@ async fn tab_reaches_every_control_of_every_page_and_one_sees_where_it_is() {
 
     browser.goto(&ours(&app.url(&[("prompt", "login")]))).await;
     tab_through(&browser, "confirm").await;
+    browser.goto(&ours("/logout")).await;
+    tab_through(&browser, "sign-out").await;
     browser.goto(&ours("/nowhere")).await;
     // One control alone: what developers unfold.
     browser.press(Key::Tab).await;

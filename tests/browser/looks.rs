@@ -29,13 +29,13 @@ const WIDTHS: [u32; 2] = [320, 1280];
 const HEIGHT: u32 = 800;
 
 /// A browser that looks at pages of one origin.
-struct Reader {
-    browser: Browser,
+pub(super) struct Reader {
+    pub(super) browser: Browser,
     origin: String,
 }
 
 impl Reader {
-    async fn of(origin: &str) -> Self {
+    pub(super) async fn of(origin: &str) -> Self {
         Self {
             browser: Browser::open().await,
             origin: origin.trim_end_matches('/').to_owned(),
@@ -43,18 +43,18 @@ impl Reader {
     }
 
     /// Opens a page that nothing else leads to.
-    async fn open(&self, path: &str) {
+    pub(super) async fn open(&self, path: &str) {
         self.browser.goto(&format!("{}{path}", self.origin)).await;
     }
 
-    async fn sign_in(&self, email: &str, password: &str) {
+    pub(super) async fn sign_in(&self, email: &str, password: &str) {
         self.browser.type_into("username", email).await;
         self.browser.type_into("password", password).await;
         self.browser.click("login-submit").await;
     }
 
     /// Judges the page that is shown, which has to have this heading.
-    async fn judge(&self, page: &str, heading: &str) {
+    pub(super) async fn judge(&self, page: &str, heading: &str) {
         let browser = &self.browser;
         assert_eq!(browser.text_of("h1").await, heading, "{page}");
         for (scheme, scheme_name) in SCHEMES {
@@ -103,7 +103,7 @@ impl Reader {
     }
 
     /// Reads and forgets what was logged on the way here, when the way led over other origins.
-    async fn forget_the_way(&self) {
+    pub(super) async fn forget_the_way(&self) {
         self.browser.request_origins().await;
         self.browser.console_errors().await;
     }

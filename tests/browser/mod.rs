@@ -5,3 +5,4 @@ mod keyboard;
 mod looks;
 mod main_job;
 mod places;
+mod sign_out;

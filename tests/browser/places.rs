@@ -77,6 +77,7 @@ impl Demo {
             .app_with(json!({
                 "client_name": demo::CLIENT_NAME,
                 "redirect_uris": [callback],
+                "post_logout_redirect_uris": [format!("{app}{}", demo::POST_LOGOUT_REDIRECT_PATH)],
                 "token_endpoint_auth_method": "client_secret_basic",
             }))
             .await;

@@ -56,7 +56,7 @@ const PATHS: &[&str] = &[
     "/", "//", "/authorize", "/authorize/", "/AUTHORIZE", "/login", "/consent", "/token", "/token/", "/userinfo",
     "/jwks", "/assets/", "/assets/..%2f..%2fetc%2fpasswd", "/assets/%00", "/.well-known/", "/.well-known/webfinger",
     "/.well-known/openid-configuration/x", "/livez", "/readyz", "/introspect", "/revoke", "/par", "/register",
-    "/device", "/logout", "/account", "/%2e%2e/token", "/token%00", "/%ff", "/*", "/token;a=b", "/favicon.ico",
+    "/device", "/logout", "/logout/confirm", "/account", "/%2e%2e/token", "/token%00", "/%ff", "/*", "/token;a=b", "/favicon.ico",
 ];
 
 /// A request bent at random, and the draft it was made of.

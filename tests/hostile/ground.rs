@@ -29,6 +29,14 @@ pub(super) async fn ground(world: &World) -> Vec<Draft> {
     let mut stranger = world.visitor();
     let login = stranger.open(&app.url(&[])).await.form();
     let consent = visitor.open(&public.url(OFFLINE)).await.form();
+    // Their session may end; nobody else's does.
+    let (mut leaver, leaving) = app.sign_in(world, &user, &[]).await;
+    let leave = leaver.open("/logout").await.form();
+    let logout = owned(&[
+        ("id_token_hint", leaving.text("id_token")),
+        ("client_id", &app.id),
+        ("state", "s"),
+    ]);
     let id_token = tokens.text("id_token");
     let secret = app.secret.as_ref().expect("a confidential app").expose();
     let credentials = ("authorization", basic(&app.id, secret));
@@ -67,6 +75,10 @@ pub(super) async fn ground(world: &World) -> Vec<Draft> {
         Draft::get("/authorize", &flow(&login)).with(&cookies(&stranger)),
         Draft::get("/login", &flow(&login)).with(&cookies(&stranger)),
         Draft::get("/consent", &flow(&consent)).with(&cookies(&visitor)),
+        Draft::get("/logout", &logout).with(&cookies(&leaver)),
+        Draft::post("/logout", &logout),
+        Draft::get("/logout", &flow(&leave)).with(&cookies(&leaver)),
+        Draft::get("/logout/confirm", &flow(&leave)).with(&cookies(&leaver)),
         Draft::post("/token", &redeem(&code)).with(&credentials),
         Draft::post("/token", &refresh).with(&credentials),
         Draft::post("/token", &posted),
@@ -89,6 +101,16 @@ pub(super) async fn ground(world: &World) -> Vec<Draft> {
         ("/login", login.with("decision", "cancel"), cookies(&stranger)),
         ("/consent", allow, cookies(&visitor)),
         ("/consent", consent.with("decision", "deny"), cookies(&visitor)),
+        (
+            "/logout/confirm",
+            leave.clone().with("decision", "stay"),
+            cookies(&leaver),
+        ),
+        (
+            "/logout/confirm",
+            leave.with("decision", "sign-out"),
+            cookies(&leaver),
+        ),
     ];
     for (path, form, cookies) in forms {
         let mut draft = Draft::post(path, &[]).with(&cookies).with(&origin);

@@ -6,10 +6,12 @@ use super::{as_it_comes, bare};
 use crate::harness::world::{Own, PASSWORD};
 use crate::harness::{Answer, World};
 
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 12] = [
     "/authorize",
     "/login",
     "/consent",
+    "/logout",
+    "/logout/confirm",
     "/token",
     "/userinfo",
     "/jwks",

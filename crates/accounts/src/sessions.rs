@@ -7,6 +7,7 @@
 
 mod current;
 mod sign_in;
+mod sign_out;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use protocol::{FlowId, SessionId, Subject, Timestamp, wire_enum};
 
 pub use current::{BrowserSessions, current};
 pub use sign_in::{SignIn, SignedIn, sign_in};
+pub use sign_out::{Left, leave};
 
 /// A session that is not seen for this long has ended.
 pub const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use clients::{Client, Directory};
-use http::header::{CACHE_CONTROL, LOCATION};
-use http::{HeaderValue, StatusCode};
+use pages::see_other;
+use protocol::redirect_uri::with_query;
 use protocol::{ClientId, Error, Issuer, Params};
 use url::form_urlencoded::Serializer;
 
@@ -78,51 +78,5 @@ impl Bound {
         }
         query.append_pair("iss", issuer.as_str());
         see_other(&with_query(&self.redirect_uri, &query.finish()))
-    }
-}
-
-/// Appends to the URI as text: parsing and printing it again could change a byte of what was registered.
-fn with_query(uri: &str, query: &str) -> String {
-    let separator = match uri.split_once('?') {
-        None => "?",
-        Some((_, "")) => "",
-        Some((_, own)) if own.ends_with('&') => "",
-        Some(_) => "&",
-    };
-    format!("{uri}{separator}{query}")
-}
-
-/// 303, kept by no cache.
-pub(crate) fn see_other(location: &str) -> axum::response::Response {
-    let mut response = axum::response::Response::new(axum::body::Body::empty());
-    match HeaderValue::from_str(location) {
-        Ok(location) => {
-            *response.status_mut() = StatusCode::SEE_OTHER;
-            response.headers_mut().insert(LOCATION, location);
-        }
-        // Only printable ASCII is ever registered or encoded, so this cannot be reached by a request.
-        Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
-    }
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_registered_query_is_kept_to_the_byte() {
-        for (uri, expected) in [
-            ("https://a.test/cb", "https://a.test/cb?code=1"),
-            ("https://a.test", "https://a.test?code=1"),
-            ("https://a.test/cb?x=%7E&y", "https://a.test/cb?x=%7E&y&code=1"),
-            ("https://a.test/cb?", "https://a.test/cb?code=1"),
-            ("com.example.app:/cb", "com.example.app:/cb?code=1"),
-        ] {
-            assert_eq!(with_query(uri, "code=1"), expected);
-        }
     }
 }

@@ -9,12 +9,12 @@ use grants::Flow;
 use grants::flow::Binding;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
-use pages::{Problem, Why, error, front};
+use pages::{Problem, Why, error, front, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Timestamp, path};
 
 use crate::Authorize;
-use crate::bound::{Answer, Bound, see_other};
+use crate::bound::{Answer, Bound};
 use crate::checks::{self, Context};
 use crate::respond;
 

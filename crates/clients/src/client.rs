@@ -49,7 +49,7 @@ impl Client {
     pub fn redirect_uri<'u>(&'u self, given: Option<&'u str>) -> Result<&'u str, Error> {
         let own = &self.metadata.redirect_uris;
         match (given, own.as_slice()) {
-            (Some(given), _) if self.admits(given) => Ok(given),
+            (Some(given), _) if self.admits(own, given) => Ok(given),
             (Some(_), _) => Err(Error::invalid_request(
                 "redirect_uri is not registered for this client; it has to match to the byte",
             )),
@@ -61,9 +61,22 @@ impl Client {
         }
     }
 
-    fn admits(&self, given: &str) -> bool {
+    /// Whether a logout request may lead here: OpenID Connect RP-Initiated Logout §2.
+    ///
+    /// # Errors
+    /// `invalid_request`, to be shown on a page of ours: nothing here may be redirected to.
+    pub fn post_logout_redirect_uri<'u>(&self, given: &'u str) -> Result<&'u str, Error> {
+        match self.admits(&self.metadata.post_logout_redirect_uris, given) {
+            true => Ok(given),
+            false => Err(Error::invalid_request(
+                "post_logout_redirect_uri is not registered for this client; it has to match to the byte",
+            )),
+        }
+    }
+
+    fn admits(&self, registered: &[RedirectUri], given: &str) -> bool {
         let admits = |own: &RedirectUri| own.admits(given, self.metadata.application_type);
-        self.metadata.redirect_uris.iter().any(admits)
+        registered.iter().any(admits)
     }
 
     /// Whether it cannot keep a secret (RFC 6749 §2.1).
@@ -150,6 +163,27 @@ mod tests {
             assert!(two.redirect_uri(Some(given)).is_err(), "{given}");
             assert!(client(&[]).redirect_uri(Some(given)).is_err(), "{given}");
         }
+    }
+
+    #[test]
+    fn c001_where_logout_may_lead_is_registered_apart_from_where_sign_in_may() {
+        let mut client = client(&["https://a.test/cb"]);
+        assert!(client.post_logout_redirect_uri("https://a.test/cb").is_err());
+        let uri = RedirectUri::register("https://a.test/bye", ApplicationType::Web).unwrap();
+        client.metadata.post_logout_redirect_uris = vec![uri];
+        assert_eq!(
+            client.post_logout_redirect_uri("https://a.test/bye").unwrap(),
+            "https://a.test/bye"
+        );
+        for given in [
+            "",
+            "https://a.test/bye?x=1",
+            "https://a.test/bye/",
+            "https://a.test/",
+        ] {
+            assert!(client.post_logout_redirect_uri(given).is_err(), "{given}");
+        }
+        assert!(client.redirect_uri(Some("https://a.test/bye")).is_err());
     }
 
     #[test]

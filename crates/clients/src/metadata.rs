@@ -13,6 +13,9 @@ pub struct Metadata {
     pub client_name: Option<String>,
     pub application_type: ApplicationType,
     pub redirect_uris: Vec<RedirectUri>,
+    /// OpenID Connect RP-Initiated Logout §3.1.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
     pub token_endpoint_auth_method: ClientAuthMethod,
     pub grant_types: Vec<GrantType>,
     pub response_types: Vec<ResponseType>,
@@ -39,6 +42,7 @@ impl Default for Metadata {
             client_name: None,
             application_type: ApplicationType::Web,
             redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
             token_endpoint_auth_method: ClientAuthMethod::ClientSecretBasic,
             grant_types: vec![GrantType::AuthorizationCode],
             response_types: vec![ResponseType::Code],

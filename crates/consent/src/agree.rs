@@ -118,7 +118,9 @@ impl Consent {
                 .is_some_and(|before| before.scope.contains(token))
         };
         let view = views::Consent {
-            shell: self.front.shell(&visit.headers, Some(request), &visit.id),
+            shell: self
+                .front
+                .shell(&visit.headers, request.ui_locales.as_deref(), &visit.id),
             csrf: self
                 .front
                 .csrf_token(&carried.cookie, &asked.about(&carried.flow))?,

@@ -1,9 +1,11 @@
-//! What the user sees on the way: sign-in and consent.
+//! What the user sees on the way: sign-in, consent and logout.
 //!
-//! Pages record outcomes (a proof, a consent) and go back to the endpoint that decides; they decide nothing.
+//! Pages record outcomes (a proof, a consent) and go back to the endpoint that decides; they decide nothing. For
+//! logout that endpoint is here.
 
 mod agree;
 mod login;
+mod logout;
 mod views;
 
 use std::sync::Arc;
@@ -14,11 +16,11 @@ use axum::response::Response;
 use axum::routing::get;
 use clients::Directory;
 use db::Conn;
-use grants::Flow;
-use http::header::{CACHE_CONTROL, LOCATION};
-use http::{HeaderMap, HeaderValue, StatusCode};
-use pages::{Front, error, front};
-use protocol::{Error, Params, RequestId, Secret, Timestamp, path};
+use grants::flow::Request;
+use grants::{AuthorizationRequest, Flow};
+use http::HeaderMap;
+use pages::{Front, error, front, see_other};
+use protocol::{Error, Issuer, Params, RequestId, Secret, Timestamp, path};
 
 /// What these pages lean on.
 #[derive(Debug)]
@@ -26,12 +28,18 @@ pub struct Consent {
     pub front: Front,
     pub hasher: Hasher,
     pub clients: Directory,
+    pub issuer: Issuer,
 }
 
 pub fn router(consent: Consent) -> Router {
     Router::new()
         .route(path::LOGIN, get(login::show).post(login::submit))
         .route(path::CONSENT, get(agree::show).post(agree::submit))
+        .route(path::LOGOUT, get(logout::receive).post(logout::receive_post))
+        .route(
+            path::LOGOUT_CONFIRM,
+            get(logout::confirm::show).post(logout::confirm::submit),
+        )
         .with_state(Arc::new(consent))
 }
 
@@ -39,6 +47,8 @@ pub fn router(consent: Consent) -> Router {
 enum Stop {
     Page(Error),
     Expired,
+    /// What the flow was about can begin anew at this path of ours.
+    StartOver(&'static str),
 }
 
 impl<E: Into<Error>> From<E> for Stop {
@@ -55,8 +65,8 @@ struct Visit {
 }
 
 /// A flow as it came, opened, with the cookie that it is bound to.
-struct Carried {
-    flow: Flow,
+struct Carried<R: Request = AuthorizationRequest> {
+    flow: Flow<R>,
     sealed: String,
     cookie: Secret,
 }
@@ -70,7 +80,7 @@ impl Consent {
         }
     }
 
-    fn carried(&self, params: &Params, visit: &Visit) -> Result<Carried, Stop> {
+    fn carried<R: Request>(&self, params: &Params, visit: &Visit) -> Result<Carried<R>, Stop> {
         let sealed = params.get("flow").ok_or(Stop::Expired)?;
         let flow = self
             .front
@@ -90,22 +100,14 @@ impl Consent {
     }
 
     /// Back to the endpoint that decides what comes next.
-    fn resume(&self, flow: &Flow, sealed: &str) -> Response {
-        let mut response = Response::new(axum::body::Body::empty());
-        *response.status_mut() = StatusCode::SEE_OTHER;
-        // Paths of ours and base64url: always a valid header.
-        if let Ok(location) = HeaderValue::from_str(&self.front.at(flow.resume(), sealed)) {
-            response.headers_mut().insert(LOCATION, location);
-        }
-        response
-            .headers_mut()
-            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+    fn resume<R: Request>(&self, flow: &Flow<R>, sealed: &str) -> Response {
+        see_other(&self.front.at(flow.resume(), sealed))
     }
 
     fn stopped(&self, stop: &Stop, visit: &Visit) -> Response {
         let shell = self.front.shell(&visit.headers, None, &visit.id);
         match stop {
+            Stop::StartOver(path) => see_other(&format!("{}{path}", self.front.site.base())),
             Stop::Expired => front::expired(&shell, &visit.headers, visit.now),
             Stop::Page(error) => error::page(&shell, &visit.headers, error, visit.now),
         }

@@ -127,9 +127,11 @@ impl Consent {
             .client(&carried.flow, &mut self.front.db.reader().await?)
             .await?;
         let view = Login {
-            shell: self
-                .front
-                .shell(&visit.headers, Some(carried.flow.request()), &visit.id),
+            shell: self.front.shell(
+                &visit.headers,
+                carried.flow.request().ui_locales.as_deref(),
+                &visit.id,
+            ),
             csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,
             flow: carried.sealed,
             app: Some(client.shown_name()),

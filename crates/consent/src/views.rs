@@ -1,8 +1,12 @@
 //! What the pages on the way show, as data: the templates turn it into words, the handlers fill it in.
 
+mod sign_out;
+
 use askama::Template;
 use pages::{FormTarget, Markup, Shell, Texts, View};
 use protocol::redirect_uri;
+
+pub(crate) use sign_out::{After, Back, SignOut, SignedOut};
 
 /// `templates/login.html`: OpenID Connect Core §3.1.2.3.
 #[derive(Debug, Template)]

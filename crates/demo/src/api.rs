@@ -45,7 +45,10 @@ impl Api {
         Router::new()
             .route("/", get(about))
             .route("/greeting", get(greet))
-            .layer(middleware::map_response(page::secure))
+            .layer(middleware::map_response_with_state(
+                page::policy(None),
+                page::secure,
+            ))
             .with_state(self)
     }
 }

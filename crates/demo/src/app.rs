@@ -19,7 +19,7 @@ use crate::provider::Provider;
 use crate::session::{self, Answer, Session};
 use crate::sign_in::{self, Pending};
 use crate::store::Store;
-use crate::{REDIRECT_PATH, cookie};
+use crate::{POST_LOGOUT_REDIRECT_PATH, REDIRECT_PATH, cookie};
 
 /// What a client has to know; everything else it discovers.
 #[derive(Clone, Debug)]
@@ -32,6 +32,16 @@ pub struct Config {
     pub redirect_uri: Url,
     /// The demo API: base URL, and as written by `Url` its resource identifier.
     pub api: Url,
+}
+
+impl Config {
+    /// Where the browser comes back to after a sign-out everywhere: our start page.
+    ///
+    /// # Errors
+    /// When the redirect URI is none that others can be relative to.
+    pub fn post_logout_redirect_uri(&self) -> Result<Url, url::ParseError> {
+        self.redirect_uri.join(POST_LOGOUT_REDIRECT_PATH)
+    }
 }
 
 /// The demo app, ready to be served on the origin of its redirect URI.
@@ -72,12 +82,16 @@ impl App {
             .route(REDIRECT_PATH, get(sign_in::callback))
             .route("/call-api", post(call_api))
             .route("/sign-out", post(sign_out))
+            .route("/sign-out-everywhere", post(sign_out_everywhere))
             .route(page::STYLESHEET, get(page::stylesheet))
             .layer(middleware::from_fn_with_state(
                 Arc::clone(&self.0),
                 own_posts_only,
             ))
-            .layer(middleware::map_response(page::secure))
+            .layer(middleware::map_response_with_state(
+                page::policy(Some(&self.0.config.issuer)),
+                page::secure,
+            ))
             .with_state(self.0)
     }
 }
@@ -127,13 +141,40 @@ async fn call_api(State(app): State<Arc<Shared>>, headers: HeaderMap) -> Result<
     Ok(Redirect::to("/"))
 }
 
-/// Ends the session here. The one at the authorization server is not ours to end.
+/// Ends the session here, and not the one at the authorization server.
 async fn sign_out(State(app): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, Failure> {
-    if let Some(id) = cookie::read(&headers, cookie::SESSION) {
-        app.sessions.remove(id);
+    app.forget(&headers);
+    leave("/")
+}
+
+/// Ends the session here, and sends the browser to end the one at the authorization server.
+async fn sign_out_everywhere(
+    State(app): State<Arc<Shared>>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    // Ours ends first: whatever becomes of the other, nobody is left signed in here.
+    let Some(session) = app.forget(&headers) else {
+        return leave("/");
+    };
+    match app.provider.end_session(&session.id_token).await? {
+        Some(url) => leave(url.as_str()),
+        None => leave("/"),
     }
+}
+
+fn leave(to: &str) -> Result<Response, Failure> {
     let cookie = cookie::clear(cookie::SESSION)?;
-    Ok((AppendHeaders([(SET_COOKIE, cookie)]), Redirect::to("/")).into_response())
+    Ok((AppendHeaders([(SET_COOKIE, cookie)]), Redirect::to(to)).into_response())
+}
+
+impl Shared {
+    /// Forgets the session of this browser, and says which it was.
+    fn forget(&self, headers: &HeaderMap) -> Option<Arc<Session>> {
+        let id = cookie::read(headers, cookie::SESSION)?;
+        let session = self.sessions.get(id, self.clock.now());
+        self.sessions.remove(id);
+        session
+    }
 }
 
 /// Cross-site request forgery: `SameSite` does not stop our neighbours on other ports, so a form has to come

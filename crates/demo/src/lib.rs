@@ -27,6 +27,8 @@ pub const CLIENT_NAME: &str = "Countersign demo app";
 pub const APP_ORIGIN: &str = "http://localhost:8081";
 /// Path of the redirect URI, on the app's origin.
 pub const REDIRECT_PATH: &str = "/callback";
+/// Path of the post-logout redirect URI, on the app's origin.
+pub const POST_LOGOUT_REDIRECT_PATH: &str = "/";
 
 /// Where the demo API lives, and by what name tokens are meant for it: the identifier of its resource server.
 /// Written as a `Url` writes it, since audiences are compared byte by byte.

@@ -3,23 +3,30 @@
 use std::error::Error as StdError;
 
 use askama::Template;
+use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
-use openidconnect::ClaimsVerificationError;
+use openidconnect::{ClaimsVerificationError, IssuerUrl};
 
 use crate::session::{Answer, User};
 
 /// Path of the stylesheet.
 pub(crate) const STYLESHEET: &str = "/style.css";
 
-/// No script, nothing from elsewhere. `form-action` may stay strict because the way to the authorization
-/// server is a link: browsers apply it to the redirects after a POST as well.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-);
+/// No script, nothing from elsewhere. Forms end here, or at the authorization server where one of them leads
+/// there ("Sign out everywhere"): browsers apply `form-action` to the redirects after a POST as well.
+pub(crate) fn policy(forms_lead_to: Option<&IssuerUrl>) -> HeaderValue {
+    let server = forms_lead_to.map(|issuer| issuer.url().origin().ascii_serialization());
+    let server = server.unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; form-action 'self' {server}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    // An origin is ASCII, so this is always the first.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
 
 /// The page at `/`.
 #[derive(Debug, Template)]
@@ -175,9 +182,9 @@ pub(crate) async fn stylesheet() -> impl IntoResponse {
 }
 
 /// The headers of every answer. Pages are about one visitor and stay out of caches.
-pub(crate) async fn secure(mut response: Response) -> Response {
+pub(crate) async fn secure(State(policy): State<HeaderValue>, mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers

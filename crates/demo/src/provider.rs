@@ -1,4 +1,5 @@
-//! The authorization server as a client sees it: OpenID Connect Discovery 1.0 §4 and Core 1.0 §3.1.3.
+//! The authorization server as a client sees it: OpenID Connect Discovery 1.0 §4, Core 1.0 §3.1.3 and
+//! RP-Initiated Logout 1.0 §2.
 //!
 //! It decides when metadata and keys are fetched, and what has to be true of tokens before the app believes
 //! them.
@@ -7,13 +8,13 @@ use std::sync::Arc;
 
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreIdToken, CoreIdTokenClaims,
-    CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse,
-    CoreUserInfoClaims,
+    CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreTokenResponse, CoreUserInfoClaims,
 };
 use openidconnect::{
     AccessToken, AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, Nonce, OAuth2TokenResponse as _,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
+    CsrfToken, EndSessionUrl, EndpointMaybeSet, EndpointNotSet, EndpointSet, LogoutRequest, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl,
+    ProviderMetadataWithLogout, RedirectUrl, RefreshToken, RequestTokenError, Scope,
     SignatureVerificationError, StandardErrorResponse, TokenResponse as _,
 };
 use protocol::Clock;
@@ -43,7 +44,14 @@ pub(crate) struct Provider {
     http: HttpClient,
     clock: Clock,
     /// Found on first use, so that the app may start before the authorization server.
-    client: Mutex<Option<Arc<Client>>>,
+    known: Mutex<Option<Arc<Known>>>,
+}
+
+/// What was discovered.
+#[derive(Debug)]
+struct Known {
+    client: Client,
+    end_session: Option<EndSessionUrl>,
 }
 
 /// One authorization request (RFC 6749 §4.1.1), and what to remember of it until the answer comes.
@@ -60,14 +68,14 @@ impl Provider {
             config,
             http,
             clock,
-            client: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
     /// `state` ties the answer to this browser, `nonce` the ID token to this request, PKCE the code to us
     /// (RFC 9700 §2.1), and `resource` names the API that the access token shall be good for (RFC 8707 §2).
     pub(crate) async fn request(&self) -> Result<Request, Failure> {
-        let client = self.client().await?;
+        let client = &self.known().await?.client;
         let (challenge, pkce) = PkceCodeChallenge::new_random_sha256();
         let (url, state, nonce) = client
             .authorize_url(
@@ -94,8 +102,8 @@ impl Provider {
         code: AuthorizationCode,
         pkce: PkceCodeVerifier,
         nonce: &Nonce,
-    ) -> Result<(CoreTokenResponse, CoreIdTokenClaims), Failure> {
-        let client = self.client().await?;
+    ) -> Result<(CoreTokenResponse, CoreIdToken, CoreIdTokenClaims), Failure> {
+        let client = &self.known().await?.client;
         let tokens = client
             .exchange_code(code)
             .map_err(Failure::unavailable)?
@@ -109,9 +117,10 @@ impl Provider {
             .ok_or_else(|| untrusted("no ID token came back"))
             .map_err(Failure::Untrusted)?;
         let claims = self
-            .verify(id_token, tokens.access_token(), nonce, &client)
+            .verify(id_token, tokens.access_token(), nonce, client)
             .await?;
-        Ok((tokens, claims))
+        let id_token = id_token.clone();
+        Ok((tokens, id_token, claims))
     }
 
     /// OpenID Connect Core §5.3. The subject has to be the one of the ID token (§5.3.2).
@@ -120,7 +129,7 @@ impl Provider {
         access_token: &AccessToken,
         claims: &CoreIdTokenClaims,
     ) -> Result<CoreUserInfoClaims, Failure> {
-        let client = self.client().await?;
+        let client = &self.known().await?.client;
         client
             .user_info(access_token.clone(), Some(claims.subject().clone()))
             .map_err(Failure::unavailable)?
@@ -131,13 +140,30 @@ impl Provider {
 
     /// RFC 6749 §6.
     pub(crate) async fn refresh(&self, token: &RefreshToken) -> Result<CoreTokenResponse, Failure> {
-        let client = self.client().await?;
+        let client = &self.known().await?.client;
         client
             .exchange_refresh_token(token)
             .map_err(Failure::unavailable)?
             .request_async(&self.http)
             .await
             .map_err(token_failure)
+    }
+
+    /// Where the browser goes to end the session at the authorization server too: RP-Initiated Logout §2. The ID
+    /// token says whose it is and who asks, expired or not. None when the server knows no such thing.
+    pub(crate) async fn end_session(&self, id_token: &CoreIdToken) -> Result<Option<Url>, Failure> {
+        let known = self.known().await?;
+        let Some(endpoint) = known.end_session.clone() else {
+            return Ok(None);
+        };
+        let back = self
+            .config
+            .post_logout_redirect_uri()
+            .map_err(Failure::unavailable)?;
+        let request = LogoutRequest::from(endpoint)
+            .set_id_token_hint(id_token)
+            .set_post_logout_redirect_uri(PostLogoutRedirectUrl::from_url(back));
+        Ok(Some(request.http_get_url()))
     }
 
     /// A key we do not know means that keys were rotated: the set is fetched once more, then no again is no.
@@ -153,8 +179,8 @@ impl Provider {
                 SignatureVerificationError::NoMatchingKey,
             )) => {
                 self.forget().await;
-                let client = self.client().await?;
-                self.claims(id_token, access_token, nonce, &client)
+                let client = &self.known().await?.client;
+                self.claims(id_token, access_token, nonce, client)
             }
             claims => claims,
         }
@@ -196,25 +222,26 @@ impl Provider {
     }
 
     /// A failed discovery is not kept: the next visitor tries again.
-    async fn client(&self) -> Result<Arc<Client>, Failure> {
-        let mut known = self.client.lock().await;
-        if let Some(client) = &*known {
-            return Ok(Arc::clone(client));
+    async fn known(&self) -> Result<Arc<Known>, Failure> {
+        let mut known = self.known.lock().await;
+        if let Some(known) = &*known {
+            return Ok(Arc::clone(known));
         }
-        let metadata = CoreProviderMetadata::discover_async(self.config.issuer.clone(), &self.http)
+        let metadata = ProviderMetadataWithLogout::discover_async(self.config.issuer.clone(), &self.http)
             .await
             .map_err(Failure::unavailable)?;
+        let end_session = metadata.additional_metadata().end_session_endpoint.clone();
         let client = CoreClient::from_provider_metadata(
             metadata,
             ClientId::new(self.config.client_id.as_str().to_owned()),
             Some(ClientSecret::new(self.config.client_secret.expose().to_owned())),
         )
         .set_redirect_uri(RedirectUrl::from_url(self.config.redirect_uri.clone()));
-        Ok(Arc::clone(known.insert(Arc::new(client))))
+        Ok(Arc::clone(known.insert(Arc::new(Known { client, end_session }))))
     }
 
     async fn forget(&self) {
-        self.client.lock().await.take();
+        self.known.lock().await.take();
     }
 }
 

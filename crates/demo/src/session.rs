@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use openidconnect::core::CoreTokenResponse;
+use openidconnect::core::{CoreIdToken, CoreTokenResponse};
 use openidconnect::{AccessToken, OAuth2TokenResponse as _, RefreshToken};
 use protocol::Timestamp;
 use tokio::sync::Mutex;
@@ -20,6 +20,8 @@ const MARGIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) user: User,
+    /// What the sign-in ended with. It says who signs out, when that time comes.
+    pub(crate) id_token: CoreIdToken,
     /// Held while a refresh is under way: of two tabs only one asks.
     tokens: Mutex<Tokens>,
     /// What the demo API said last.
@@ -52,9 +54,10 @@ struct Tokens {
 }
 
 impl Session {
-    pub(crate) fn new(user: User, tokens: &CoreTokenResponse, now: Timestamp) -> Self {
+    pub(crate) fn new(user: User, id_token: CoreIdToken, tokens: &CoreTokenResponse, now: Timestamp) -> Self {
         Self {
             user,
+            id_token,
             tokens: Mutex::new(Tokens::new(tokens, None, now)),
             answer: Mutex::default(),
         }

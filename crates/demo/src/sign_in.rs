@@ -99,7 +99,7 @@ pub(crate) async fn callback(
         .code
         .ok_or(Failure::Refused("it brings neither a code nor an error"))?;
 
-    let (tokens, claims) = app
+    let (tokens, id_token, claims) = app
         .provider
         .redeem(AuthorizationCode::new(code), pending.pkce, &pending.nonce)
         .await?;
@@ -109,7 +109,7 @@ pub(crate) async fn callback(
     if let Some(old) = cookie::read(&headers, cookie::SESSION) {
         app.sessions.remove(old);
     }
-    let session = Session::new(user(&claims, &userinfo)?, &tokens, now);
+    let session = Session::new(user(&claims, &userinfo)?, id_token, &tokens, now);
     let id = protocol::random::id();
     let cookie = cookie::set(cookie::SESSION, &id)?;
     app.sessions.insert(id, Arc::new(session), now);

@@ -226,6 +226,44 @@ async fn a_sign_out_ends_the_session_and_not_only_the_cookie() {
 }
 
 #[tokio::test]
+async fn sign_out_everywhere_ends_ours_and_goes_on_to_the_authorization_server() {
+    let mut demo = Demo::start().await;
+    demo.issuer.script().ends_sessions = true;
+    demo.sign_in().await;
+    assert!(demo.get("/").await.body.contains("id=\"sign-out-everywhere\""));
+
+    let seen = demo.post("/sign-out-everywhere").await;
+    assert_eq!(seen.status, StatusCode::SEE_OTHER, "{}", seen.body);
+    let (endpoint, query) = seen.location().split_once('?').unwrap();
+    assert_eq!(endpoint, format!("{}/logout", demo.issuer.url()));
+    let sent: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
+    assert_eq!(sent["post_logout_redirect_uri"], "http://localhost:8081/");
+    assert_eq!(
+        sent["id_token_hint"].split('.').count(),
+        3,
+        "the ID token of the sign-in"
+    );
+    assert_eq!(sent.len(), 2);
+    let policy = seen.headers["content-security-policy"].to_str().unwrap();
+    let server = format!("form-action 'self' {};", demo.issuer.url());
+    assert!(policy.contains(&server), "{policy}");
+    assert!(!demo.get("/").await.body.contains("signed-in-as"));
+
+    // Without a session there is nothing to tell anybody.
+    assert_eq!(demo.post("/sign-out-everywhere").await.location(), "/");
+}
+
+#[tokio::test]
+async fn where_the_authorization_server_ends_no_sessions_ours_ends_all_the_same() {
+    let mut demo = Demo::start().await;
+    demo.sign_in().await;
+    assert_eq!(demo.post("/sign-out-everywhere").await.location(), "/");
+    assert!(!demo.get("/").await.body.contains("signed-in-as"));
+}
+
+#[tokio::test]
 async fn an_expired_access_token_is_refreshed_with_the_newest_refresh_token() {
     let mut demo = Demo::start().await;
     demo.sign_in().await;
@@ -498,7 +536,7 @@ async fn c064_posts_of_other_sites_change_nothing() {
         &[("sec-fetch-site", "none")],
     ];
     for headers in foreign {
-        for path in ["/sign-out", "/call-api"] {
+        for path in ["/sign-out", "/sign-out-everywhere", "/call-api"] {
             let mut request = Request::post(path);
             for (name, value) in *headers {
                 request = request.header(*name, *value);

@@ -1,4 +1,4 @@
-//! Provider metadata: OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3.
+//! Provider metadata: OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3, RP-Initiated Logout §2.1.
 //!
 //! Every member is derived from what exists. Members whose absence would mean "true" are said to be false.
 
@@ -20,6 +20,7 @@ const TOKEN_CLAIMS: &[&str] = &[
     "acr",
     "amr",
     "at_hash",
+    "sid",
 ];
 
 pub(crate) fn document(issuer: &Issuer) -> Value {
@@ -38,6 +39,7 @@ pub(crate) fn document(issuer: &Issuer) -> Value {
         "revocation_endpoint": at(path::REVOCATION),
         "introspection_endpoint": at(path::INTROSPECTION),
         "jwks_uri": at(path::JWKS),
+        "end_session_endpoint": at(path::LOGOUT),
         "scopes_supported": scope::STANDARD,
         "response_types_supported": words(ResponseType::ALL),
         "response_modes_supported": words(ResponseMode::ALL),

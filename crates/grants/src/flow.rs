@@ -4,95 +4,49 @@
 //! one browser by a random cookie, so a flow that leaks or is planted opens nowhere else, and no stranger's
 //! request needs a row of ours. Any replica opens it; refresh, Back and several tabs work.
 
+mod authorization;
+mod logout;
+
 use std::time::Duration;
 
-use protocol::pkce::CodeChallenge;
-use protocol::{
-    ClientId, Error, FlowId, Prompt, ResponseMode, ResponseType, Scope, Secret, Subject, Timestamp, path,
-};
+use protocol::{Error, FlowId, Secret, Timestamp};
 use seal::Key;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub use authorization::{Answer, AuthorizationRequest};
+pub use logout::{Hinted, LogoutAnswer, LogoutRequest};
 
 /// How long a person may take from the first page to the last.
 pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Longest sealed form: it travels in URLs, which proxies cut.
 const MAX_SEALED: usize = 4 * 1024;
+/// An answer comes last: what could be sealed without it must not become too long by it.
+const ROOM_FOR_ANSWER: usize = 32;
 const PURPOSE: &str = "flow";
+
+/// What a flow is about.
+pub trait Request: Serialize + DeserializeOwned {
+    /// What a person may answer that ends the flow without a proof to record.
+    type Answer: Copy + Serialize + DeserializeOwned;
+    /// Part of the seal: a flow of one kind opens as no other.
+    const KIND: &'static str;
+    /// The path that goes on with such a flow.
+    const RESUMES_AT: &'static str;
+}
 
 /// One flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Flow {
+#[serde(bound = "R: Request")]
+pub struct Flow<R: Request = AuthorizationRequest> {
     #[serde(rename = "i")]
     pub id: FlowId,
     #[serde(rename = "t")]
     started_at: Timestamp,
-    #[serde(rename = "s")]
-    pub subject: About,
-}
-
-/// What a flow is about. One function says where each resumes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum About {
-    #[serde(rename = "a")]
-    Authorization {
-        #[serde(flatten)]
-        request: Box<AuthorizationRequest>,
-        /// What the person answered where an answer ends the flow.
-        #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
-        answer: Option<Answer>,
-    },
-}
-
-/// An answer that ends a flow without a proof to record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
-    /// "Don't allow", or "Cancel" at sign-in.
-    #[serde(rename = "d")]
-    Denied,
-}
-
-/// The validated parameters of an authorization request: RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AuthorizationRequest {
-    #[serde(rename = "c")]
-    pub client_id: ClientId,
-    #[serde(rename = "u")]
-    pub redirect_uri: String,
-    /// Whether the request named it, or the only registered one was taken.
-    #[serde(rename = "un", default, skip_serializing_if = "std::ops::Not::not")]
-    pub redirect_uri_implied: bool,
-    #[serde(rename = "rt")]
-    pub response_type: ResponseType,
-    #[serde(rename = "rm")]
-    pub response_mode: ResponseMode,
-    #[serde(rename = "sc")]
-    pub scope: Scope,
-    #[serde(rename = "re", default, skip_serializing_if = "Vec::is_empty")]
-    pub resources: Vec<String>,
-    #[serde(rename = "st", default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
-    #[serde(rename = "no", default, skip_serializing_if = "Option::is_none")]
-    pub nonce: Option<String>,
-    #[serde(rename = "cc", default, skip_serializing_if = "Option::is_none")]
-    pub code_challenge: Option<CodeChallenge>,
-    #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
-    pub prompt: Vec<Prompt>,
-    /// Seconds.
-    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<u64>,
-    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
-    pub login_hint: Option<String>,
-    #[serde(rename = "ul", default, skip_serializing_if = "Option::is_none")]
-    pub ui_locales: Option<String>,
-    /// The `sub` that `id_token_hint` named.
-    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
-    pub hinted_sub: Option<Subject>,
-}
-
-impl AuthorizationRequest {
-    pub fn prompts(&self, prompt: Prompt) -> bool {
-        self.prompt.contains(&prompt)
-    }
+    #[serde(rename = "r")]
+    request: R,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    answer: Option<R::Answer>,
 }
 
 /// Which browser a sealed flow belongs to.
@@ -105,76 +59,71 @@ pub enum Binding<'a> {
 }
 
 impl Binding<'_> {
-    fn row(self) -> String {
+    fn row(self, kind: &str) -> String {
         match self {
-            Self::Browser(cookie) => format!("browser {}", seal::digest(cookie.expose())),
-            Self::Unbound => "unbound".to_owned(),
+            Self::Browser(cookie) => format!("{kind} browser {}", seal::digest(cookie.expose())),
+            Self::Unbound => format!("{kind} unbound"),
         }
     }
 }
 
-impl Flow {
-    pub fn start(request: AuthorizationRequest, now: Timestamp) -> Self {
-        let subject = About::Authorization {
-            request: Box::new(request),
-            answer: None,
-        };
+impl<R: Request> Flow<R> {
+    pub fn start(request: R, now: Timestamp) -> Self {
         Self {
             id: FlowId::random(),
             started_at: now,
-            subject,
+            request,
+            answer: None,
         }
     }
 
     /// The same flow, ended by this answer.
     #[must_use]
-    pub fn answered(mut self, given: Answer) -> Self {
-        match &mut self.subject {
-            About::Authorization { answer, .. } => *answer = Some(given),
-        }
-        self
-    }
-
-    pub fn request(&self) -> &AuthorizationRequest {
-        match &self.subject {
-            About::Authorization { request, .. } => request,
+    pub fn answered(self, answer: R::Answer) -> Self {
+        Self {
+            answer: Some(answer),
+            ..self
         }
     }
 
-    pub fn answer(&self) -> Option<Answer> {
-        match &self.subject {
-            About::Authorization { answer, .. } => *answer,
-        }
+    pub fn request(&self) -> &R {
+        &self.request
+    }
+
+    pub fn answer(&self) -> Option<R::Answer> {
+        self.answer
     }
 
     /// The path that goes on with this flow.
     pub fn resume(&self) -> &'static str {
-        match &self.subject {
-            About::Authorization { .. } => path::AUTHORIZE,
-        }
+        R::RESUMES_AT
     }
 
     /// # Errors
     /// `invalid_request` when the request is too large to travel.
     pub fn seal(&self, key: &Key, binding: Binding<'_>) -> Result<String, Error> {
         let json = serde_json::to_vec(self).map_err(Error::server_error)?;
-        let sealed = seal::seal(key, PURPOSE, &binding.row(), &json);
-        if sealed.len() > MAX_SEALED {
+        let sealed = seal::seal(key, PURPOSE, &binding.row(R::KIND), &json);
+        let room = match self.answer {
+            Some(_) => 0,
+            None => ROOM_FOR_ANSWER,
+        };
+        if sealed.len() + room > MAX_SEALED {
             return Err(Error::invalid_request(
-                "the authorization request is too large: shorten state, nonce, scope or login_hint \
-                 (together at most about 2,500 characters); larger requests will need \
+                "the request is too large: shorten state, nonce, scope or login_hint (together at most about \
+                 2,500 characters); larger authorization requests will need \
                  pushed authorization requests (PAR)",
             ));
         }
         Ok(sealed)
     }
 
-    /// The flow, if it was sealed for this browser and is not too old.
+    /// The flow, if it was sealed for this browser, is of this kind and not too old.
     pub fn open(sealed: &str, key: &Key, binding: Binding<'_>, now: Timestamp) -> Option<Self> {
         if sealed.len() > MAX_SEALED {
             return None;
         }
-        let json = seal::open(key, PURPOSE, &binding.row(), sealed).ok()?;
+        let json = seal::open(key, PURPOSE, &binding.row(R::KIND), sealed).ok()?;
         let flow: Self = serde_json::from_slice(&json).ok()?;
         (now < flow.started_at + LIFETIME).then_some(flow)
     }
@@ -182,6 +131,8 @@ impl Flow {
 
 #[cfg(test)]
 mod tests {
+    use protocol::{ClientId, Prompt, ResponseMode, ResponseType, Scope};
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -214,21 +165,35 @@ mod tests {
         let own = Binding::Browser(&cookie);
         let sealed = flow.seal(&key, own).unwrap();
 
-        assert_eq!(Flow::open(&sealed, &key, own, NOW), Some(flow.clone()));
+        let open = Flow::<AuthorizationRequest>::open;
+        assert_eq!(open(&sealed, &key, own, NOW), Some(flow.clone()));
         assert!(!sealed.contains("canary"));
         for binding in [Binding::Browser(&other), Binding::Unbound] {
-            assert_eq!(Flow::open(&sealed, &key, binding, NOW), None);
+            assert_eq!(open(&sealed, &key, binding, NOW), None);
         }
-        assert_eq!(Flow::open(&sealed, &Key::random(), own, NOW), None);
-        assert_eq!(Flow::open(&sealed, &key, own, NOW + LIFETIME), None);
+        assert_eq!(open(&sealed, &Key::random(), own, NOW), None);
+        assert_eq!(open(&sealed, &key, own, NOW + LIFETIME), None);
         for at in 0..sealed.len() {
             let mut altered = sealed.clone();
             altered.replace_range(at..=at, if &sealed[at..=at] == "A" { "B" } else { "A" });
-            assert_eq!(Flow::open(&altered, &key, own, NOW), None, "altered at {at}");
+            assert_eq!(open(&altered, &key, own, NOW), None, "altered at {at}");
         }
 
         let unbound = flow.seal(&key, Binding::Unbound).unwrap();
-        assert_eq!(Flow::open(&unbound, &key, own, NOW), None);
+        assert_eq!(open(&unbound, &key, own, NOW), None);
+    }
+
+    #[test]
+    fn c011_a_flow_of_one_kind_opens_as_no_other() {
+        let (key, cookie) = (Key::random(), Secret::from("cookie"));
+        let own = Binding::Browser(&cookie);
+        let logout = Flow::start(LogoutRequest::default(), NOW).answered(LogoutAnswer::Confirmed);
+        let sealed = logout.seal(&key, own).unwrap();
+        assert_eq!(Flow::open(&sealed, &key, own, NOW), Some(logout));
+        assert_eq!(Flow::<AuthorizationRequest>::open(&sealed, &key, own, NOW), None);
+
+        let sealed = flow("s").seal(&key, own).unwrap();
+        assert_eq!(Flow::<LogoutRequest>::open(&sealed, &key, own, NOW), None);
     }
 
     #[test]
@@ -241,5 +206,18 @@ mod tests {
             .seal(&key, Binding::Browser(&cookie))
             .unwrap_err();
         assert!(error.description().contains("PAR"));
+    }
+
+    #[test]
+    fn whatever_could_be_asked_can_be_answered() {
+        let (key, cookie) = (Key::random(), Secret::from("cookie"));
+        let own = Binding::Browser(&cookie);
+        for length in 2300..3000 {
+            let flow = flow(&"s".repeat(length));
+            if flow.seal(&key, own).is_ok() {
+                let sealed = flow.answered(Answer::Denied).seal(&key, own).unwrap();
+                assert!(Flow::<AuthorizationRequest>::open(&sealed, &key, own, NOW).is_some());
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ pub use approvals::{Approval, ByUser, Party};
 pub use codes::Code;
 pub use consents::Consent;
 pub use families::Family;
-pub use flow::{AuthorizationRequest, Flow};
+pub use flow::{AuthorizationRequest, Flow, LogoutRequest};
 
 /// A column that holds a JSON array of strings.
 fn strings(column: &'static str, json: &str) -> db::Result<Vec<String>> {

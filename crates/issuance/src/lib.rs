@@ -1,4 +1,4 @@
-//! The one gate: approval in, tokens out; and the one judge of our own access tokens.
+//! The one gate: approval in, tokens out; and the one judge of our own tokens when they come back.
 //!
 //! Every grant ends here. The gate checks client, user, consent and session once more inside the guard of its
 //! write, because what was read before may have changed, and mints only after that write is committed. Most
@@ -6,9 +6,11 @@
 
 mod approve;
 pub mod bearer;
+mod hint;
 mod live;
 mod redeem;
 mod refresh;
+mod sid;
 mod standing;
 mod target;
 mod tokens;
@@ -24,7 +26,9 @@ use writes::Writes;
 
 pub use approve::{Approved, Approving};
 pub use bearer::{Bearer, Refused};
+pub use hint::Hint;
 pub use jws::Meant;
+pub use sid::sid;
 pub use target::Target;
 
 pub use protocol::access_token::LIFE as ACCESS_TOKEN_LIFE;

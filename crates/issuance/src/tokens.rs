@@ -48,6 +48,7 @@ struct IdToken<'a> {
     auth_time: Timestamp,
     acr: &'a str,
     amr: &'a [String],
+    sid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     at_hash: String,
@@ -109,6 +110,7 @@ impl Gate {
             auth_time: user.auth_time,
             acr: &user.acr,
             amr: &user.amr,
+            sid: crate::sid(&user.session_id, &granted.approval.client_id, &self.keyring)?,
             nonce: granted.nonce.as_deref(),
             at_hash: half_hash(access_token),
         };

@@ -18,20 +18,22 @@ pub struct Published {
     pub etag: HeaderValue,
     /// The same keys, for checking our own signatures.
     pub keys: KeySet,
+    /// These, and those that have left the set: for hints, which may be as old as a session.
+    pub ever: KeySet,
     from: Timestamp,
     until: Timestamp,
 }
 
 impl Published {
     pub(crate) fn of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Self {
-        let mut keys = Vec::new();
+        let (mut keys, mut gone) = (Vec::new(), Vec::new());
         let mut until = Timestamp::from_secs(i64::MAX);
         for alg in RINGS {
             let ring: Vec<Times> = snapshot.ring(*alg).map(|held| held.times).collect();
             for (held, stage) in snapshot.ring(*alg).zip(policy.stages(&ring, now)) {
                 match stage {
                     Stage::Published | Stage::Signing | Stage::Retired => keys.push(held.key.public_jwk()),
-                    Stage::Gone => {}
+                    Stage::Gone => gone.push(held.key.public_jwk()),
                 }
             }
             until = policy
@@ -41,11 +43,13 @@ impl Published {
         let json = serde_json::json!({ "keys": keys }).to_string();
         let etag = HeaderValue::from_str(&format!("\"{}\"", seal::digest(&json)));
         let etag = etag.unwrap_or(HeaderValue::from_static("\"\""));
-        let keys = KeySet::parse(json.as_bytes(), None).unwrap_or_default();
+        let usable = |json: &str| KeySet::parse(json.as_bytes(), None).unwrap_or_default();
+        gone.extend(keys);
         Self {
+            keys: usable(&json),
+            ever: usable(&serde_json::json!({ "keys": gone }).to_string()),
             json: json.into(),
             etag,
-            keys,
             from: now,
             until,
         }
@@ -59,6 +63,7 @@ impl Published {
             json: Bytes::new(),
             etag,
             keys: KeySet::default(),
+            ever: KeySet::default(),
             from: never,
             until: never,
         }

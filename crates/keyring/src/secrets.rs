@@ -17,6 +17,8 @@ wire_enum! {
         Flow => "flow",
         /// CSRF tokens of our forms.
         Csrf => "csrf",
+        /// `sid` of ID tokens: what each client calls a session.
+        Sid => "sid",
     }
 }
 

@@ -3,8 +3,8 @@
 
 use accounts::sessions::{self, BrowserSessions, Session};
 use db::{Conn, Database};
-use grants::flow::Binding;
-use grants::{AuthorizationRequest, Flow};
+use grants::Flow;
+use grants::flow::{Binding, Request};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::{Keyring, Purpose};
 use protocol::{Clock, Error, Issuer, RequestId, Secret, Timestamp};
@@ -41,17 +41,9 @@ impl Front {
         }
     }
 
-    pub fn shell(
-        &self,
-        headers: &HeaderMap,
-        request: Option<&AuthorizationRequest>,
-        id: &RequestId,
-    ) -> Shell {
-        self.site.shell(
-            headers,
-            request.and_then(|request| request.ui_locales.as_deref()),
-            id.as_str(),
-        )
+    /// `ui_locales` is what the client's request asks for.
+    pub fn shell(&self, headers: &HeaderMap, ui_locales: Option<&str>, id: &RequestId) -> Shell {
+        self.site.shell(headers, ui_locales, id.as_str())
     }
 
     /// An address of ours with a flow in it.
@@ -73,7 +65,7 @@ impl Front {
 
     /// # Errors
     /// `invalid_request` when the flow is too large to travel.
-    pub fn seal(&self, flow: &Flow, binding: Binding<'_>) -> Result<String, Error> {
+    pub fn seal<R: Request>(&self, flow: &Flow<R>, binding: Binding<'_>) -> Result<String, Error> {
         flow.seal(&self.keyring.secret(Purpose::Flow)?.key, binding)
     }
 
@@ -81,7 +73,12 @@ impl Front {
     ///
     /// # Errors
     /// When there is no key to open it with.
-    pub fn open(&self, sealed: &str, headers: &HeaderMap, now: Timestamp) -> Result<Option<Flow>, Error> {
+    pub fn open<R: Request>(
+        &self,
+        sealed: &str,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Flow<R>>, Error> {
         let key = self.keyring.secret(Purpose::Flow)?.key;
         let cookie = self.cookies.flow(headers);
         Ok(cookie.and_then(|cookie| Flow::open(sealed, &key, Binding::Browser(&cookie), now)))
@@ -91,7 +88,7 @@ impl Front {
     ///
     /// # Errors
     /// When there is no key to open it with.
-    pub fn open_unbound(&self, sealed: &str, now: Timestamp) -> Result<Option<Flow>, Error> {
+    pub fn open_unbound<R: Request>(&self, sealed: &str, now: Timestamp) -> Result<Option<Flow<R>>, Error> {
         let key = self.keyring.secret(Purpose::Flow)?.key;
         Ok(Flow::open(sealed, &key, Binding::Unbound, now))
     }

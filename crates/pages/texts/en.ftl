@@ -54,6 +54,24 @@ consent-later = If { $app } asks for more later, we'll ask you again.
 consent-allow = Allow
 consent-deny = Don't allow
 
+## Logout
+
+logout-title = Sign out of { $brand }?
+logout-asked = { $app } sent you here to sign out.
+logout-accounts = These accounts will all be signed out on this browser
+logout-confirm = Sign out
+logout-stay = Stay signed in
+logout-then = Afterwards you'll go to { $host }
+logout-then-app = Afterwards you'll go back to the app { $scheme }
+logout-stayed-title = Still signed in
+logout-stayed = You're still signed in to { $brand }. Nothing was changed.
+logout-go = Go to { $host }
+logout-go-app = Go back to the app { $scheme }
+signed-out-title = Signed out
+signed-out = You're signed out of { $brand }.
+signed-out-others = Other accounts are still signed in on this browser.
+signed-out-apps = Apps you used may still have you signed in. On a shared computer, sign out there too.
+
 ## What goes wrong
 
 error-rejected-title = Request rejected

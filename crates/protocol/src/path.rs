@@ -11,6 +11,8 @@ pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server"
 
 pub const LOGIN: &str = "/login";
 pub const CONSENT: &str = "/consent";
+pub const LOGOUT: &str = "/logout";
+pub const LOGOUT_CONFIRM: &str = "/logout/confirm";
 pub const ASSETS: &str = "/assets/{name}";
 
 pub const LIVEZ: &str = "/livez";

@@ -81,6 +81,17 @@ pub fn shown_host(uri: &str) -> String {
     }
 }
 
+/// Appends to the URI as text: parsing and printing it again could change a byte of what was registered.
+pub fn with_query(uri: &str, query: &str) -> String {
+    let separator = match uri.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, own)) if own.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    format!("{uri}{separator}{query}")
+}
+
 /// What forbids registering this URI.
 fn fault(text: &str, application_type: ApplicationType) -> Option<&'static str> {
     if text.len() > MAX_LEN {
@@ -359,6 +370,19 @@ mod tests {
         }
         let localhost = registered("http://localhost:3000/cb");
         assert!(!localhost.admits("http://localhost:3001/cb", ApplicationType::Native));
+    }
+
+    #[test]
+    fn a_registered_query_is_kept_to_the_byte() {
+        for (uri, expected) in [
+            ("https://a.test/cb", "https://a.test/cb?code=1"),
+            ("https://a.test", "https://a.test?code=1"),
+            ("https://a.test/cb?x=%7E&y", "https://a.test/cb?x=%7E&y&code=1"),
+            ("https://a.test/cb?", "https://a.test/cb?code=1"),
+            ("com.example.app:/cb", "com.example.app:/cb?code=1"),
+        ] {
+            assert_eq!(with_query(uri, "code=1"), expected);
+        }
     }
 
     proptest::proptest! {

@@ -92,7 +92,7 @@ fn known<T: FromStr + Display>(member: &str, text: &str, all: &[T]) -> Result<T,
 pub(crate) fn invalid(member: &str, fault: impl Display) -> Error {
     let description = format!("{member}: {fault}");
     match member {
-        "redirect_uris" => Error::invalid_redirect_uri(description),
+        "redirect_uris" | "post_logout_redirect_uris" => Error::invalid_redirect_uri(description),
         _ => Error::invalid_client_metadata(description),
     }
 }

@@ -33,7 +33,8 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
     let effective = Metadata {
         client_name: name(document)?,
         application_type,
-        redirect_uris: redirect_uris(document, application_type)?,
+        redirect_uris: redirect_uris(document, "redirect_uris", application_type)?,
+        post_logout_redirect_uris: redirect_uris(document, "post_logout_redirect_uris", application_type)?,
         token_endpoint_auth_method: document
             .word("token_endpoint_auth_method", ClientAuthMethod::ALL)?
             .unwrap_or(default.token_endpoint_auth_method),
@@ -130,15 +131,13 @@ fn name(document: Document<'_>) -> Result<Option<String>, Error> {
 /// Each URI once: a client with one registered may leave it out of its requests.
 fn redirect_uris(
     document: Document<'_>,
+    member: &str,
     application_type: ApplicationType,
 ) -> Result<Vec<RedirectUri>, Error> {
     let mut uris = Vec::new();
-    for text in document
-        .texts("redirect_uris", MAX_REDIRECT_URIS)?
-        .unwrap_or_default()
-    {
+    for text in document.texts(member, MAX_REDIRECT_URIS)?.unwrap_or_default() {
         let uri = RedirectUri::register(text, application_type)
-            .map_err(|error| invalid("redirect_uris", error.description()))?;
+            .map_err(|error| invalid(member, error.description()))?;
         if !uris.contains(&uri) {
             uris.push(uri);
         }

@@ -19,7 +19,7 @@ fn c057_every_bad_document_is_refused_by_the_member_to_blame() {
     for (member, document) in bad {
         let error = metadata(&document).expect_err(&document.to_string());
         let code = match member {
-            "redirect_uris" => ErrorCode::InvalidRedirectUri,
+            "redirect_uris" | "post_logout_redirect_uris" => ErrorCode::InvalidRedirectUri,
             _ => ErrorCode::InvalidClientMetadata,
         };
         assert_eq!(error.code(), code, "{document}");
@@ -307,7 +307,10 @@ async fn what_is_answered_can_be_imported_again() {
 
 #[test]
 fn the_answer_has_the_members_of_rfc_7591() {
-    let document = with(json!({ "token_endpoint_auth_method": "client_secret_post", "scope": "openid" }));
+    let document = with(json!({
+        "token_endpoint_auth_method": "client_secret_post", "scope": "openid",
+        "post_logout_redirect_uris": ["https://a.test/bye", "https://a.test/bye"],
+    }));
     let client = Client::new("c".into(), Trust::Trusted, metadata(&document).unwrap(), NOW);
     assert_eq!(
         client.metadata.token_endpoint_auth_method,
@@ -321,6 +324,7 @@ fn the_answer_has_the_members_of_rfc_7591() {
         "client_name": "Shop",
         "application_type": "web",
         "redirect_uris": ["https://a.test/cb"],
+        "post_logout_redirect_uris": ["https://a.test/bye"],
         "token_endpoint_auth_method": "client_secret_post",
         "grant_types": ["authorization_code"],
         "response_types": ["code"],

@@ -105,6 +105,10 @@ impl Places {
     fn redirect_uri(&self) -> Result<Url, String> {
         self.app_url.join(demo::REDIRECT_PATH).map_err(line)
     }
+
+    fn post_logout_redirect_uri(&self) -> Result<Url, String> {
+        self.app_url.join(demo::POST_LOGOUT_REDIRECT_PATH).map_err(line)
+    }
 }
 
 /// The demo's client, with a new secret at every start (the old ones go), and its API.
@@ -113,6 +117,7 @@ async fn register(parts: &Parts, places: &Places) -> Result<Secret, String> {
         "client_id": CLIENT_ID,
         "client_name": demo::CLIENT_NAME,
         "redirect_uris": [places.redirect_uri()?.as_str()],
+        "post_logout_redirect_uris": [places.post_logout_redirect_uri()?.as_str()],
         "grant_types": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_method": "client_secret_basic",
     });

@@ -103,6 +103,7 @@ impl Parts {
             front: front.clone(),
             hasher: self.hasher.clone(),
             clients: self.clients.clone(),
+            issuer: self.issuer.clone(),
         }))
         .merge(readable(token::router(token.clone()), self.registered_origins()))
         .merge(token::introspection(token))

@@ -73,7 +73,7 @@ pub async fn sign_in(
     }))
 }
 
-fn max_age(sessions: &BrowserSessions) -> Option<Duration> {
+pub(super) fn max_age(sessions: &BrowserSessions) -> Option<Duration> {
     sessions
         .iter()
         .all(|session| session.persistent)

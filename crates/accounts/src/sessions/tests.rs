@@ -321,6 +321,46 @@ async fn ending_one_session_leaves_the_others_of_the_browser() {
 }
 
 #[tokio::test]
+async fn c062_a_sign_out_changes_the_cookie_and_the_old_one_is_dead_at_once() {
+    both(|db| async move {
+        let (jane, john) = (user(&db, "jane").await, user(&db, "john").await);
+        let first = enter(&db, proof(&jane, None), NOW).await.unwrap();
+        let second = enter(&db, proof(&john, Some(&first.cookie)), NOW).await.unwrap();
+        ended(&db, &second.session).await;
+
+        let Left::Renewed { cookie, max_age } = left(&db, &second.cookie).await else {
+            panic!("jane is still signed in");
+        };
+        assert_eq!(max_age, Some(ABSOLUTE));
+        assert_ne!(cookie, second.cookie);
+        assert_eq!(names(&who(&db, &cookie, NOW).await.unwrap()), ["jane"]);
+        assert_eq!(who(&db, &second.cookie, NOW).await, None);
+        assert!(matches!(left(&db, &second.cookie).await, Left::Unknown));
+
+        ended(&db, &first.session).await;
+        assert!(matches!(left(&db, &cookie).await, Left::Empty));
+        assert!(matches!(left(&db, &cookie).await, Left::Unknown));
+        // Nobody comes back to it: the next sign-in begins a new browser.
+        let again = enter(&db, proof(&john, Some(&cookie)), NOW).await.unwrap();
+        assert_eq!(names(&who(&db, &again.cookie, NOW).await.unwrap()), ["john"]);
+        assert!(matches!(left(&db, &Secret::from("noise")).await, Left::Unknown));
+    })
+    .await;
+}
+
+async fn ended(db: &Database, session: &Session) {
+    let id = session.session_id.clone();
+    let ended = db.transact(move |conn| Box::pin(async move { end(&id, conn, NOW).await }));
+    assert!(ended.await.unwrap());
+}
+
+async fn left(db: &Database, cookie: &Secret) -> Left {
+    let cookie = cookie.clone();
+    let left = db.transact(move |conn| Box::pin(async move { leave(&cookie, conn, NOW).await }));
+    left.await.unwrap()
+}
+
+#[tokio::test]
 async fn who_ends_a_session_waits_for_the_transaction_that_relied_on_it() {
     both(|db| async move {
         let jane = user(&db, "jane").await;

@@ -49,6 +49,8 @@ pub(super) struct Script {
     /// Forms that the token endpoint got.
     pub(super) redeemed: Vec<Vec<(String, String)>>,
     pub(super) refresh_ends: bool,
+    /// Whether it has an end_session_endpoint.
+    pub(super) ends_sessions: bool,
     pub(super) now: i64,
 }
 
@@ -152,6 +154,7 @@ async fn metadata(State(issuer): State<Issuer>) -> Response {
         "token_endpoint": format!("{url}/token"),
         "userinfo_endpoint": format!("{url}/userinfo"),
         "jwks_uri": format!("{url}/jwks"),
+        "end_session_endpoint": issuer.script().ends_sessions.then(|| format!("{url}/logout")),
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "HS256"],

@@ -128,10 +128,9 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         "https://a.test/\u{0}",
         "https://é.test/cb",
     ] {
-        all.push((
-            "redirect_uris",
-            with(json!({ "redirect_uris": ["https://a.test/cb", uri] })),
-        ));
+        for member in ["redirect_uris", "post_logout_redirect_uris"] {
+            all.push((member, with(json!({ member: ["https://a.test/cb", uri] }))));
+        }
     }
     for uri in [
         "myapp:/cb",
@@ -198,7 +197,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             wrong(&[&text]),
         ),
         (&["application_type", "token_endpoint_auth_method"], wrong(&[])),
-        (&["redirect_uris"], wrong(&[&texts])),
+        (&["redirect_uris", "post_logout_redirect_uris"], wrong(&[&texts])),
         (&["grant_types", "response_types", "contacts"], wrong(&[])),
         (&["require_pkce"], wrong(&[&flag])),
     ] {

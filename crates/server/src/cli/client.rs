@@ -261,6 +261,7 @@ const ORDER: &[&str] = &[
     "client_name",
     "trust",
     "redirect_uris",
+    "post_logout_redirect_uris",
     "application_type",
     "token_endpoint_auth_method",
     "require_pkce",
@@ -291,6 +292,7 @@ mod tests {
     fn people_are_shown_every_member_but_that_a_secret_does_not_expire() {
         let full = json!({
             "client_name": "Shop", "application_type": "web", "redirect_uris": ["https://a.test/cb"],
+            "post_logout_redirect_uris": ["https://a.test/bye"],
             "token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code"],
             "response_types": ["code"], "scope": "openid", "client_uri": "https://a.test/",
             "logo_uri": "https://a.test/l", "policy_uri": "https://a.test/p", "tos_uri": "https://a.test/t",

@@ -17,6 +17,9 @@ pub(super) struct Members {
     /// Admit authorization requests without PKCE; weaker, for old client libraries
     #[arg(long, conflicts_with = "public")]
     no_pkce: bool,
+    /// Where people may be sent back to after sign-out, to the byte (repeatable)
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI", num_args = 1..)]
+    post_logout_redirect_uris: Option<Vec<String>>,
     /// What it may ask for, in one value or several; without, every scope there is
     #[arg(long, value_name = "SCOPE")]
     scope: Option<Vec<String>>,
@@ -63,6 +66,10 @@ impl Members {
                 "token_endpoint_auth_method",
                 auth_method.map(|method| method.as_str().into()),
             ),
+            (
+                "post_logout_redirect_uris",
+                self.post_logout_redirect_uris.map(all_or_none),
+            ),
             ("grant_types", self.grant_types.map(words)),
             ("response_types", response_types),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
@@ -70,7 +77,7 @@ impl Members {
             ("logo_uri", self.logo_uri.map(or_none)),
             ("policy_uri", self.policy_uri.map(or_none)),
             ("tos_uri", self.tos_uri.map(or_none)),
-            ("contacts", self.contacts.map(Value::from)),
+            ("contacts", self.contacts.map(all_or_none)),
         ];
         for (member, value) in given {
             if let Some(value) = value {
@@ -85,5 +92,13 @@ pub(super) fn or_none(text: String) -> Value {
     match text.is_empty() {
         true => Value::Null,
         false => text.into(),
+    }
+}
+
+/// The same for a list: one empty text stands for none.
+fn all_or_none(texts: Vec<String>) -> Value {
+    match texts.iter().all(String::is_empty) {
+        true => Value::Null,
+        false => texts.into(),
     }
 }

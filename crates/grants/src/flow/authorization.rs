@@ -1,0 +1,65 @@
+//! What an authorization request carries through sign-in and consent: RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1.
+
+use protocol::pkce::CodeChallenge;
+use protocol::{ClientId, Prompt, ResponseMode, ResponseType, Scope, Subject, path};
+use serde::{Deserialize, Serialize};
+
+use super::Request;
+
+/// The validated parameters of an authorization request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    #[serde(rename = "c")]
+    pub client_id: ClientId,
+    #[serde(rename = "u")]
+    pub redirect_uri: String,
+    /// Whether the request named it, or the only registered one was taken.
+    #[serde(rename = "un", default, skip_serializing_if = "std::ops::Not::not")]
+    pub redirect_uri_implied: bool,
+    #[serde(rename = "rt")]
+    pub response_type: ResponseType,
+    #[serde(rename = "rm")]
+    pub response_mode: ResponseMode,
+    #[serde(rename = "sc")]
+    pub scope: Scope,
+    #[serde(rename = "re", default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+    #[serde(rename = "st", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    #[serde(rename = "no", default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    #[serde(rename = "cc", default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge: Option<CodeChallenge>,
+    #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
+    pub prompt: Vec<Prompt>,
+    /// Seconds.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u64>,
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub login_hint: Option<String>,
+    #[serde(rename = "ul", default, skip_serializing_if = "Option::is_none")]
+    pub ui_locales: Option<String>,
+    /// The `sub` that `id_token_hint` named.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub hinted_sub: Option<Subject>,
+}
+
+impl AuthorizationRequest {
+    pub fn prompts(&self, prompt: Prompt) -> bool {
+        self.prompt.contains(&prompt)
+    }
+}
+
+/// An answer that ends the flow without a proof to record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// "Don't allow", or "Cancel" at sign-in.
+    #[serde(rename = "d")]
+    Denied,
+}
+
+impl Request for AuthorizationRequest {
+    type Answer = Answer;
+    const KIND: &'static str = "authorization";
+    const RESUMES_AT: &'static str = path::AUTHORIZE;
+}
