@@ -26,6 +26,7 @@ mod exposure;
 mod flows;
 mod forged_tokens;
 mod hostile;
+mod https;
 mod introspection;
 mod logout;
 mod machines;

@@ -86,17 +86,35 @@ impl Process {
         let listen = format!("127.0.0.1:{port}");
         let arguments = [&["serve"], arguments].concat();
         let environment = [environment, &[("COUNTERSIGN_LISTEN", listen.as_str())]].concat();
-        let mut process = Self::spawn(folder, &arguments, &environment, "");
-
+        let process = Self::spawn(folder, &arguments, &environment, "");
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(LIMIT)
             .build()
             .expect("a plain client");
-        let ready = format!("http://{listen}/readyz");
+        process.ready(&client, &format!("http://{listen}/readyz")).await
+    }
+
+    /// `countersign serve` with a certificate for localhost, asked by somebody who trusts that.
+    pub(crate) async fn serve_https(
+        folder: &Path,
+        environment: &[(&str, &str)],
+        port: u16,
+        client: &reqwest::Client,
+    ) -> Self {
+        let listen = format!("127.0.0.1:{port}");
+        let environment = [environment, &[("COUNTERSIGN_LISTEN", listen.as_str())]].concat();
+        let process = Self::spawn(folder, &["serve"], &environment, "");
+        process
+            .ready(client, &format!("https://localhost:{port}/readyz"))
+            .await
+    }
+
+    async fn ready(mut self, client: &reqwest::Client, url: &str) -> Self {
+        let process = &mut self;
         let deadline = Instant::now() + LIMIT;
         while !client
-            .get(&ready)
+            .get(url)
             .send()
             .await
             .is_ok_and(|answer| answer.status().is_success())
@@ -116,7 +134,7 @@ impl Process {
             }
             sleep(GLANCE).await;
         }
-        process
+        self
     }
 
     /// What it wrote to standard output so far.

@@ -10,4 +10,5 @@ pub mod logging;
 pub mod middleware;
 pub mod serve;
 pub mod settings;
+pub mod tls;
 pub mod wiring;

@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,16 +21,21 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
 pub use limits::Limits;
 
 use pulse::{Pulse, Watched, outlives};
 use seats::{Seat, Seats};
+
+use crate::tls::Tls;
 
 /// Request line and headers together, in bytes: more is answered 431 by the parser. The finer limits, with an
 /// answer that says which it was, are in [`crate::middleware`].
@@ -41,13 +47,38 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// At most one line in this time says that connections are turned away.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
+/// Where connections come from, and whether they are encrypted.
+#[derive(Debug)]
+pub struct Socket {
+    listener: TcpListener,
+    tls: Option<Tls>,
+}
+
+impl Socket {
+    pub fn new(listener: TcpListener, tls: Option<Tls>) -> Self {
+        Self { listener, tls }
+    }
+}
+
+impl From<TcpListener> for Socket {
+    fn from(listener: TcpListener) -> Self {
+        Self::new(listener, None)
+    }
+}
+
 /// The other end of the connection. A request extension; handlers want `protocol::ClientAddress` instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
 
 /// Serves `app` until `shutdown` is ready: then accepts no more, lets requests finish for [`Limits::grace`] and
 /// returns. Idle connections end at once.
-pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    socket: impl Into<Socket>,
+    app: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let Socket { listener, tls } = socket.into();
     let (close, closing) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut complaints = Complaints::default();
@@ -81,6 +112,7 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown:
             peer,
             seat,
             limits,
+            tls: tls.as_ref().map(Tls::config),
         };
         connections.spawn(connection.run(app.clone(), closing.clone()));
     }
@@ -103,6 +135,7 @@ struct Connection {
     peer: SocketAddr,
     seat: Seat,
     limits: Limits,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Connection {
@@ -112,35 +145,62 @@ impl Connection {
             peer,
             seat: _seat,
             limits,
+            tls,
         } = self;
         // Answers are small and complete: waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
         let pulse = Pulse::new(&limits);
-        let service = {
-            let pulse = pulse.clone();
-            service_fn(move |request| answer(request, peer, app.clone(), pulse.clone()))
+        let stream = Watched::new(stream, pulse.clone());
+        let Some(config) = tls else {
+            return talk(stream, peer, app, &pulse, closing).await;
         };
-        let io = TokioIo::new(Watched::new(stream, pulse.clone()));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            // The pulse knows a connection between two requests from one that is slow with its headers.
-            .header_read_timeout(None)
-            .max_header_size(MAX_HEAD)
-            .max_buf_size(MAX_BUFFER)
-            .serve_connection(io, service);
-        let mut connection = pin!(connection);
-
-        tokio::select! {
-            () = outlives(connection.as_mut(), &pulse) => return,
-            // Ready when the sender is gone.
-            _ = closing.changed() => {}
+        let mut agreed = None;
+        {
+            let handshake = pin!(async { agreed = TlsAcceptor::from(config).accept(stream).await.ok() });
+            tokio::select! {
+                // The time for the first request runs already.
+                () = outlives(handshake, &pulse) => {}
+                _ = closing.changed() => return,
+            }
         }
-        if pulse.awaits_head() {
-            return;
+        if let Some(stream) = agreed {
+            talk(stream, peer, app, &pulse, closing).await;
         }
-        connection.as_mut().graceful_shutdown();
-        outlives(connection, &pulse).await;
     }
+}
+
+/// Requests and answers, until one of both sides has enough.
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    app: Router,
+    pulse: &Pulse,
+    mut closing: watch::Receiver<()>,
+) {
+    let service = {
+        let pulse = pulse.clone();
+        service_fn(move |request| answer(request, peer, app.clone(), pulse.clone()))
+    };
+    let io = TokioIo::new(stream);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The pulse knows a connection between two requests from one that is slow with its headers.
+        .header_read_timeout(None)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+
+    tokio::select! {
+        () = outlives(connection.as_mut(), pulse) => return,
+        // Ready when the sender is gone.
+        _ = closing.changed() => {}
+    }
+    if pulse.awaits_head() {
+        return;
+    }
+    connection.as_mut().graceful_shutdown();
+    outlives(connection, pulse).await;
 }
 
 async fn answer(

@@ -8,9 +8,10 @@ use tokio::net::TcpListener;
 
 use crate::background::Background;
 use crate::dev;
-use crate::listener::{self, Limits};
+use crate::listener::{self, Limits, Socket};
 use crate::middleware::Shell;
 use crate::settings::{Mode, Settings};
+use crate::tls::Tls;
 use crate::wiring::Parts;
 
 /// Serves until the process is told to stop.
@@ -34,7 +35,8 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     let limits = Limits::new(&settings);
     let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
 
-    let listener = bind(settings.listen).await?;
+    let tls = settings.tls.as_ref().map(Tls::of).transpose()?;
+    let socket = Socket::new(bind(settings.listen).await?, tls.clone());
     let mut stop = Stop::listen()?;
     let background = Background::start(&parts);
     let demo = match mode {
@@ -43,11 +45,23 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     };
     tracing::info!(issuer = %parts.issuer.as_str(), listen = %settings.listen, "serving");
 
-    listener::serve(listener, parts.router(shell), limits, stop.wait()).await;
+    let serving = listener::serve(socket, parts.router(shell), limits, stop.wait());
+    tokio::select! {
+        () = serving => {}
+        () = renew(tls) => {}
+    }
     drop((background, demo));
     parts.db.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Never returns.
+async fn renew(tls: Option<Tls>) {
+    match tls {
+        Some(tls) => tls.follow().await,
+        None => std::future::pending().await,
+    }
 }
 
 pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {

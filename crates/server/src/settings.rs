@@ -19,7 +19,7 @@ use protocol::Issuer;
 pub use name::Name;
 pub use proxies::TrustedProxies;
 pub use sources::{Flags, Source, environment};
-pub use values::{DatabaseUrl, RateLimits};
+pub use values::{DatabaseUrl, RateLimits, TlsFiles};
 
 use sources::{Given, Sources};
 
@@ -43,6 +43,8 @@ pub struct Settings {
     pub keys_dir: PathBuf,
     pub trusted_proxies: TrustedProxies,
     pub limits: RateLimits,
+    /// To serve https ourselves.
+    pub tls: Option<TlsFiles>,
     shown: BTreeMap<Name, Shown>,
 }
 
@@ -81,9 +83,10 @@ impl Settings {
         let listen = reader.read(Name::Listen, values::listen);
         let issuer = reader.issuer(listen);
         let database = reader.read(Name::DatabaseUrl, DatabaseUrl::parse);
-        let keys_dir = reader.read(Name::KeysDir, values::directory);
+        let keys_dir = reader.read(Name::KeysDir, values::path);
         let trusted_proxies = reader.read(Name::TrustedProxies, TrustedProxies::parse);
         let limits = reader.read(Name::Limits, RateLimits::parse);
+        let tls = reader.tls(issuer.as_ref());
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
 
@@ -104,6 +107,7 @@ impl Settings {
             keys_dir,
             trusted_proxies,
             limits,
+            tls,
             shown: reader.shown,
         })
     }
@@ -176,6 +180,35 @@ impl Reader {
             self.mistakes.push(issuer_is_missing());
         }
         issuer
+    }
+
+    /// Certificate and key, which are nothing without each other.
+    fn tls(&mut self, issuer: Option<&Issuer>) -> Option<TlsFiles> {
+        let cert = self.read(Name::TlsCert, values::path);
+        let key = self.read(Name::TlsKey, values::path);
+        let (cert, key) = match (cert, key) {
+            (Some(cert), Some(key)) => (cert, key),
+            (None, None) => return None,
+            (Some(_), None) => return self.needs(Name::TlsKey, Name::TlsCert),
+            (None, Some(_)) => return self.needs(Name::TlsCert, Name::TlsKey),
+        };
+        if issuer.is_some_and(|issuer| !issuer.is_secure()) {
+            self.mistakes.push(Mistake::new(
+                &Name::TlsCert.variable(),
+                "has this server speak https, and the issuer is http: change one of them",
+            ));
+        }
+        Some(TlsFiles { cert, key })
+    }
+
+    /// Notes that one setting lacks another; `None` for whoever wanted both.
+    fn needs<T>(&mut self, missing: Name, given: Name) -> Option<T> {
+        let line = format!(
+            "is missing, and {given} is nothing without it",
+            given = given.variable()
+        );
+        self.mistakes.push(Mistake::new(&missing.variable(), line));
+        None
     }
 
     /// The winner of all sources, noted for `config show`.

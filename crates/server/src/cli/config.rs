@@ -1,4 +1,4 @@
-//! `countersign config`: what the settings are and whether a server would start on them. Nothing is opened.
+//! `countersign config`: what the settings are and whether a server would start on them. No database is opened.
 
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::load;
 use super::print::{Answer, Printer};
 use crate::settings::{Flags, Mode};
+use crate::tls::Tls;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
@@ -28,7 +29,8 @@ impl Config {
     pub(super) fn run(self, file: Option<&Path>, printer: &mut Printer<'_>) -> Result<(), Failure> {
         match self {
             Self::Check { flags } => {
-                load(flags, file, Mode::Serve)?;
+                let settings = load(flags, file, Mode::Serve)?;
+                settings.tls.as_ref().map(Tls::of).transpose()?;
                 printer.answer(&Answer {
                     json: json!({ "valid": true }),
                     lines: vec!["the configuration is valid".to_owned()],

@@ -57,10 +57,8 @@ impl Name {
             Self::KeysDir => Some("keys"),
             Self::TrustedProxies => Some("none"),
             Self::Limits => Some("on"),
-            Self::Issuer => None,
+            Self::Issuer | Self::TlsCert | Self::TlsKey => None,
             Self::PrivateListen
-            | Self::TlsCert
-            | Self::TlsKey
             | Self::MtlsListen
             | Self::MtlsUrl
             | Self::MtlsRoots
@@ -80,15 +78,13 @@ impl Name {
             | Self::Listen
             | Self::DatabaseUrl
             | Self::KeysDir
+            | Self::TlsCert
+            | Self::TlsKey
             | Self::TrustedProxies
             | Self::Limits => return None,
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",
-            ),
-            Self::TlsCert | Self::TlsKey => (
-                None,
-                "this version cannot serve https itself; put a TLS proxy in front and leave it unset",
             ),
             Self::MtlsListen | Self::MtlsUrl | Self::MtlsRoots => (
                 None,

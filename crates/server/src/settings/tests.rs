@@ -80,7 +80,8 @@ fn every_setting_is_checked_and_the_line_names_it() {
         ("COUNTERSIGN_DATABASE_URL", "sqlite://", "sqlite://PATH"),
         ("COUNTERSIGN_DATABASE_URL_FILE", "/nowhere/url", "cannot be read"),
         ("COUNTERSIGN_KEYS_DIR", "", "is empty"),
-        ("COUNTERSIGN_KEYS_DIR", "a\u{fffd}", "path of a directory"),
+        ("COUNTERSIGN_TLS_CERT", "a\u{fffd}", "must be a path"),
+        ("COUNTERSIGN_KEYS_DIR", "a\u{fffd}", "must be a path"),
         (
             "COUNTERSIGN_TRUSTED_PROXIES",
             "proxy.internal",
@@ -93,8 +94,6 @@ fn every_setting_is_checked_and_the_line_names_it() {
             "127.0.0.1:9090",
             "no private listener",
         ),
-        ("COUNTERSIGN_TLS_CERT", "cert.pem", "cannot serve https itself"),
-        ("COUNTERSIGN_TLS_KEY", "key.pem", "cannot serve https itself"),
         ("COUNTERSIGN_MTLS_LISTEN", "0.0.0.0:8443", "client certificates"),
         (
             "COUNTERSIGN_MTLS_URL",
@@ -310,4 +309,40 @@ fn c100_the_password_of_the_database_is_shown_nowhere() {
     let file = "database_url = \"postgres://app:canary@db/x\" oops";
     let lines = lines(load_file(file, &[ISSUER], Flags::default()));
     assert!(!lines[0].contains("canary"), "{lines:?}");
+}
+
+#[test]
+fn a_certificate_and_its_key_come_together_and_serve_an_https_issuer() {
+    let (cert, key) = (
+        ("COUNTERSIGN_TLS_CERT", "c.pem"),
+        ("COUNTERSIGN_TLS_KEY", "k.pem"),
+    );
+    let settings = load(Mode::Serve, &[ISSUER, cert, key]).unwrap();
+    let files = settings.tls.unwrap();
+    assert_eq!(
+        (files.cert.as_path(), files.key.as_path()),
+        (Path::new("c.pem"), Path::new("k.pem"))
+    );
+    assert_eq!(load(Mode::Serve, &[ISSUER]).unwrap().tls, None);
+
+    let http = ("COUNTERSIGN_ISSUER", "http://localhost:8080");
+    for (pairs, name, words) in [
+        (
+            vec![ISSUER, cert],
+            "COUNTERSIGN_TLS_KEY: ",
+            "COUNTERSIGN_TLS_CERT",
+        ),
+        (vec![ISSUER, key], "COUNTERSIGN_TLS_CERT: ", "COUNTERSIGN_TLS_KEY"),
+        (
+            vec![http, cert, key],
+            "COUNTERSIGN_TLS_CERT: ",
+            "the issuer is http",
+        ),
+    ] {
+        let lines = lines(load(Mode::Serve, &pairs));
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        assert!(line.starts_with(name) && line.contains(words), "{line}");
+    }
 }

@@ -16,11 +16,18 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("{text:?} must be an IP address and a port, like 0.0.0.0:8080 or [::]:8080"))
 }
 
-pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     if text.contains(['\0', char::REPLACEMENT_CHARACTER]) {
-        return Err(format!("{text:?} must be the path of a directory"));
+        return Err(format!("{text:?} must be a path"));
     }
     Ok(PathBuf::from(text))
+}
+
+/// The certificate chain and the private key of https, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Whether rate limits, and the cap of connections per address, apply.

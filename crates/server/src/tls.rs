@@ -1,0 +1,172 @@
+//! HTTPS by ourselves: TLS 1.3, and 1.2 with AEAD suites, which are all that rustls has.
+//!
+//! Decides which certificate is shown. The files are looked at again and again, because the programs that renew
+//! certificates replace them in place: two files, one after the other, so what does not fit together yet leaves
+//! the old certificate in use.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::settings::TlsFiles;
+
+/// Between two looks at the files.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The certificate of this server, behind any number of clones.
+#[derive(Clone, Debug)]
+pub struct Tls(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    cert: PathBuf,
+    key: PathBuf,
+    current: ArcSwap<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    files: Files,
+    config: Arc<ServerConfig>,
+}
+
+/// What the files held: compared as a whole, because a time of change says nothing on some systems.
+#[derive(PartialEq, Eq)]
+struct Files {
+    cert: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Tls {
+    /// # Errors
+    /// One line that says which file is wrong, and how.
+    pub fn load(cert: &Path, key: &Path) -> Result<Self, String> {
+        let files = Files::read(cert, key)?;
+        let config = files.config(cert, key)?;
+        Ok(Self(Arc::new(Inner {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            current: ArcSwap::from_pointee(Loaded { files, config }),
+        })))
+    }
+
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn of(files: &TlsFiles) -> Result<Self, String> {
+        Self::load(&files.cert, &files.key)
+    }
+
+    /// For the next handshake.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.0.current.load().config.clone()
+    }
+
+    /// Takes over what the files hold now; says whether that is something else.
+    ///
+    /// # Errors
+    /// One line. What was in use stays.
+    pub fn reload(&self) -> Result<bool, String> {
+        let Inner { cert, key, current } = &*self.0;
+        let files = Files::read(cert, key)?;
+        if files == current.load().files {
+            return Ok(false);
+        }
+        let config = files.config(cert, key)?;
+        current.store(Arc::new(Loaded { files, config }));
+        Ok(true)
+    }
+
+    /// Follows the files; never returns.
+    pub async fn follow(self) {
+        let mut told = None;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let own = self.clone();
+            let outcome = tokio::task::spawn_blocking(move || own.reload()).await;
+            let fault = match outcome {
+                Ok(Ok(false)) => None,
+                Ok(Ok(true)) => {
+                    tracing::info!("the new TLS certificate is in use");
+                    None
+                }
+                Ok(Err(fault)) => Some(fault),
+                Err(cause) => Some(cause.to_string()),
+            };
+            // Once for each fault, however long it lasts.
+            if let Some(fault) = fault.as_ref().filter(|fault| told.as_ref() != Some(*fault)) {
+                tracing::warn!(%fault, "the TLS certificate was not renewed; the old one stays in use");
+            }
+            told = fault;
+        }
+    }
+}
+
+impl Files {
+    fn read(cert: &Path, key: &Path) -> Result<Self, String> {
+        let read = |path: &Path| std::fs::read(path).map_err(|cause: io::Error| at(path, cause));
+        Ok(Self {
+            cert: read(cert)?,
+            key: read(key)?,
+        })
+    }
+
+    fn config(&self, cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
+        let chain = chain(&self.cert).map_err(|fault| at(cert, fault))?;
+        let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(|cause| {
+            at(
+                key,
+                match cause {
+                    pem::Error::NoItemsFound => "holds no private key in PEM".to_owned(),
+                    other => other.to_string(),
+                },
+            )
+        })?;
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|cause| cause.to_string())?
+            .with_no_client_auth();
+        let mut config = builder.with_single_cert(chain, private).map_err(|cause| {
+            let fault = match cause {
+                rustls::Error::InconsistentKeys(_) => "is not the key of the certificate".to_owned(),
+                other => other.to_string(),
+            };
+            at(key, fault)
+        })?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Files")
+    }
+}
+
+fn chain(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(bytes).collect();
+    match chain {
+        Ok(chain) if chain.is_empty() => Err("holds no certificate in PEM".to_owned()),
+        Ok(chain) => Ok(chain),
+        Err(cause) => Err(cause.to_string()),
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+fn at(path: &Path, fault: impl std::fmt::Display) -> String {
+    format!("{}: {fault}", path.display())
+}
+
+#[cfg(test)]
+mod tests;
