@@ -445,6 +445,7 @@ impl Key {
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).map(Pair::Es256)
             }
             SigningAlg::Rs256 => RsaKeyPair::from_pkcs8(&der).map(Pair::Rs256),
+            SigningAlg::Ps256 | SigningAlg::EdDsa => panic!("no token of ours has this algorithm here"),
         };
         Self {
             jwk: key.public_jwk(),

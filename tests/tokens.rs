@@ -69,6 +69,7 @@ everywhere! {
             "iat",
             "iss",
             "nonce",
+            "sid",
             "sub",
         ];
         assert_eq!(names, expected.into());

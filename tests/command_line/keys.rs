@@ -21,11 +21,14 @@ fn at(entry: &Value, member: &str) -> i64 {
 async fn a_rotated_key_is_announced_a_day_before_it_signs_and_replaces_the_one_announced() {
     for desk in desks().await {
         let first = desk.json("keys list").await;
-        assert_eq!(column(&first, "alg"), ["RS256", "ES256"]);
-        assert_eq!(column(&first, "stage"), ["signing", "signing"]);
+        assert_eq!(column(&first, "alg"), ["RS256", "PS256", "ES256", "EdDSA"]);
+        assert_eq!(column(&first, "stage"), ["signing"; 4]);
 
         let rotated = desk.json("keys rotate").await;
-        assert_eq!(column(&rotated["keys"], "alg"), ["RS256", "ES256"]);
+        // A key of the type OKP only for whoever asks.
+        assert_eq!(column(&rotated["keys"], "alg"), ["RS256", "PS256", "ES256"]);
+        let okp = desk.json("keys rotate --alg EdDSA").await;
+        assert_eq!(column(&okp["keys"], "alg"), ["EdDSA"]);
         for key in rotated["keys"].as_array().unwrap() {
             assert_eq!(text(key, "stage"), "published");
             assert_eq!(at(key, "signs_at") - at(key, "published_at"), DAY);
@@ -65,7 +68,7 @@ async fn a_key_may_sign_at_once() {
         assert_eq!(ec[0]["kid"], entries(&first, "ES256")[0]["kid"]);
 
         let lines = desk.run(&["keys", "list"], "").await.stdout;
-        assert_eq!(lines.lines().count(), 3);
+        assert_eq!(lines.lines().count(), 5);
         assert!(
             lines.contains("retired") && lines.contains("signs from"),
             "{lines}"

@@ -4,7 +4,7 @@
 //! A key broken in storage or by its generator would otherwise show when every relying party refuses our tokens,
 //! or leak its factors through one faulty signature. Only public keys enter the rsa crate: RUSTSEC-2023-0071.
 
-use aws_lc_rs::signature::RsaKeyPair;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::sha2::{Digest as _, Sha256};
 use rsa::traits::PublicKeyParts as _;
@@ -19,7 +19,8 @@ const PROBE: &[u8] = b"self-check of a signing key";
 pub(crate) fn public_numbers(pair: &RsaKeyPair, public: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let public =
         RsaPublicKey::from_pkcs1_der(public).map_err(|_| Error::SelfCheck("its public key is malformed"))?;
-    let signature = sign_rsa(pair, PROBE).map_err(|_| Error::SelfCheck("it does not sign"))?;
+    let signature =
+        sign_rsa(pair, &RSA_PKCS1_SHA256, PROBE).map_err(|_| Error::SelfCheck("it does not sign"))?;
     public
         .verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(PROBE), &signature)
         .map_err(|_| Error::SelfCheck("its signature does not verify"))?;

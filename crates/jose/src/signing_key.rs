@@ -27,7 +27,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// A new key: P-256, or RSA of 2048 bits, which takes a tenth of a second. Its `kid` is its thumbprint.
+    /// A new key: P-256, Ed25519, or RSA of 2048 bits, which takes a tenth of a second. Its `kid` is its thumbprint.
     ///
     /// # Errors
     /// When the generator fails, or the key its self-check.
@@ -85,7 +85,7 @@ impl SigningKey {
         Value::Object(self.public_jwk.as_ref().clone())
     }
 
-    /// A compact JWS over these claims, with `typ`, `alg` and `kid` in its header. ES256 takes microseconds;
+    /// A compact JWS over these claims, with `typ`, `alg` and `kid` in its header. ES256 and EdDSA take microseconds;
     /// an RSA signature takes a quarter of a millisecond and belongs on a pool.
     ///
     /// # Errors
@@ -183,7 +183,8 @@ mod tests {
             let mut names: Vec<&str> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
             names.sort_unstable();
             let expected: &[&str] = match key.alg() {
-                SigningAlg::Rs256 => &["alg", "e", "kid", "kty", "n", "use"],
+                SigningAlg::Rs256 | SigningAlg::Ps256 => &["alg", "e", "kid", "kty", "n", "use"],
+                SigningAlg::EdDsa => &["alg", "crv", "kid", "kty", "use", "x"],
                 SigningAlg::Es256 => &["alg", "crv", "kid", "kty", "use", "x", "y"],
             };
             assert_eq!(names, expected);
@@ -212,8 +213,12 @@ mod tests {
     fn a_stored_key_that_is_damaged_or_of_another_kind_is_refused() {
         for key in keys() {
             let der = key.to_pkcs8().unwrap();
-            for alg in SigningAlg::ALL.iter().filter(|alg| **alg != key.alg()) {
-                assert!(SigningKey::from_pkcs8(*alg, "kid", &der).is_err());
+            // The encoding of an RSA key does not say which padding it is for.
+            let others = keys()
+                .into_iter()
+                .filter(|other| other.public_jwk()["kty"] != key.public_jwk()["kty"]);
+            for other in others {
+                assert!(SigningKey::from_pkcs8(other.alg(), "kid", &der).is_err());
             }
             assert!(SigningKey::from_pkcs8(key.alg(), "kid", &[]).is_err());
             assert!(SigningKey::from_pkcs8(key.alg(), "kid", &der[..der.len() - 1]).is_err());

@@ -27,7 +27,9 @@ impl From<SigningAlg> for Alg {
     fn from(alg: SigningAlg) -> Self {
         match alg {
             SigningAlg::Rs256 => Self::Rs256,
+            SigningAlg::Ps256 => Self::Ps256,
             SigningAlg::Es256 => Self::Es256,
+            SigningAlg::EdDsa => Self::EdDsa,
         }
     }
 }

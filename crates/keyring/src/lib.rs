@@ -29,8 +29,9 @@ pub use snapshot::RingEntry;
 use snapshot::Snapshot;
 
 /// Rings every installation keeps: RS256 because most clients need it for ID tokens (OpenID Connect Core
-/// §15.1), ES256 because its signature costs a fraction.
-const RINGS: &[SigningAlg] = &[SigningAlg::Rs256, SigningAlg::Es256];
+/// §15.1), ES256 because its signature costs a fraction, the others because some clients ask for them. Each has
+/// keys of its own: RFC 8017 §9.1 would not have one RSA key sign by both paddings.
+const RINGS: &[SigningAlg] = SigningAlg::ALL;
 
 /// The keys of this installation.
 #[derive(Clone, Debug)]
@@ -105,7 +106,7 @@ impl Keyring {
             let times = records::ring(*alg, &mut self.0.db.reader().await?).await?;
             if let Some(signs_at) = self.0.policy.due(&times, now) {
                 // Made before the transaction: an RSA key takes its time, and no lock waits for it.
-                let key = self.new_record(*alg, signs_at, now)?;
+                let key = self.new_record(*alg, signs_at, now).await?;
                 let policy = self.0.policy;
                 let added = self
                     .0
@@ -139,7 +140,7 @@ impl Keyring {
         };
         let mut keys = Vec::new();
         for alg in algs {
-            keys.push(self.new_record(*alg, signs_at, now)?);
+            keys.push(self.new_record(*alg, signs_at, now).await?);
         }
         self.0
             .db
@@ -250,13 +251,15 @@ impl Keyring {
             .await
     }
 
-    fn new_record(
+    async fn new_record(
         &self,
         alg: SigningAlg,
         signs_at: Timestamp,
         now: Timestamp,
     ) -> Result<records::Record, Error> {
-        let key = SigningKey::generate(alg)?;
+        // An RSA key takes so long that whoever shares the thread would miss his deadlines.
+        let generated = tokio::task::spawn_blocking(move || SigningKey::generate(alg)).await;
+        let key = generated.map_err(|_| jose::Error::Generate)??;
         records::Record::seal(
             &key,
             &self.0.master,

@@ -59,9 +59,11 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// Signature algorithms we sign with: RFC 7518 §3.1.
+    /// Signature algorithms we sign with: RFC 7518 §3.1, RFC 8037 §3.1 with Ed25519.
     pub enum SigningAlg {
         Rs256 => "RS256",
+        Ps256 => "PS256",
         Es256 => "ES256",
+        EdDsa => "EdDSA",
     }
 }
