@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use url::Url;
 
-use crate::harness::Answer;
 use crate::harness::app::{App, CHALLENGE, VERIFIER, address, changed, post};
 use crate::harness::visitor::client;
+use crate::harness::{Answer, Channel};
 
 everywhere! {
     async fn c004_nothing_is_redirected_before_client_and_redirect_uri_are_proven(world: World) {
@@ -60,7 +59,7 @@ everywhere! {
         for (error, changes) in [
             ("unsupported_response_type", &[("response_type", "token")][..]),
             ("invalid_request", &[("response_type", "")]),
-            ("invalid_request", &[("response_mode", "fragment")]),
+            ("invalid_request", &[("response_mode", "jwt")]),
             (
                 "invalid_request",
                 &[("code_challenge", ""), ("code_challenge_method", "")],
@@ -237,31 +236,25 @@ everywhere! {
             ("code code", "unsupported_response_type"),
             ("", "invalid_request"),
         ] {
-            for mode in ["", "query", "fragment"] {
+            for mode in ["", "query", "fragment", "form_post"] {
                 let url = app.url(&[("response_type", response_type), ("response_mode", mode)]);
                 let answer = visitor.get(&url).await;
                 answer.assert_error(error);
-                // In the query: the app asked for no other place that we know.
-                assert!(
-                    Url::parse(&answer.location().unwrap())
-                        .unwrap()
-                        .fragment()
-                        .is_none()
-                );
+                // What is asked for decides where the app looks, admitted or not.
+                let tokens = response_type.split(' ').any(|word| word.ends_with("token"));
+                let expected = match mode {
+                    "form_post" => Channel::FormPost,
+                    "fragment" => Channel::Fragment,
+                    _ if tokens => Channel::Fragment,
+                    _ => Channel::Query,
+                };
+                assert_eq!(answer.sent().unwrap().channel, expected, "{response_type} {mode}");
             }
         }
-        for mode in [
-            "fragment",
-            "form_post",
-            "jwt",
-            "query.jwt",
-            "QUERY",
-            "web_message",
-        ] {
-            visitor
-                .get(&app.url(&[("response_mode", mode)]))
-                .await
-                .assert_error("invalid_request");
+        for mode in ["jwt", "query.jwt", "QUERY", "web_message", "form_post fragment"] {
+            let answer = visitor.get(&app.url(&[("response_mode", mode)])).await;
+            answer.assert_error("invalid_request");
+            assert_eq!(answer.sent().unwrap().channel, Channel::Query, "{mode}");
         }
         visitor
             .get(&machine.url(&[]))
@@ -542,6 +535,6 @@ fn words(text: &str) -> BTreeSet<&str> {
 
 /// The names of the parameters that go to the app.
 fn names(answer: &Answer) -> Vec<String> {
-    let url = Url::parse(&answer.location().expect("a redirect")).expect("a URL");
-    url.query_pairs().map(|(name, _)| name.into_owned()).collect()
+    let sent = answer.sent().expect("an answer to the app");
+    sent.params.into_iter().map(|(name, _)| name).collect()
 }

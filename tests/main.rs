@@ -39,6 +39,7 @@ mod relying_party;
 mod remembered_consent;
 mod replicas;
 mod resources;
+mod response_types;
 mod revoke;
 mod smoke;
 mod tokens;

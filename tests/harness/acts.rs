@@ -44,6 +44,17 @@ impl World {
         self.heard().await;
     }
 
+    /// Until when an ending of this approval has to be told, as its row has it.
+    pub(crate) async fn access_until(&self, approval: &Value) -> i64 {
+        const OF_APPROVAL: &str = "SELECT access_until FROM approvals WHERE approval_id = $1";
+        let mut conn = self.db.reader().await.expect("a connection");
+        let (until,): (i64,) = db::run!(&mut conn, |c| sqlx::query_as(OF_APPROVAL)
+            .bind(approval.as_str().expect("an id"))
+            .fetch_one(c))
+        .expect("the approval");
+        until
+    }
+
     /// The sessions of a user, oldest first.
     pub(crate) async fn sessions(&self, user: &User) -> Vec<SessionId> {
         const OF_USER: &str =
@@ -116,7 +127,7 @@ impl Answer {
     /// RFC 6749 §4.1.2.1: back at the app with this error, and without a code.
     #[track_caller]
     pub(crate) fn assert_error(&self, error: &str) {
-        assert_eq!(self.status, 303, "{}", self.body);
+        assert!(self.sent().is_some(), "{} {}", self.status, self.body);
         assert_eq!(
             self.param("error").as_deref(),
             Some(error),
@@ -129,7 +140,7 @@ impl Answer {
     /// The code in the redirect to the app.
     #[track_caller]
     pub(crate) fn code(&self) -> String {
-        assert_eq!(self.status, 303, "{}", self.body);
+        assert!(self.sent().is_some(), "{} {}", self.status, self.body);
         self.param("code")
             .unwrap_or_else(|| panic!("no code: {:?}", self.location()))
     }

@@ -15,7 +15,7 @@ pub(crate) mod world;
 
 pub(crate) use app::App;
 pub(crate) use installation::Installation;
-pub(crate) use visitor::{Answer, Visitor};
+pub(crate) use visitor::{Answer, Channel, Visitor};
 pub(crate) use world::World;
 
 /// One test for each way in which the server runs: on SQLite, on PostgreSQL, and as two processes on one

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 use reqwest::Client;
-use url::Url;
+use url::form_urlencoded;
 
 use super::World;
 use super::world::PASSWORD;
@@ -23,6 +23,23 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+}
+
+/// The way in which an answer goes to the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Channel {
+    Query,
+    Fragment,
+    FormPost,
+}
+
+/// An answer to the app, as the app gets it.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) channel: Channel,
+    /// Where to, without what was added.
+    pub(crate) to: String,
+    pub(crate) params: Vec<(String, String)>,
 }
 
 /// A form as the page has it, ready to be changed and sent.
@@ -109,10 +126,9 @@ impl<'w> Visitor<'w> {
         if answer.has("id=\"consent-allow\"") {
             answer = self.decide(&answer, "allow").await;
         }
-        assert_eq!(
-            answer.status,
-            StatusCode::SEE_OTHER,
-            "not redirected to the app: {}",
+        assert!(
+            answer.sent().is_some(),
+            "not sent back to the app: {}",
             answer.body
         );
         answer
@@ -188,12 +204,34 @@ impl Answer {
             .map(|value| value.to_str().expect("a readable Location").to_owned())
     }
 
-    /// A parameter of the redirect to the app.
+    /// What goes to the app by this answer: in a redirect, or in a form that sends itself.
+    pub(crate) fn sent(&self) -> Option<Sent> {
+        if self.status == StatusCode::OK && self.has("id=\"form-post-submit\"") {
+            let form = self.form();
+            return Some(Sent {
+                channel: Channel::FormPost,
+                to: form.action,
+                params: form.fields,
+            });
+        }
+        let location = self.location().filter(|_| self.status == StatusCode::SEE_OTHER)?;
+        let (channel, mark) = match location.contains('#') {
+            true => (Channel::Fragment, '#'),
+            false => (Channel::Query, '?'),
+        };
+        let (to, encoded) = location.split_once(mark)?;
+        Some(Sent {
+            channel,
+            to: to.to_owned(),
+            params: form_urlencoded::parse(encoded.as_bytes()).into_owned().collect(),
+        })
+    }
+
+    /// A parameter of the answer to the app.
     pub(crate) fn param(&self, name: &str) -> Option<String> {
-        let url = Url::parse(&self.location()?).ok()?;
-        url.query_pairs()
-            .find(|(own, _)| own == name)
-            .map(|(_, value)| value.into_owned())
+        let params = self.sent()?.params;
+        let found = params.into_iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| value)
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
@@ -257,6 +295,10 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
         value
             .replace("&amp;", "&")
             .replace("&quot;", "\"")
+            .replace("&#34;", "\"")
+            .replace("&#39;", "'")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
             .replace("&#38;", "&"),
     )
 }

@@ -18,7 +18,7 @@ use countersign::wiring::Parts;
 use db::Database;
 use events::Context;
 use keyring::Keyring;
-use protocol::{Clock, Issuer, Secret, SigningAlg};
+use protocol::{Clock, Issuer, ResponseTypes, Secret, SigningAlg};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -74,6 +74,7 @@ pub(crate) struct Own {
     /// Without a path. Requests go to the server all the same.
     pub(crate) issuer: Option<&'static str>,
     pub(crate) hasher: Option<HasherSettings>,
+    pub(crate) response_types: Option<ResponseTypes>,
 }
 
 impl Drop for Running {
@@ -212,7 +213,8 @@ impl World {
             Clock::Manual(clock.clone()),
         )
         .await
-        .expect("the server opens");
+        .expect("the server opens")
+        .admitting(own.response_types.unwrap_or(ResponseTypes::Code));
         let environment = [("COUNTERSIGN_LIMITS".to_owned(), "off".to_owned())];
         let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
         let settings = settings.expect("valid settings");

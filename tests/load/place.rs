@@ -19,7 +19,7 @@ use countersign::wiring::Parts;
 use grants::consents::{self, Confirmed};
 use issuance::{Approved, Approving, Gate};
 use protocol::pkce::CodeChallenge;
-use protocol::{ClientId, Clock, FlowId, Issuer, Scope, SessionId, Subject};
+use protocol::{ClientId, Clock, FlowId, Issuer, ResponseType, Scope, SessionId, Subject};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -100,6 +100,7 @@ impl Place {
             sub: self.sub.clone(),
             session_id: self.session_id.clone(),
             consent_id: consent.id,
+            response_type: ResponseType::Code,
             scope: scope(),
             resources: Vec::new(),
             offline: true,
@@ -113,7 +114,7 @@ impl Place {
         };
         self.minted.fetch_add(1, Ordering::Relaxed);
         match self.gate.approve(approving, now).await.expect("a write") {
-            Approved::Code(code) => code.expose().to_owned(),
+            Approved::Granted(granted) => granted.code().expect("a code").expose().to_owned(),
             other => panic!("no code: {other:?}"),
         }
     }

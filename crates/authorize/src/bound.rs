@@ -1,11 +1,13 @@
-//! A client and a redirect URI that were proven to belong together: the only thing that may redirect.
+//! A client and a redirect URI that were proven to belong together: the only thing that sends a browser to a client.
 
 use std::sync::Arc;
 
+use axum::response::{IntoResponse as _, Response};
 use clients::{Client, Directory};
-use pages::see_other;
-use protocol::redirect_uri::with_query;
-use protocol::{ClientId, Error, Issuer, Params};
+use grants::AuthorizationRequest;
+use pages::{FormPost, Page, Shell, see_other};
+use protocol::redirect_uri::{with_fragment, with_query};
+use protocol::{ClientId, Error, Issuer, Params, ResponseMode};
 use url::form_urlencoded::Serializer;
 
 /// Where the answer to a request may go.
@@ -15,14 +17,12 @@ pub(crate) struct Bound {
     pub(crate) redirect_uri: String,
     pub(crate) redirect_uri_implied: bool,
     pub(crate) state: Option<String>,
+    /// How the answer goes there.
+    pub(crate) response_mode: ResponseMode,
 }
 
-/// What goes back to the client: RFC 6749 §4.1.2 and §4.1.2.1.
-#[derive(Debug)]
-pub(crate) enum Answer<'a> {
-    Code(&'a str),
-    Error(&'a Error),
-}
+/// The parameters of an answer.
+pub(crate) type Answer = Vec<(&'static str, String)>;
 
 impl Bound {
     /// Proves client and redirect URI.
@@ -30,12 +30,14 @@ impl Bound {
     /// # Errors
     /// What the page says: nothing may be redirected yet.
     pub(crate) async fn prove(params: &Params, clients: &Directory) -> Result<Self, Error> {
-        let id = params.require("client_id")?;
-        let given = params.get("redirect_uri");
-        let bound = Self::of(&ClientId::from(id), given, clients).await?;
+        let id = ClientId::from(params.require("client_id")?);
+        let (client, redirect_uri) = proven(&id, params.get("redirect_uri"), clients).await?;
         Ok(Self {
+            client,
+            redirect_uri_implied: params.get("redirect_uri").is_none(),
             state: params.get("state").map(str::to_owned),
-            ..bound
+            response_mode: response_mode(params, &redirect_uri),
+            redirect_uri,
         })
     }
 
@@ -43,40 +45,75 @@ impl Bound {
     ///
     /// # Errors
     /// As [`Self::prove`].
-    pub(crate) async fn of(
-        id: &ClientId,
-        redirect_uri: Option<&str>,
-        clients: &Directory,
-    ) -> Result<Self, Error> {
-        let client = clients.client(id).await?;
-        let client = client
-            .ok_or_else(|| Error::invalid_request("client_id names no client that is registered here"))?;
-        let proven = client.redirect_uri(redirect_uri)?.to_owned();
+    pub(crate) async fn again(request: &AuthorizationRequest, clients: &Directory) -> Result<Self, Error> {
+        let given = (!request.redirect_uri_implied).then_some(request.redirect_uri.as_str());
+        let (client, redirect_uri) = proven(&request.client_id, given, clients).await?;
         Ok(Self {
             client,
-            redirect_uri: proven,
-            redirect_uri_implied: redirect_uri.is_none(),
-            state: None,
+            redirect_uri,
+            redirect_uri_implied: request.redirect_uri_implied,
+            state: request.state.clone(),
+            response_mode: request.response_mode,
         })
     }
 
-    /// Sends the browser back to the client. 303, so that a POST is not repeated there with what it carried
-    /// (RFC 9700 §4.12); `iss`, so that the client knows who answers (RFC 9207).
-    pub(crate) fn redirect(&self, answer: &Answer<'_>, issuer: &Issuer) -> axum::response::Response {
-        let mut query = Serializer::new(String::new());
-        match answer {
-            Answer::Code(code) => {
-                query.append_pair("code", code);
-            }
-            Answer::Error(error) => {
-                query.append_pair("error", error.code().as_str());
-                query.append_pair("error_description", error.description());
-            }
+    /// Sends the browser back to the client, with `state`, and with `iss`, so that the client knows who answers
+    /// (RFC 9207). 303, so that a POST is not repeated there with what it carried (RFC 9700 §4.12).
+    pub(crate) fn answer(&self, mut answer: Answer, issuer: &Issuer, shell: Shell) -> Response {
+        answer.extend(self.state.clone().map(|state| ("state", state)));
+        answer.push(("iss", issuer.as_str().to_owned()));
+        let encoded = || Serializer::new(String::new()).extend_pairs(&answer).finish();
+        match self.response_mode {
+            ResponseMode::Query => see_other(&with_query(&self.redirect_uri, &encoded())),
+            ResponseMode::Fragment => see_other(&with_fragment(&self.redirect_uri, &encoded())),
+            ResponseMode::FormPost => Page::new(FormPost {
+                shell,
+                app: self.client.shown_name(),
+                action: self.redirect_uri.clone(),
+                fields: answer,
+            })
+            .into_response(),
         }
-        if let Some(state) = &self.state {
-            query.append_pair("state", state);
-        }
-        query.append_pair("iss", issuer.as_str());
-        see_other(&with_query(&self.redirect_uri, &query.finish()))
     }
+
+    pub(crate) fn refuse(&self, error: &Error, issuer: &Issuer, shell: Shell) -> Response {
+        let answer = vec![
+            ("error", error.code().to_string()),
+            ("error_description", error.description().to_owned()),
+        ];
+        self.answer(answer, issuer, shell)
+    }
+}
+
+async fn proven(
+    id: &ClientId,
+    redirect_uri: Option<&str>,
+    clients: &Directory,
+) -> Result<(Arc<Client>, String), Error> {
+    let client = clients.client(id).await?;
+    let client =
+        client.ok_or_else(|| Error::invalid_request("client_id names no client that is registered here"))?;
+    let redirect_uri = client.redirect_uri(redirect_uri)?.to_owned();
+    Ok((client, redirect_uri))
+}
+
+/// How the answer to a request goes back that has not been judged yet: what is wrong with it takes the same way. One
+/// that asks for tokens gets nothing in the query, which servers log (Multiple Response Type Encoding Practices §5);
+/// an app's private scheme takes no form.
+fn response_mode(params: &Params, redirect_uri: &str) -> ResponseMode {
+    let mut words = params.get("response_type").unwrap_or_default().split(' ');
+    let usual = match words.any(|word| matches!(word, "token" | "id_token")) {
+        true => ResponseMode::Fragment,
+        false => ResponseMode::Query,
+    };
+    let asked = params.get("response_mode").and_then(|mode| mode.parse().ok());
+    match asked {
+        Some(ResponseMode::FormPost) if takes_forms(redirect_uri) => ResponseMode::FormPost,
+        Some(ResponseMode::Fragment) => ResponseMode::Fragment,
+        Some(ResponseMode::FormPost | ResponseMode::Query) | None => usual,
+    }
+}
+
+pub(crate) fn takes_forms(redirect_uri: &str) -> bool {
+    redirect_uri.starts_with("https:") || redirect_uri.starts_with("http:")
 }

@@ -7,10 +7,10 @@ use issuance::Target;
 use keyring::Keyring;
 use protocol::pkce::CodeChallenge;
 use protocol::{
-    Error, GrantType, Issuer, Params, Prompt, ResponseMode, ResponseType, Scope, Timestamp, scope,
+    Error, Issuer, Params, Prompt, ResponseMode, ResponseType, ResponseTypes, Scope, Timestamp, scope,
 };
 
-use crate::bound::Bound;
+use crate::bound::{Bound, takes_forms};
 use crate::hint;
 
 /// Longest `nonce` we carry into an ID token.
@@ -23,6 +23,7 @@ pub(crate) struct Context<'a> {
     pub(crate) issuer: &'a Issuer,
     pub(crate) keyring: &'a Keyring,
     pub(crate) clients: &'a Directory,
+    pub(crate) response_types: ResponseTypes,
     pub(crate) now: Timestamp,
 }
 
@@ -32,11 +33,11 @@ pub(crate) async fn parse(
     context: &Context<'_>,
 ) -> Result<AuthorizationRequest, Error> {
     refuse_unsupported(params)?;
-    let response_type = response_type(params, bound)?;
-    let response_mode = response_mode(params)?;
+    let response_type = response_type(params, bound, context.response_types)?;
+    let response_mode = response_mode(params, response_type, bound)?;
     let target = target(params, context.clients).await?;
-    let scope = scope(params, bound, &target)?;
-    let code_challenge = code_challenge(params, bound)?;
+    let scope = scope(params, response_type, bound, &target)?;
+    let code_challenge = code_challenge(params, response_type, bound)?;
     let prompt = prompt(params)?;
     Ok(AuthorizationRequest {
         client_id: bound.client.id.clone(),
@@ -47,7 +48,7 @@ pub(crate) async fn parse(
         scope,
         resources: target.identifiers(),
         state: bound.state.clone(),
-        nonce: nonce(params)?,
+        nonce: nonce(params, response_type)?,
         code_challenge,
         prompt,
         max_age: max_age(params)?,
@@ -78,15 +79,15 @@ fn refuse_unsupported(params: &Params) -> Result<(), Error> {
     Ok(())
 }
 
-fn response_type(params: &Params, bound: &Bound) -> Result<ResponseType, Error> {
-    let given = params.require("response_type")?;
-    let response_type: ResponseType = given.parse().map_err(|_| {
-        Error::unsupported_response_type(
-            "response_type has to be one of those in this server's metadata: code",
-        )
+fn response_type(params: &Params, bound: &Bound, admitted: ResponseTypes) -> Result<ResponseType, Error> {
+    let known = ResponseType::parse(params.require("response_type")?).ok();
+    let known = known.filter(|known| admitted.admitted().contains(known));
+    let response_type = known.ok_or_else(|| {
+        Error::unsupported_response_type("response_type has to be one of those in this server's metadata")
     })?;
+    let mut grant_types = response_type.grant_types().iter();
     let registered = bound.client.metadata.response_types.contains(&response_type)
-        && bound.client.may_use(GrantType::AuthorizationCode);
+        && grant_types.all(|grant_type| bound.client.may_use(*grant_type));
     match registered {
         true => Ok(response_type),
         false => Err(Error::unauthorized_client(
@@ -95,12 +96,22 @@ fn response_type(params: &Params, bound: &Bound) -> Result<ResponseType, Error> 
     }
 }
 
-fn response_mode(params: &Params) -> Result<ResponseMode, Error> {
-    match params.get("response_mode") {
-        None => Ok(ResponseMode::Query),
-        Some(given) => given.parse().map_err(|_| {
-            Error::invalid_request("response_mode has to be one of those in this server's metadata: query")
-        }),
+fn response_mode(params: &Params, response_type: ResponseType, bound: &Bound) -> Result<ResponseMode, Error> {
+    let Some(given) = params.get("response_mode") else {
+        return Ok(response_type.default_mode());
+    };
+    let mode = given.parse().map_err(|_| {
+        Error::invalid_request("response_mode has to be one of those in this server's metadata")
+    })?;
+    match mode {
+        // Multiple Response Type Encoding Practices §5: queries are logged and sent on as referrers.
+        ResponseMode::Query if response_type != ResponseType::Code => Err(Error::invalid_request(
+            "response_mode=query is for response_type=code only",
+        )),
+        ResponseMode::FormPost if !takes_forms(&bound.redirect_uri) => Err(Error::invalid_request(
+            "response_mode=form_post needs a redirect_uri that begins with https:// or http://",
+        )),
+        ResponseMode::Query | ResponseMode::Fragment | ResponseMode::FormPost => Ok(mode),
     }
 }
 
@@ -113,10 +124,16 @@ async fn target(params: &Params, clients: &Directory) -> Result<Target, Error> {
 }
 
 /// Unknown scopes are dropped (RFC 6749 §3.3 lets us); the token response says what is left.
-fn scope(params: &Params, bound: &Bound, target: &Target) -> Result<Scope, Error> {
+fn scope(
+    params: &Params,
+    response_type: ResponseType,
+    bound: &Bound,
+    target: &Target,
+) -> Result<Scope, Error> {
     let asked = Scope::parse(params.get("scope").unwrap_or_default())?;
     let client = &bound.client;
-    let refreshes = client.may_refresh();
+    // OpenID Connect Core §11: without a code there is nothing that a refresh token could come of.
+    let refreshes = client.may_refresh() && response_type.has_code();
     let usable = |token: &str| client.may_ask(token) && (token != scope::OFFLINE_ACCESS || refreshes);
     let granted = target.of(&asked).retain(usable);
     if granted.is_empty() {
@@ -129,13 +146,22 @@ fn scope(params: &Params, bound: &Bound, target: &Target) -> Result<Scope, Error
             "an OpenID Connect request names its redirect_uri",
         ));
     }
+    if response_type.has_id_token() && !granted.contains(scope::OPENID) {
+        return Err(Error::invalid_request(
+            "a response_type with id_token in it needs the scope openid",
+        ));
+    }
     Ok(granted)
 }
 
-fn code_challenge(params: &Params, bound: &Bound) -> Result<Option<CodeChallenge>, Error> {
+fn code_challenge(
+    params: &Params,
+    response_type: ResponseType,
+    bound: &Bound,
+) -> Result<Option<CodeChallenge>, Error> {
     let challenge =
         CodeChallenge::from_request(params.get("code_challenge"), params.get("code_challenge_method"))?;
-    if challenge.is_none() && bound.client.requires_pkce() {
+    if challenge.is_none() && response_type.has_code() && bound.client.requires_pkce() {
         return Err(Error::invalid_request(
             "code_challenge is missing: this client has to use PKCE with code_challenge_method=S256",
         ));
@@ -170,8 +196,13 @@ fn max_age(params: &Params) -> Result<Option<u64>, Error> {
     }
 }
 
-fn nonce(params: &Params) -> Result<Option<String>, Error> {
+/// OpenID Connect Core §3.2.2.1 and §3.3.2.11: an ID token that comes by the browser could be another's, unless it
+/// says to which request it belongs.
+fn nonce(params: &Params, response_type: ResponseType) -> Result<Option<String>, Error> {
     match params.get("nonce") {
+        None if response_type.has_id_token() => Err(Error::invalid_request(
+            "nonce is missing: this response_type needs one",
+        )),
         Some(nonce) if nonce.len() > MAX_NONCE => {
             Err(Error::invalid_request("nonce has at most 512 characters"))
         }

@@ -9,14 +9,21 @@ use grants::Flow;
 use grants::flow::Binding;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
-use pages::{Problem, Why, error, front, see_other};
+use pages::{Problem, Shell, Why, error, front, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Timestamp, path};
 
 use crate::Authorize;
-use crate::bound::{Answer, Bound};
+use crate::bound::Bound;
 use crate::checks::{self, Context};
 use crate::respond;
+
+/// One request.
+pub(crate) struct Visit {
+    pub(crate) id: RequestId,
+    pub(crate) headers: HeaderMap,
+    pub(crate) now: Timestamp,
+}
 
 /// What a handler answers with when it does not go on.
 pub(crate) enum Stop {
@@ -43,8 +50,9 @@ pub(crate) async fn receive(
     RawQuery(query): RawQuery,
 ) -> Response {
     let now = authorize.front.clock.now();
-    let outcome = get(&authorize, &headers, query.as_deref().unwrap_or_default(), now).await;
-    outcome.unwrap_or_else(|stop| authorize.answer(stop, &headers, &id, now))
+    let visit = Visit { id, headers, now };
+    let outcome = get(&authorize, query.as_deref().unwrap_or_default(), &visit).await;
+    outcome.unwrap_or_else(|stop| authorize.answer(stop, &visit))
 }
 
 /// A POST from the client's site carries none of our cookies, and none is set: the GET that follows is
@@ -56,6 +64,7 @@ pub(crate) async fn receive_post(
     form: Result<Form, Error>,
 ) -> Response {
     let now = authorize.front.clock.now();
+    let visit = Visit { id, headers, now };
     let outcome = async {
         let Form(params) = form?;
         let flow = authorize.begin(&params, now).await?;
@@ -64,16 +73,11 @@ pub(crate) async fn receive_post(
     };
     outcome
         .await
-        .unwrap_or_else(|stop| authorize.answer(stop, &headers, &id, now))
+        .unwrap_or_else(|stop| authorize.answer(stop, &visit))
 }
 
-async fn get(
-    authorize: &Authorize,
-    headers: &HeaderMap,
-    query: &str,
-    now: Timestamp,
-) -> Result<Response, Stop> {
-    let front = &authorize.front;
+async fn get(authorize: &Authorize, query: &str, visit: &Visit) -> Result<Response, Stop> {
+    let (front, headers, now) = (&authorize.front, &visit.headers, visit.now);
     let params = Params::parse(query.as_bytes())?;
     let flow = match params.get("flow") {
         None => authorize.begin(&params, now).await?,
@@ -82,7 +86,7 @@ async fn get(
             None => front.open_unbound(sealed, now)?.ok_or(Stop::Expired)?,
         },
     };
-    respond::advance(authorize, &flow, headers, now).await
+    respond::advance(authorize, &flow, visit).await
 }
 
 impl Authorize {
@@ -93,6 +97,7 @@ impl Authorize {
             issuer: &self.issuer,
             keyring: &self.front.keyring,
             clients: &self.clients,
+            response_types: self.response_types,
             now,
         };
         let flow = checks::parse(params, &bound, &context)
@@ -114,8 +119,14 @@ impl Authorize {
         Ok(response)
     }
 
-    fn answer(&self, stop: Stop, headers: &HeaderMap, id: &RequestId, now: Timestamp) -> Response {
-        let shell = self.front.shell(headers, None, id);
+    /// The frame of a page of ours.
+    pub(crate) fn shell(&self, visit: &Visit) -> Shell {
+        self.front.shell(&visit.headers, None, &visit.id)
+    }
+
+    fn answer(&self, stop: Stop, visit: &Visit) -> Response {
+        let (headers, now) = (&visit.headers, visit.now);
+        let shell = self.shell(visit);
         match stop {
             Stop::Expired => front::expired(&shell, headers, now),
             Stop::Completed => {
@@ -129,7 +140,7 @@ impl Authorize {
             }
             Stop::Client(bound, error) => {
                 error.log();
-                bound.redirect(&Answer::Error(&error), &self.issuer)
+                bound.refuse(&error, &self.issuer, shell)
             }
         }
     }

@@ -17,7 +17,7 @@ use axum::routing::get;
 use clients::Directory;
 use issuance::Gate;
 use pages::Front;
-use protocol::{Issuer, path};
+use protocol::{Issuer, ResponseTypes, path};
 
 /// What this endpoint leans on.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Authorize {
     pub gate: Gate,
     pub clients: Directory,
     pub issuer: Issuer,
+    pub response_types: ResponseTypes,
 }
 
 pub fn router(authorize: Authorize) -> Router {

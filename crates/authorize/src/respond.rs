@@ -1,28 +1,23 @@
-//! From a flow to its next step, and from an allowed one to the code: RFC 6749 §4.1.2.
+//! From a flow to its next step, and from an allowed one to the answer: RFC 6749 §4.1.2, OpenID Connect Core §3.2.2.5
+//! and §3.3.2.5.
 
 use accounts::sessions::Session;
 use axum::response::Response;
 use grants::{Consent, Flow, consents};
-use http::HeaderMap;
-use issuance::{Approved, Approving};
+use issuance::{Approved, Approving, Target};
 use protocol::{Error, Timestamp, path, scope};
 
 use crate::Authorize;
-use crate::bound::{Answer, Bound};
+use crate::bound::Bound;
 use crate::decide::{self, Step};
-use crate::endpoint::Stop;
+use crate::endpoint::{Stop, Visit};
 
 /// How often the decision is taken anew because something changed under it.
 const ATTEMPTS: usize = 3;
 
-pub(crate) async fn advance(
-    authorize: &Authorize,
-    flow: &Flow,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> Result<Response, Stop> {
+pub(crate) async fn advance(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Response, Stop> {
     for _ in 0..ATTEMPTS {
-        if let Some(response) = attempt(authorize, flow, headers, now).await? {
+        if let Some(response) = attempt(authorize, flow, visit).await? {
             return Ok(response);
         }
         // What changed may be the client, of which memory has not heard yet.
@@ -32,19 +27,9 @@ pub(crate) async fn advance(
 }
 
 /// One decision from fresh reads; `None` when what was read no longer held at the write.
-async fn attempt(
-    authorize: &Authorize,
-    flow: &Flow,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> Result<Option<Response>, Stop> {
-    let request = flow.request();
-    let given = (!request.redirect_uri_implied).then_some(request.redirect_uri.as_str());
-    let bound = Bound::of(&request.client_id, given, &authorize.clients).await?;
-    let bound = Bound {
-        state: request.state.clone(),
-        ..bound
-    };
+async fn attempt(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Option<Response>, Stop> {
+    let (request, headers, now) = (flow.request(), &visit.headers, visit.now);
+    let bound = Bound::again(request, &authorize.clients).await?;
     let mut conn = authorize.front.db.reader().await?;
     let sessions = authorize.front.sessions(headers, &mut conn, now).await?;
 
@@ -60,13 +45,17 @@ async fn attempt(
         Step::Consent => authorize.send_to(path::CONSENT, flow, headers).map(Some),
         Step::Refuse(error) => Err(Stop::Client(Box::new(bound), error)),
         Step::Respond(session, consent) => {
+            let target = match Target::find(&request.resources, &authorize.clients).await {
+                Ok(target) => target,
+                Err(error) => return Err(Stop::Client(Box::new(bound), error)),
+            };
             let approving = approving(flow, &bound, session, consent);
             match authorize.gate.approve(approving, now).await? {
-                Approved::Code(code) => {
+                Approved::Granted(granted) => {
+                    let answer = authorize.gate.say(*granted, target)?;
                     authorize.touch(session, now).await;
-                    Ok(Some(
-                        bound.redirect(&Answer::Code(code.expose()), &authorize.issuer),
-                    ))
+                    let shell = authorize.shell(visit);
+                    Ok(Some(bound.answer(answer, &authorize.issuer, shell)))
                 }
                 Approved::AlreadyCompleted => Err(Stop::Completed),
                 Approved::Changed => Ok(None),
@@ -80,6 +69,7 @@ fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -
     // A refresh token outlives the session, so OpenID Connect makes it a scope of its own (Core §11); plain
     // OAuth knows no such scope.
     let asked = request.scope.contains(scope::OFFLINE_ACCESS) || !request.scope.contains(scope::OPENID);
+    let offline = asked && client.may_refresh() && request.response_type.has_code();
     Approving {
         flow_id: flow.id.clone(),
         client_id: client.id.clone(),
@@ -88,9 +78,10 @@ fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -
         sub: session.sub.clone(),
         session_id: session.session_id.clone(),
         consent_id: consent.id.clone(),
+        response_type: request.response_type,
         scope: request.scope,
         resources: request.resources,
-        offline: asked && client.may_refresh(),
+        offline,
         auth_time: session.proof.auth_time,
         acr: session.proof.acr.to_string(),
         amr: session.proof.amr.iter().map(ToString::to_string).collect(),

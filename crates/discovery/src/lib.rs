@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::Keyring;
-use protocol::{Clock, Issuer, path};
+use protocol::{Clock, Issuer, ResponseTypes, path};
 
 /// What these endpoints lean on.
 #[derive(Debug)]
@@ -24,11 +24,11 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    pub fn new(issuer: &Issuer, keyring: Keyring, clock: Clock) -> Self {
+    pub fn new(issuer: &Issuer, response_types: ResponseTypes, keyring: Keyring, clock: Clock) -> Self {
         Self {
             keyring,
             clock,
-            metadata: Document::of(metadata::document(issuer).to_string()),
+            metadata: Document::of(metadata::document(issuer, response_types).to_string()),
         }
     }
 }

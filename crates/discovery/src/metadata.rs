@@ -4,7 +4,7 @@
 
 use accounts::claims::Claim;
 use accounts::sessions::Acr;
-use protocol::{ClientAuthMethod, GrantType, Issuer, Prompt, ResponseMode, ResponseType, path, scope};
+use protocol::{ClientAuthMethod, GrantType, Issuer, Prompt, ResponseMode, ResponseTypes, path, scope};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -23,10 +23,13 @@ const TOKEN_CLAIMS: &[&str] = &[
     "sid",
 ];
 
-pub(crate) fn document(issuer: &Issuer) -> Value {
+pub(crate) fn document(issuer: &Issuer, response_types: ResponseTypes) -> Value {
     let at = |path: &str| format!("{}{path}", issuer.as_str());
     let person = Claim::ALL.iter().map(|claim| claim.as_str());
-    let claims: Vec<&str> = TOKEN_CLAIMS.iter().copied().chain(person).collect();
+    // A hash of the code is in ID tokens that come together with one.
+    let with_code = (response_types == ResponseTypes::All).then_some("c_hash");
+    let of_tokens = TOKEN_CLAIMS.iter().copied().chain(with_code);
+    let claims: Vec<&str> = of_tokens.chain(person).collect();
     let with_secret: Vec<_> = ClientAuthMethod::ALL
         .iter()
         .filter(|method| **method != ClientAuthMethod::None)
@@ -41,9 +44,9 @@ pub(crate) fn document(issuer: &Issuer) -> Value {
         "jwks_uri": at(path::JWKS),
         "end_session_endpoint": at(path::LOGOUT),
         "scopes_supported": scope::STANDARD,
-        "response_types_supported": words(ResponseType::ALL),
+        "response_types_supported": words(response_types.admitted()),
         "response_modes_supported": words(ResponseMode::ALL),
-        "grant_types_supported": words(GrantType::ALL),
+        "grant_types_supported": response_types.grant_types().collect::<Vec<GrantType>>(),
         "prompt_values_supported": words(Prompt::ALL),
         "acr_values_supported": words(Acr::ALL),
         "subject_types_supported": ["public"],

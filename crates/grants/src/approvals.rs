@@ -77,15 +77,23 @@ const STAND: &str = "INSERT INTO approvals (approval_id, client_id, client_gener
     created_at, access_until, live_until) VALUES ($1, $2, $3, '', '[]', TRUE, $4, $5, $5) \
     ON CONFLICT (client_id, client_generation) WHERE sub IS NULL AND ended_at IS NULL DO NOTHING";
 
-const BY_FLOW: &str = "SELECT approval_id FROM approvals WHERE flow_id = $1";
 const FORGET: &str = "DELETE FROM approvals WHERE approval_id IN \
     (SELECT approval_id FROM approvals WHERE live_until < $1 LIMIT 1000)";
+
+/// For how long after it was made something of a new approval lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Lives {
+    /// Its access tokens: zero when none is out yet.
+    pub access: Duration,
+    /// Whatever may come of it.
+    pub anything: Duration,
+}
 
 /// Writes a new approval of a user that nothing hangs from yet.
 ///
 /// # Errors
 /// [`db::Error::Conflict`] when its flow already ended in one.
-pub async fn insert(approval: &Approval, live_for: Duration, conn: &mut Conn) -> db::Result<()> {
+pub async fn insert(approval: &Approval, lives: Lives, conn: &mut Conn) -> db::Result<()> {
     let user = approval.user();
     execute!(
         conn,
@@ -104,8 +112,8 @@ pub async fn insert(approval: &Approval, live_for: Duration, conn: &mut Conn) ->
             .bind(user.map(|user| user.acr.as_str()))
             .bind(user.map(|user| crate::json(&user.amr)))
             .bind(approval.created_at.as_secs())
-            .bind(approval.created_at.as_secs())
-            .bind((approval.created_at + live_for).as_secs())
+            .bind((approval.created_at + lives.access).as_secs())
+            .bind((approval.created_at + lives.anything).as_secs())
     )?;
     Ok(())
 }
@@ -136,11 +144,12 @@ pub async fn stand(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_flow(flow: &FlowId, conn: &mut Conn) -> db::Result<Option<ApprovalId>> {
-    let row: Option<(String,)> = run!(conn, |c| sqlx::query_as(BY_FLOW)
+pub async fn of_flow(flow: &FlowId, conn: &mut Conn) -> db::Result<Option<Approval>> {
+    const BY_FLOW: &str = concat!("SELECT ", columns!(), " FROM approvals a WHERE a.flow_id = $1");
+    let row: Option<Row> = run!(conn, |c| sqlx::query_as(BY_FLOW)
         .bind(flow.as_str())
         .fetch_optional(c))?;
-    Ok(row.map(|(id,)| id.into()))
+    row.map(Approval::try_from).transpose()
 }
 
 /// Deletes a bounded batch of approvals of which nothing can be valid any more, with all that hangs from them.

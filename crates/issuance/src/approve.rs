@@ -1,16 +1,20 @@
-//! From an authorization request that the user has answered to an approval with its code.
+//! From an authorization request that the user has answered to an approval, with its code and whatever else the
+//! request wants to have at once.
 
 use std::time::Duration;
 
+use accounts::users::{self, User};
 use db::Conn;
+use grants::approvals::{self, Lives};
 use grants::{Approval, ByUser, Code, Party, codes, consents, families};
 use keyring::Purpose;
 use protocol::pkce::CodeChallenge;
 use protocol::{
-    ApprovalId, ClientId, ConsentId, Error, FlowId, Scope, Secret, SessionId, Subject, Timestamp,
+    ApprovalId, ClientId, ConsentId, Error, FlowId, ResponseType, Scope, Secret, SessionId, Subject,
+    Timestamp,
 };
 
-use crate::{ACCESS_TOKEN_LIFE, Gate};
+use crate::{ACCESS_TOKEN_LIFE, Gate, Granted, live};
 
 /// What an approval is made of. Everything here was read a moment ago and is checked again under lock.
 #[derive(Clone, Debug)]
@@ -22,6 +26,7 @@ pub struct Approving {
     pub sub: Subject,
     pub session_id: SessionId,
     pub consent_id: ConsentId,
+    pub response_type: ResponseType,
     pub scope: Scope,
     pub resources: Vec<String>,
     /// Whether refresh tokens come of it, which outlive the session.
@@ -38,16 +43,17 @@ pub struct Approving {
 /// What became of it.
 #[derive(Debug)]
 pub enum Approved {
-    /// The code to send to the client: a new one, or the very one this flow already ended in.
-    Code(Secret),
-    /// The flow ended in an approval whose code is no longer valid.
+    /// What the client may have: new, or the very code that this flow already ended in.
+    Granted(Box<Granted>),
+    /// The flow ended in an approval of which nothing can be said again.
     AlreadyCompleted,
     /// Session, consent or client changed since they were read: decide again.
     Changed,
 }
 
 impl Gate {
-    /// Writes an approval with its code, once per flow: a second submit of the same answer gets the same code.
+    /// Writes an approval, with its code, once per flow: a second submit of the same answer gets the same code.
+    /// Tokens that leave with the answer are accounted for in the same write; [`Gate::say`] signs them.
     ///
     /// # Errors
     /// When the database fails.
@@ -67,74 +73,151 @@ impl Gate {
         let gate = self.clone();
         let work = self.db.transact(move |conn| {
             Box::pin(async move {
-                if let Some(earlier) = grants::approvals::of_flow(&approving.flow_id, conn).await? {
-                    return gate.repeat(&earlier, &approving, conn, now).await;
+                if let Some(earlier) = approvals::of_flow(&approving.flow_id, conn).await? {
+                    return gate.repeat(earlier, approving, conn, now).await;
                 }
                 if !is_live(&approving, conn, now).await? {
                     return Ok(Approved::Changed);
                 }
-                let lifetime = live_for(approving.offline);
-                let code = approving.into_code(secret.id, now);
-                grants::approvals::insert(&code.approval, lifetime, conn).await?;
-                codes::insert(&code, conn).await?;
-                say(&code, &secret.key)
+                let Some(user) = asked_about(&approving, conn).await? else {
+                    return Ok(Approved::Changed);
+                };
+                let approval = approving.approval(now);
+                approvals::insert(&approval, approving.lives(), conn).await?;
+                let code = match approving.response_type.has_code() {
+                    true => {
+                        let code = approving.code(approval.clone(), secret.id);
+                        codes::insert(&code, conn).await?;
+                        Some(say(&code, &secret.key)?)
+                    }
+                    false => None,
+                };
+                Ok(granted(approval, code, approving, user))
             })
         });
         work.await
     }
 
-    /// The same browser sends the same answer again: within the code's life it gets the same redirect.
+    /// The same browser sends the same answer again: within the code's life it gets the same redirect. Tokens are
+    /// signed anew, with the times they had, so they end with what was accounted for.
     async fn repeat(
         &self,
-        earlier: &ApprovalId,
-        approving: &Approving,
+        approval: Approval,
+        approving: Approving,
         conn: &mut Conn,
         now: Timestamp,
     ) -> Result<Approved, db::Error> {
-        let Some(code) = codes::by_approval(earlier, conn).await? else {
-            return Ok(Approved::AlreadyCompleted);
-        };
-        let live = now < code.expires_at && code.approval.ended_at.is_none();
-        let same = |user: &ByUser| user.session_id == approving.session_id && user.sub == approving.sub;
-        if !live || !code.approval.user().is_some_and(same) {
+        let alike = |user: &ByUser| user.session_id == approving.session_id && user.sub == approving.sub;
+        let in_time = now < approval.created_at + codes::LIFETIME && approval.ended_at.is_none();
+        if !in_time || !approval.user().is_some_and(alike) {
             return Ok(Approved::AlreadyCompleted);
         }
-        match self.keyring.secret_by_id(Purpose::Code, &code.secret_id) {
-            Some(secret) => say(&code, &secret.key),
+        let code = match approving.response_type.has_code() {
+            true => match self.code_again(&approval.id, conn).await? {
+                Some(code) => Some(code),
+                None => return Ok(Approved::AlreadyCompleted),
+            },
+            false => None,
+        };
+        // Whoever redeems the code is asked again; what is signed here is not.
+        let at_once = approving.response_type != ResponseType::Code;
+        if at_once && !live::is_live(&approval.id, conn, now).await? {
+            return Ok(Approved::AlreadyCompleted);
+        }
+        match asked_about(&approving, conn).await? {
+            Some(user) => Ok(granted(approval, code, approving, user)),
             None => Ok(Approved::AlreadyCompleted),
         }
     }
+
+    async fn code_again(&self, approval: &ApprovalId, conn: &mut Conn) -> db::Result<Option<Secret>> {
+        let Some(code) = codes::by_approval(approval, conn).await? else {
+            return Ok(None);
+        };
+        let secret = self.keyring.secret_by_id(Purpose::Code, &code.secret_id);
+        secret.map(|secret| say(&code, &secret.key)).transpose()
+    }
+}
+
+/// Whose claims the answer itself holds.
+enum About {
+    Nobody,
+    User(Box<User>),
+}
+
+/// `None` when the user is gone.
+async fn asked_about(approving: &Approving, conn: &mut Conn) -> db::Result<Option<About>> {
+    if approving.response_type != ResponseType::IdToken {
+        return Ok(Some(About::Nobody));
+    }
+    let user = users::by_sub(&approving.sub, conn).await?;
+    Ok(user.map(|user| About::User(Box::new(user))))
+}
+
+/// Without an access token there is no way to userinfo, so the ID token says it all (OpenID Connect Core §5.4).
+fn granted(approval: Approval, code: Option<Secret>, approving: Approving, about: About) -> Approved {
+    let released = match about {
+        About::Nobody => Default::default(),
+        About::User(user) => user.released(&approval.scope),
+    };
+    Approved::Granted(Box::new(Granted {
+        approval,
+        response_type: approving.response_type,
+        code,
+        nonce: approving.nonce,
+        released,
+    }))
 }
 
 impl Approving {
-    fn into_code(self, secret_id: String, now: Timestamp) -> Code {
+    fn approval(&self, now: Timestamp) -> Approval {
+        let own = self.clone();
+        Approval {
+            id: ApprovalId::random(),
+            client_id: own.client_id,
+            client_generation: own.client_generation,
+            party: Party::User(ByUser {
+                sub: own.sub,
+                flow_id: Some(own.flow_id),
+                session_id: own.session_id,
+                consent_id: own.consent_id,
+                offline: own.offline,
+                auth_time: own.auth_time,
+                acr: own.acr,
+                amr: own.amr,
+            }),
+            scope: own.scope,
+            resources: own.resources,
+            created_at: now,
+            ended_at: None,
+        }
+    }
+
+    fn code(&self, approval: Approval, secret_id: String) -> Code {
         Code {
-            approval: Approval {
-                id: ApprovalId::random(),
-                client_id: self.client_id,
-                client_generation: self.client_generation,
-                party: Party::User(ByUser {
-                    sub: self.sub,
-                    flow_id: Some(self.flow_id),
-                    session_id: self.session_id,
-                    consent_id: self.consent_id,
-                    offline: self.offline,
-                    auth_time: self.auth_time,
-                    acr: self.acr,
-                    amr: self.amr,
-                }),
-                scope: self.scope,
-                resources: self.resources,
-                created_at: now,
-                ended_at: None,
-            },
             secret_id,
-            redirect_uri: self.redirect_uri,
+            redirect_uri: self.redirect_uri.clone(),
             redirect_uri_implied: self.redirect_uri_implied,
-            code_challenge: self.code_challenge,
-            nonce: self.nonce,
-            expires_at: now + codes::LIFETIME,
+            code_challenge: self.code_challenge.clone(),
+            nonce: self.nonce.clone(),
+            expires_at: approval.created_at + codes::LIFETIME,
             claimed_at: None,
+            approval,
+        }
+    }
+
+    fn lives(&self) -> Lives {
+        let refreshing = if self.offline {
+            families::ABSOLUTE
+        } else {
+            Duration::ZERO
+        };
+        Lives {
+            access: match self.response_type.has_token() {
+                true => ACCESS_TOKEN_LIFE,
+                false => Duration::ZERO,
+            },
+            anything: codes::LIFETIME + refreshing + ACCESS_TOKEN_LIFE,
         }
     }
 }
@@ -157,17 +240,7 @@ async fn is_live(approving: &Approving, conn: &mut Conn, now: Timestamp) -> db::
         .await?)
 }
 
-fn live_for(offline: bool) -> Duration {
-    let refreshing = if offline {
-        families::ABSOLUTE
-    } else {
-        Duration::ZERO
-    };
-    codes::LIFETIME + refreshing + ACCESS_TOKEN_LIFE
-}
-
-fn say(code: &Code, key: &seal::Key) -> Result<Approved, db::Error> {
+fn say(code: &Code, key: &seal::Key) -> db::Result<Secret> {
     code.text(key)
-        .map(Approved::Code)
         .ok_or_else(|| db::Error::corrupt("an approval without flow has no code"))
 }

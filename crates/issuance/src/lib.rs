@@ -6,6 +6,7 @@
 
 mod approve;
 pub mod bearer;
+mod granted;
 mod hint;
 mod live;
 mod redeem;
@@ -26,6 +27,7 @@ use writes::Writes;
 
 pub use approve::{Approved, Approving};
 pub use bearer::{Bearer, Refused};
+pub use granted::Granted;
 pub use hint::Hint;
 pub use jws::Meant;
 pub use sid::sid;

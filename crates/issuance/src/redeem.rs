@@ -44,6 +44,7 @@ impl Gate {
             target,
             refresh_token,
             nonce,
+            released: Default::default(),
             issued_at: now,
         })
     }

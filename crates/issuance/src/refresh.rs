@@ -80,6 +80,7 @@ impl Gate {
             target,
             // OpenID Connect Core §12.2: a refreshed ID token should have none.
             nonce: None,
+            released: Default::default(),
             issued_at: now,
         })
     }

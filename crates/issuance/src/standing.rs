@@ -41,6 +41,7 @@ impl Gate {
             target,
             refresh_token: None,
             nonce: None,
+            released: Default::default(),
             issued_at: now,
         })
     }

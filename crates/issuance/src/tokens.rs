@@ -6,6 +6,7 @@ use grants::{Approval, ByUser};
 use protocol::access_token::{self, Claims};
 use protocol::{ClientId, Error, Jti, Scope, Secret, SigningAlg, Subject, Timestamp, scope};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{ACCESS_TOKEN_LIFE, Gate, ID_TOKEN_LIFE, Target};
 
@@ -20,8 +21,13 @@ pub struct Entitlement {
     pub(crate) target: Target,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) nonce: Option<String>,
+    /// What the ID token says about the user.
+    pub(crate) released: Map<String, Value>,
     pub(crate) issued_at: Timestamp,
 }
+
+/// RFC 6750 §4.
+pub(crate) const TOKEN_TYPE: &str = "Bearer";
 
 /// RFC 6749 §5.1 and OpenID Connect Core §3.1.3.3.
 #[derive(Serialize)]
@@ -37,7 +43,8 @@ pub struct TokenResponse {
     pub id_token: Option<String>,
 }
 
-/// OpenID Connect Core §2. Claims about the user go to the userinfo endpoint; this stays small.
+/// OpenID Connect Core §2. Claims about the user go to the userinfo endpoint, unless the request leaves no other way;
+/// this stays small.
 #[derive(Serialize)]
 struct IdToken<'a> {
     iss: &'a str,
@@ -51,7 +58,19 @@ struct IdToken<'a> {
     sid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
-    at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    c_hash: Option<String>,
+    #[serde(flatten)]
+    released: &'a Map<String, Value>,
+}
+
+/// What travels with an ID token, so that it vouches for it: OpenID Connect Core §3.3.2.11.
+#[derive(Clone, Copy)]
+pub(crate) struct Alongside<'a> {
+    pub(crate) code: Option<&'a str>,
+    pub(crate) access_token: Option<&'a str>,
 }
 
 impl Gate {
@@ -64,11 +83,17 @@ impl Gate {
         let user = entitlement.approval.user();
         let id_token = user
             .filter(|_| entitlement.scope.contains(scope::OPENID))
-            .map(|user| self.id_token(&entitlement, user, &access_token))
+            .map(|user| {
+                let alongside = Alongside {
+                    code: None,
+                    access_token: Some(&access_token),
+                };
+                self.id_token(&entitlement, user, alongside)
+            })
             .transpose()?;
         Ok(TokenResponse {
             access_token,
-            token_type: "Bearer",
+            token_type: TOKEN_TYPE,
             expires_in: ACCESS_TOKEN_LIFE.as_secs(),
             scope: entitlement.scope,
             refresh_token: entitlement.refresh_token.map(|token| token.expose().to_owned()),
@@ -76,7 +101,7 @@ impl Gate {
         })
     }
 
-    fn access_token(&self, granted: &Entitlement) -> Result<String, Error> {
+    pub(crate) fn access_token(&self, granted: &Entitlement) -> Result<String, Error> {
         let approval = &granted.approval;
         let claims = Claims {
             iss: self.issuer.as_str().to_owned(),
@@ -100,7 +125,12 @@ impl Gate {
             .map_err(Error::server_error)
     }
 
-    fn id_token(&self, granted: &Entitlement, user: &ByUser, access_token: &str) -> Result<String, Error> {
+    pub(crate) fn id_token(
+        &self,
+        granted: &Entitlement,
+        user: &ByUser,
+        alongside: Alongside<'_>,
+    ) -> Result<String, Error> {
         let claims = IdToken {
             iss: self.issuer.as_str(),
             sub: &user.sub,
@@ -112,14 +142,17 @@ impl Gate {
             amr: &user.amr,
             sid: crate::sid(&user.session_id, &granted.approval.client_id, &self.keyring)?,
             nonce: granted.nonce.as_deref(),
-            at_hash: half_hash(access_token),
+            at_hash: alongside.access_token.map(half_hash),
+            c_hash: alongside.code.map(half_hash),
+            released: &granted.released,
         };
         let signer = self.keyring.signer(ID_TOKEN_ALG, granted.issued_at)?;
         signer.sign("JWT", &claims).map_err(Error::server_error)
     }
 }
 
-/// `at_hash`: the left half of the digest that belongs to RS256 and ES256 alike (OpenID Connect Core §3.1.3.6).
+/// `at_hash` and `c_hash`: the left half of the digest that belongs to RS256 and ES256 alike (OpenID Connect Core
+/// §3.1.3.6).
 fn half_hash(token: &str) -> String {
     let digest = seal::sha256(token.as_bytes());
     let (left, _) = digest.split_at(digest.len() / 2);

@@ -8,6 +8,7 @@ pub mod assets;
 pub mod cookies;
 pub mod csrf;
 pub mod error;
+mod form_post;
 pub mod front;
 mod locale;
 mod page;
@@ -18,6 +19,7 @@ mod texts;
 
 pub use cookies::{Cookies, Lifetime};
 pub use error::{Problem, Why};
+pub use form_post::FormPost;
 pub use front::Front;
 pub use locale::Locale;
 pub use page::{FormTarget, Page, View};

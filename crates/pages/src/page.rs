@@ -10,8 +10,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::Shell;
 use crate::error::Failure;
+use crate::{Shell, form_post};
 
 /// What a page shows: a template that knows its frame.
 pub trait View: askama::Template {
@@ -26,6 +26,8 @@ pub enum FormTarget {
     Ourselves,
     /// Perhaps on to a client.
     Client,
+    /// The form itself is the answer to a client, and the page sends it.
+    ClientAtOnce,
 }
 
 /// A view on its way to the browser.
@@ -46,7 +48,7 @@ macro_rules! policy {
 }
 
 const POLICY_OURSELVES: &str = policy!("form-action 'self'");
-const POLICY_CLIENT: &str = policy!();
+pub(crate) const POLICY_CLIENT: &str = policy!();
 
 /// Passkeys stay allowed on our own pages, which is the browsers' default.
 const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
@@ -93,15 +95,20 @@ pub(crate) fn send(status: StatusCode, form_target: FormTarget, body: String) ->
 
 fn protect(headers: &mut HeaderMap, form_target: FormTarget) {
     let policy = match form_target {
-        FormTarget::Ourselves => POLICY_OURSELVES,
-        FormTarget::Client => POLICY_CLIENT,
+        FormTarget::Ourselves => HeaderValue::from_static(POLICY_OURSELVES),
+        FormTarget::Client => HeaderValue::from_static(POLICY_CLIENT),
+        FormTarget::ClientAtOnce => form_post::POLICY.clone(),
+    };
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    let referrer = match form_target {
+        // With no-referrer browsers would send `Origin: null` on our own forms, which `csrf` refuses.
+        FormTarget::Ourselves | FormTarget::Client => "same-origin",
+        FormTarget::ClientAtOnce => "no-referrer",
     };
     for (name, value) in [
-        (CONTENT_SECURITY_POLICY, policy),
         (X_FRAME_OPTIONS, "DENY"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // With no-referrer browsers would send `Origin: null` on our own forms, which `csrf` refuses.
-        (REFERRER_POLICY, "same-origin"),
+        (REFERRER_POLICY, referrer),
         (CACHE_CONTROL, "no-store"),
         (HeaderName::from_static("x-robots-tag"), "noindex"),
         (HeaderName::from_static("permissions-policy"), PERMISSIONS),

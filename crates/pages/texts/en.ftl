@@ -54,6 +54,12 @@ consent-later = If { $app } asks for more later, we'll ask you again.
 consent-allow = Allow
 consent-deny = Don't allow
 
+## Back to the app by a form
+
+form-post-title = Back to the app
+form-post-do = You're going back to { $app }. If nothing happens, continue by hand.
+form-post-continue = Continue
+
 ## Logout
 
 logout-title = Sign out of { $brand }?

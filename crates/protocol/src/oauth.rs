@@ -14,20 +14,111 @@ wire_enum! {
         RefreshToken => "refresh_token",
         /// A client acting for itself.
         ClientCredentials => "client_credentials",
+        /// Tokens straight from the authorization endpoint: registered, but nothing to ask the token endpoint for.
+        Implicit => "implicit",
     }
 }
 
 wire_enum! {
-    /// `response_type` of an authorization request: RFC 6749 §3.1.1.
+    /// `response_type` of an authorization request: RFC 6749 §3.1.1, OAuth 2.0 Multiple Response Type Encoding
+    /// Practices §3 and §5. Each is spelled with its words in the order of the alphabet.
     pub enum ResponseType {
         Code => "code",
+        IdToken => "id_token",
+        IdTokenToken => "id_token token",
+        CodeIdToken => "code id_token",
+        CodeToken => "code token",
+        CodeIdTokenToken => "code id_token token",
+    }
+}
+
+impl ResponseType {
+    /// # Errors
+    /// When it is none of ours. The order of its words has no meaning (RFC 6749 §3.1.1).
+    pub fn parse(text: &str) -> Result<Self, Unknown> {
+        let mut words: Vec<&str> = text.split(' ').collect();
+        words.sort_unstable();
+        words.join(" ").parse()
+    }
+
+    pub const fn has_code(self) -> bool {
+        match self {
+            Self::Code | Self::CodeIdToken | Self::CodeToken | Self::CodeIdTokenToken => true,
+            Self::IdToken | Self::IdTokenToken => false,
+        }
+    }
+
+    /// Whether the authorization endpoint itself issues an ID token.
+    pub const fn has_id_token(self) -> bool {
+        match self {
+            Self::IdToken | Self::IdTokenToken | Self::CodeIdToken | Self::CodeIdTokenToken => true,
+            Self::Code | Self::CodeToken => false,
+        }
+    }
+
+    /// Whether the authorization endpoint itself issues an access token.
+    pub const fn has_token(self) -> bool {
+        match self {
+            Self::IdTokenToken | Self::CodeToken | Self::CodeIdTokenToken => true,
+            Self::Code | Self::IdToken | Self::CodeIdToken => false,
+        }
+    }
+
+    /// The grant types that a client registers along with it: OpenID Connect Dynamic Client Registration §2.
+    pub const fn grant_types(self) -> &'static [GrantType] {
+        match self {
+            Self::Code => &[GrantType::AuthorizationCode],
+            Self::IdToken | Self::IdTokenToken => &[GrantType::Implicit],
+            Self::CodeIdToken | Self::CodeToken | Self::CodeIdTokenToken => {
+                &[GrantType::AuthorizationCode, GrantType::Implicit]
+            }
+        }
+    }
+
+    /// Where its answer goes when the request does not say: Multiple Response Type Encoding Practices §5.
+    pub const fn default_mode(self) -> ResponseMode {
+        match self {
+            Self::Code => ResponseMode::Query,
+            Self::IdToken
+            | Self::IdTokenToken
+            | Self::CodeIdToken
+            | Self::CodeToken
+            | Self::CodeIdTokenToken => ResponseMode::Fragment,
+        }
     }
 }
 
 wire_enum! {
-    /// `response_mode` of an authorization request: OAuth 2.0 Multiple Response Type Encoding Practices §2.1.
+    /// Which response types an operator admits. RFC 9700 §2.1.2 advises against those whose tokens pass through
+    /// the browser's address, so they have to be asked for.
+    pub enum ResponseTypes {
+        Code => "code",
+        All => "all",
+    }
+}
+
+impl ResponseTypes {
+    pub const fn admitted(self) -> &'static [ResponseType] {
+        match self {
+            Self::Code => &[ResponseType::Code],
+            Self::All => ResponseType::ALL,
+        }
+    }
+
+    /// The grant types that clients can use with them.
+    pub fn grant_types(self) -> impl Iterator<Item = GrantType> {
+        let all = GrantType::ALL.iter().copied();
+        all.filter(move |own| *own != GrantType::Implicit || self == Self::All)
+    }
+}
+
+wire_enum! {
+    /// `response_mode` of an authorization request: OAuth 2.0 Multiple Response Type Encoding Practices §2.1, OAuth
+    /// 2.0 Form Post Response Mode §2.
     pub enum ResponseMode {
         Query => "query",
+        Fragment => "fragment",
+        FormPost => "form_post",
     }
 }
 
@@ -65,5 +156,56 @@ wire_enum! {
         Ps256 => "PS256",
         Es256 => "ES256",
         EdDsa => "EdDSA",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_response_type_may_come_in_any_order_each_once() {
+        for (text, expected) in [
+            ("token id_token", Ok(ResponseType::IdTokenToken)),
+            ("token code id_token", Ok(ResponseType::CodeIdTokenToken)),
+            ("id_token code", Ok(ResponseType::CodeIdToken)),
+            ("code", Ok(ResponseType::Code)),
+            ("token", Err(Unknown)),
+            ("none", Err(Unknown)),
+            ("code code", Err(Unknown)),
+            ("code  token", Err(Unknown)),
+            (" code", Err(Unknown)),
+            ("CODE", Err(Unknown)),
+            ("", Err(Unknown)),
+        ] {
+            assert_eq!(ResponseType::parse(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_type_says_by_its_words_what_comes_of_it() {
+        for own in ResponseType::ALL {
+            let has = |word: &str| own.as_str().split(' ').any(|part| part == word);
+            assert_eq!(own.has_code(), has("code"), "{own}");
+            assert_eq!(own.has_id_token(), has("id_token"), "{own}");
+            assert_eq!(own.has_token(), has("token"), "{own}");
+            assert_eq!(
+                own.default_mode() == ResponseMode::Query,
+                *own == ResponseType::Code
+            );
+            let grants = own.grant_types();
+            assert_eq!(grants.contains(&GrantType::AuthorizationCode), has("code"));
+            assert_eq!(grants.contains(&GrantType::Implicit), *own != ResponseType::Code);
+        }
+        assert!(
+            ResponseTypes::Code
+                .grant_types()
+                .all(|own| own != GrantType::Implicit)
+        );
+        assert!(
+            ResponseTypes::All
+                .grant_types()
+                .eq(GrantType::ALL.iter().copied())
+        );
     }
 }

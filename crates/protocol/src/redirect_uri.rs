@@ -92,6 +92,11 @@ pub fn with_query(uri: &str, query: &str) -> String {
     format!("{uri}{separator}{query}")
 }
 
+/// The same in the fragment. None can be registered with one.
+pub fn with_fragment(uri: &str, fragment: &str) -> String {
+    format!("{uri}#{fragment}")
+}
+
 /// What forbids registering this URI.
 fn fault(text: &str, application_type: ApplicationType) -> Option<&'static str> {
     if text.len() > MAX_LEN {

@@ -51,7 +51,7 @@ impl<'d> Document<'d> {
     /// A word of a closed vocabulary.
     pub(crate) fn word<T: FromStr + Display>(self, member: &str, all: &[T]) -> Result<Option<T>, Error> {
         self.text(member)?
-            .map(|text| known(member, text, all))
+            .map(|text| text.parse().map_err(|_| unknown(member, all)))
             .transpose()
     }
 
@@ -61,12 +61,22 @@ impl<'d> Document<'d> {
         member: &str,
         all: &[T],
     ) -> Result<Option<Vec<T>>, Error> {
+        self.words_by(member, all, str::parse)
+    }
+
+    /// The same where a word has more than one spelling.
+    pub(crate) fn words_by<T: Display + PartialEq, E>(
+        self,
+        member: &str,
+        all: &[T],
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<Vec<T>>, Error> {
         let Some(texts) = self.texts(member, MAX_WORDS)? else {
             return Ok(None);
         };
         let mut words = Vec::new();
         for text in texts {
-            let word = known(member, text, all)?;
+            let word = parse(text).map_err(|_| unknown(member, all))?;
             if !words.contains(&word) {
                 words.push(word);
             }
@@ -81,11 +91,9 @@ impl<'d> Document<'d> {
 
 const MAX_WORDS: usize = 20;
 
-fn known<T: FromStr + Display>(member: &str, text: &str, all: &[T]) -> Result<T, Error> {
-    text.parse().map_err(|_| {
-        let all: Vec<String> = all.iter().map(T::to_string).collect();
-        invalid(member, format_args!("supported is {}", all.join(", ")))
-    })
+fn unknown<T: Display>(member: &str, all: &[T]) -> Error {
+    let all: Vec<String> = all.iter().map(T::to_string).collect();
+    invalid(member, format_args!("supported is {}", all.join(", ")))
 }
 
 /// What is wrong with a member. The description never repeats the value: it is a stranger's text.

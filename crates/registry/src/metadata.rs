@@ -39,7 +39,7 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
             .word("token_endpoint_auth_method", ClientAuthMethod::ALL)?
             .unwrap_or(default.token_endpoint_auth_method),
         response_types: document
-            .words("response_types", ResponseType::ALL)?
+            .words_by("response_types", ResponseType::ALL, ResponseType::parse)?
             .unwrap_or_else(|| fitting(&grant_types)),
         grant_types,
         scope: scope(document)?,
@@ -67,8 +67,6 @@ fn fitting(grant_types: &[GrantType]) -> Vec<ResponseType> {
 
 /// What does not fit together in the whole, and the member to change.
 fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
-    let codes = metadata.grant_types.contains(&GrantType::AuthorizationCode);
-    let asks_for_codes = metadata.response_types.contains(&ResponseType::Code);
     let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
     if metadata.grant_types.is_empty() {
         return Some(("grant_types", "expected at least one"));
@@ -83,24 +81,8 @@ fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
             "refresh_token continues another grant: name that as well",
         ));
     }
-    // RFC 7591 §2.1: the two go together.
-    if codes && !asks_for_codes {
-        return Some((
-            "response_types",
-            "the grant type authorization_code needs the response type code",
-        ));
-    }
-    if asks_for_codes && !codes {
-        return Some((
-            "grant_types",
-            "the response type code needs the grant type authorization_code",
-        ));
-    }
-    if codes && metadata.redirect_uris.is_empty() {
-        return Some((
-            "redirect_uris",
-            "the grant type authorization_code needs at least one",
-        ));
+    if let Some(incoherence) = mismatch(metadata) {
+        return Some(incoherence);
     }
     // RFC 6749 §4.4: with nothing to prove who asks, its tokens would be everybody's.
     if public && metadata.grant_types.contains(&GrantType::ClientCredentials) {
@@ -114,6 +96,56 @@ fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
         return Some((
             "require_pkce",
             "a client with token_endpoint_auth_method none always needs PKCE",
+        ));
+    }
+    None
+}
+
+/// RFC 7591 §2.1 and OpenID Connect Dynamic Client Registration §2: response types and grant types go together, and
+/// with redirect URIs.
+fn mismatch(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
+    let registered = |grant_type| metadata.grant_types.contains(&grant_type);
+    let asked_for = |grant_type| {
+        let mut all = metadata.response_types.iter();
+        all.any(|own| own.grant_types().contains(&grant_type))
+    };
+    let (codes, implicit) = (GrantType::AuthorizationCode, GrantType::Implicit);
+    if registered(codes) && !asked_for(codes) {
+        return Some((
+            "response_types",
+            "the grant type authorization_code needs the response type code, or one with code in it",
+        ));
+    }
+    if asked_for(codes) && !registered(codes) {
+        return Some((
+            "grant_types",
+            "a response type with code in it needs the grant type authorization_code",
+        ));
+    }
+    if registered(implicit) && !asked_for(implicit) {
+        return Some((
+            "response_types",
+            "the grant type implicit needs a response type with id_token or token in it",
+        ));
+    }
+    if asked_for(implicit) && !registered(implicit) {
+        return Some((
+            "grant_types",
+            "a response type with id_token or token in it needs the grant type implicit",
+        ));
+    }
+    if !metadata.response_types.is_empty() && metadata.redirect_uris.is_empty() {
+        return Some(("redirect_uris", "a client with response types needs at least one"));
+    }
+    // Dynamic Client Registration §2, `application_type`: what carries tokens in its address is not sent in the clear.
+    let in_the_clear = |uri: &RedirectUri| uri.as_str().starts_with("http:");
+    if asked_for(implicit)
+        && metadata.application_type == ApplicationType::Web
+        && metadata.redirect_uris.iter().any(in_the_clear)
+    {
+        return Some((
+            "redirect_uris",
+            "a web client with the grant type implicit has https redirect URIs only",
         ));
     }
     None

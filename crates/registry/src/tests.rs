@@ -87,6 +87,24 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
     );
 }
 
+#[test]
+fn response_types_are_registered_with_their_grant_types_and_spelled_in_one_way() {
+    let implicit = with(json!({
+        "grant_types": ["implicit"], "response_types": ["token id_token", "id_token", "id_token token"],
+    }));
+    let effective = metadata(&implicit).unwrap();
+    assert_eq!(
+        effective.response_types,
+        [ResponseType::IdTokenToken, ResponseType::IdToken]
+    );
+    let hybrid = with(json!({
+        "grant_types": ["authorization_code", "implicit"], "response_types": ["token code id_token"],
+    }));
+    let written = serde_json::to_value(metadata(&hybrid).unwrap()).unwrap();
+    assert_eq!(written["response_types"], json!(["code id_token token"]));
+    assert_eq!(written["grant_types"], json!(["authorization_code", "implicit"]));
+}
+
 #[derive(Clone, Copy)]
 enum Act {
     Register,

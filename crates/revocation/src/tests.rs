@@ -300,7 +300,7 @@ async fn c024_no_approval_outlives_the_act_that_raced_it() {
             assert!(matches!(outcome, Outcome::Ended(_)), "{act:?}");
             for task in asked {
                 match task.await.unwrap().unwrap() {
-                    Approved::Code(_) => codes += 1,
+                    Approved::Granted(_) => codes += 1,
                     Approved::Changed => refusals += 1,
                     Approved::AlreadyCompleted => panic!("every flow is its own"),
                 }

@@ -31,7 +31,8 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
         HasherSettings::default(),
         Clock::System,
     )
-    .await?;
+    .await?
+    .admitting(settings.response_types);
     let limits = Limits::new(&settings);
     let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
 

@@ -14,7 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use protocol::Issuer;
+use protocol::{Issuer, ResponseTypes};
 
 pub use name::Name;
 pub use proxies::TrustedProxies;
@@ -45,6 +45,7 @@ pub struct Settings {
     pub limits: RateLimits,
     /// To serve https ourselves.
     pub tls: Option<TlsFiles>,
+    pub response_types: ResponseTypes,
     shown: BTreeMap<Name, Shown>,
 }
 
@@ -87,17 +88,28 @@ impl Settings {
         let trusted_proxies = reader.read(Name::TrustedProxies, TrustedProxies::parse);
         let limits = reader.read(Name::Limits, RateLimits::parse);
         let tls = reader.tls(issuer.as_ref());
+        let response_types = reader.read(Name::ResponseTypes, values::response_types);
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
 
-        let (true, Some(listen), Some(database), Some(keys_dir), Some(trusted_proxies), Some(limits)) = (
+        let (
+            true,
+            Some(listen),
+            Some(database),
+            Some(keys_dir),
+            Some(trusted_proxies),
+            Some(limits),
+            Some(response_types),
+        ) = (
             reader.mistakes.is_empty(),
             listen,
             database,
             keys_dir,
             trusted_proxies,
             limits,
-        ) else {
+            response_types,
+        )
+        else {
             return Err(reader.mistakes);
         };
         Ok(Self {
@@ -108,6 +120,7 @@ impl Settings {
             trusted_proxies,
             limits,
             tls,
+            response_types,
             shown: reader.shown,
         })
     }

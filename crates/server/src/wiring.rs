@@ -15,7 +15,7 @@ use events::changes::Watcher;
 use issuance::{Bearer, Gate};
 use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
-use protocol::{Clock, Issuer};
+use protocol::{Clock, Issuer, ResponseTypes};
 use token::Token;
 
 use crate::middleware::{Cors, Shell, cors};
@@ -32,6 +32,7 @@ pub struct Parts {
     pub changes: Watcher,
     pub hasher: Hasher,
     pub clock: Clock,
+    pub response_types: ResponseTypes,
 }
 
 impl Parts {
@@ -66,7 +67,17 @@ impl Parts {
             changes,
             hasher,
             clock,
+            response_types: ResponseTypes::Code,
         })
+    }
+
+    /// The same, for apps that ask for these response types.
+    #[must_use]
+    pub fn admitting(self, response_types: ResponseTypes) -> Self {
+        Self {
+            response_types,
+            ..self
+        }
     }
 
     /// Every route, inside the outer layer.
@@ -84,6 +95,7 @@ impl Parts {
         );
         let discovery = Arc::new(Discovery::new(
             &self.issuer,
+            self.response_types,
             self.keyring.clone(),
             self.clock.clone(),
         ));
@@ -98,6 +110,7 @@ impl Parts {
             gate: self.gate(),
             clients: self.clients.clone(),
             issuer: self.issuer.clone(),
+            response_types: self.response_types,
         })
         .merge(consent::router(Consent {
             front: front.clone(),

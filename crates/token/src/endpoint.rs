@@ -34,7 +34,9 @@ pub(crate) async fn exchange(
 
 fn grant_type(params: &Params, client: &Client) -> Result<GrantType, Error> {
     let given = params.require("grant_type")?;
-    let grant_type: GrantType = given.parse().map_err(|_| {
+    // The implicit grant is registered, but never asked for here (RFC 6749 §4.2).
+    let known: Option<GrantType> = given.parse().ok().filter(|known| *known != GrantType::Implicit);
+    let grant_type = known.ok_or_else(|| {
         Error::unsupported_grant_type("grant_type is not one of those this server knows: see its metadata")
     })?;
     match client.may_use(grant_type) {
@@ -60,6 +62,7 @@ async fn redeem(
         GrantType::ClientCredentials => {
             grant_types::client_credentials::redeem(params, client, token, now).await
         }
+        GrantType::Implicit => Err(nothing_to_redeem().into()),
     }
 }
 
@@ -84,12 +87,14 @@ async fn refuse(
             Reason::RefreshReused,
             "the refresh token was used before; this authorization has ended",
         ),
-        GrantType::ClientCredentials => {
-            return Error::server_error("a client acting for itself presents nothing that is used up");
-        }
+        GrantType::ClientCredentials | GrantType::Implicit => return nothing_to_redeem(),
     };
     match revocation::perform(Act::EndApproval(approval, reason), by, &token.db, now).await {
         Ok(_) => Error::invalid_grant(answer),
         Err(error) => error.into(),
     }
+}
+
+fn nothing_to_redeem() -> Error {
+    Error::server_error("this grant presents nothing that is used up")
 }

@@ -40,7 +40,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         ("grant_types", with(json!({ "grant_types": [] }))),
         ("grant_types", with(json!({ "grant_types": ["password"] }))),
         (
-            "grant_types",
+            "response_types",
             with(json!({ "grant_types": ["authorization_code", "implicit"] })),
         ),
         ("grant_types", with(json!({ "grant_types": ["refresh_token"] }))),
@@ -65,12 +65,32 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         ("response_types", with(json!({ "response_types": [] }))),
         ("response_types", with(json!({ "response_types": ["token"] }))),
         (
-            "response_types",
+            "grant_types",
             with(json!({ "response_types": ["code", "code id_token"] })),
+        ),
+        ("grant_types", with(json!({ "response_types": ["code token"] }))),
+        (
+            "grant_types",
+            with(json!({ "grant_types": ["implicit"], "response_types": ["id_token", "code id_token"] })),
         ),
         (
             "response_types",
-            with(json!({ "response_types": ["code token"] })),
+            with(json!({ "grant_types": ["implicit"], "response_types": [] })),
+        ),
+        (
+            "response_types",
+            with(json!({ "grant_types": ["implicit"], "response_types": ["none"] })),
+        ),
+        (
+            "redirect_uris",
+            json!({ "grant_types": ["implicit"], "response_types": ["id_token"] }),
+        ),
+        (
+            "redirect_uris",
+            with(json!({
+                "grant_types": ["implicit"], "response_types": ["id_token"],
+                "redirect_uris": ["http://localhost:3000/cb"],
+            })),
         ),
         (
             "require_pkce",

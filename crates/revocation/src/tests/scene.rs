@@ -11,7 +11,9 @@ use events::Context;
 use grants::consents::{self, Confirmed};
 use issuance::{Approved, Approving, Gate};
 use keyring::{Keyring, MasterKey, Policy};
-use protocol::{ApprovalId, ClientId, ConsentId, FlowId, Issuer, Scope, SessionId, Subject, Timestamp};
+use protocol::{
+    ApprovalId, ClientId, ConsentId, FlowId, Issuer, ResponseType, Scope, SessionId, Subject, Timestamp,
+};
 
 pub(super) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 /// Until when the access tokens live that are out.
@@ -106,6 +108,7 @@ impl Scene {
             sub: person.sub.clone(),
             session_id: person.session.clone(),
             consent_id: self.consent(person, client).await,
+            response_type: ResponseType::Code,
             scope: Scope::default(),
             resources: Vec::new(),
             offline,
@@ -123,10 +126,10 @@ impl Scene {
         let approving = self.approving(person, client, offline).await;
         let flow = approving.flow_id.clone();
         let approved = self.gate.approve(approving, NOW).await.unwrap();
-        assert!(matches!(approved, Approved::Code(_)), "{approved:?}");
+        assert!(matches!(approved, Approved::Granted(_)), "{approved:?}");
         let mut conn = self.db.reader().await.unwrap();
-        let id = grants::approvals::of_flow(&flow, &mut conn).await.unwrap();
-        id.unwrap()
+        let approval = grants::approvals::of_flow(&flow, &mut conn).await.unwrap();
+        approval.unwrap().id
     }
 
     /// Writes every approval of the list; their ids, in its order.

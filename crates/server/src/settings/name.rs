@@ -57,6 +57,7 @@ impl Name {
             Self::KeysDir => Some("keys"),
             Self::TrustedProxies => Some("none"),
             Self::Limits => Some("on"),
+            Self::ResponseTypes => Some("code"),
             Self::Issuer | Self::TlsCert | Self::TlsKey => None,
             Self::PrivateListen
             | Self::MtlsListen
@@ -67,8 +68,7 @@ impl Name {
             | Self::Registration
             | Self::RegistrationTrust
             | Self::RegistrationRequirePkce
-            | Self::RegistrationAssertionAudience
-            | Self::ResponseTypes => self.not_there_yet().and_then(|missing| missing.only),
+            | Self::RegistrationAssertionAudience => self.not_there_yet().and_then(|missing| missing.only),
         }
     }
 
@@ -81,7 +81,8 @@ impl Name {
             | Self::TlsCert
             | Self::TlsKey
             | Self::TrustedProxies
-            | Self::Limits => return None,
+            | Self::Limits
+            | Self::ResponseTypes => return None,
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",
@@ -101,10 +102,6 @@ impl Name {
             Self::RegistrationTrust => (Some("unverified"), NO_REGISTRATION),
             Self::RegistrationRequirePkce => (Some("true"), NO_REGISTRATION),
             Self::RegistrationAssertionAudience => (Some("issuer"), NO_REGISTRATION),
-            Self::ResponseTypes => (
-                Some("code"),
-                "this version has the response type code only; leave it unset or code",
-            ),
         };
         Some(NotThereYet { only, line })
     }

@@ -123,7 +123,7 @@ fn every_setting_is_checked_and_the_line_names_it() {
             "compatible",
             "no registration endpoint",
         ),
-        ("COUNTERSIGN_RESPONSE_TYPES", "all", "response type code only"),
+        ("COUNTERSIGN_RESPONSE_TYPES", "hybrid", "must be code, or all"),
         ("COUNTERSIGN_ISUER", "https://sso.example.com", "is no setting"),
         ("COUNTERSIGN_issuer", "https://sso.example.com", "is no setting"),
         ("COUNTERSIGN_KEYS_DIR_FILE", "keys", "is no setting"),

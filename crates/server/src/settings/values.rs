@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use protocol::{Issuer, Secret};
+use protocol::{Issuer, ResponseTypes, Secret};
 use url::Url;
 
 pub(super) fn issuer(text: &str) -> Result<Issuer, String> {
@@ -45,6 +45,11 @@ impl RateLimits {
             _ => Err(format!("{text:?} must be on or off")),
         }
     }
+}
+
+pub(super) fn response_types(text: &str) -> Result<ResponseTypes, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} must be code, or all to admit implicit and hybrid flows"))
 }
 
 /// Where the database is. It can hold a password.

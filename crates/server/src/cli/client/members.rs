@@ -26,6 +26,9 @@ pub(super) struct Members {
     /// How it obtains tokens (repeatable)
     #[arg(long = "grant-type", value_name = "TYPE", value_parser = word(GrantType::ALL, GrantType::as_str))]
     grant_types: Option<Vec<GrantType>>,
+    /// What its authorization requests may ask for (repeatable); without, what fits its grant types
+    #[arg(long = "response-type", value_name = "TYPE", value_parser = word(ResponseType::ALL, ResponseType::as_str))]
+    response_types: Option<Vec<ResponseType>>,
     /// How it authenticates at the token endpoint
     #[arg(long, value_name = "METHOD", value_parser = word(ClientAuthMethod::ALL, ClientAuthMethod::as_str))]
     auth_method: Option<ClientAuthMethod>,
@@ -50,15 +53,11 @@ impl Members {
     /// Puts what was given into a registration document. An empty text takes the member away.
     pub(super) fn edit(self, document: &mut Map<String, Value>) {
         let auth_method = self.auth_method.or(self.public.then_some(ClientAuthMethod::None));
-        let words = |all: Vec<GrantType>| all.into_iter().map(GrantType::as_str).collect::<Value>();
         // RFC 7591 §2.1: the two go together.
-        let response_types =
-            self.grant_types
-                .as_ref()
-                .map(|all| match all.contains(&GrantType::AuthorizationCode) {
-                    true => json!([ResponseType::Code]),
-                    false => json!([]),
-                });
+        let response_types = self.response_types.or_else(|| {
+            let codes = self.grant_types.as_ref()?.contains(&GrantType::AuthorizationCode);
+            Some(codes.then_some(ResponseType::Code).into_iter().collect())
+        });
         let given = [
             ("application_type", self.native.then(|| "native".into())),
             ("require_pkce", self.no_pkce.then(|| false.into())),
@@ -70,8 +69,8 @@ impl Members {
                 "post_logout_redirect_uris",
                 self.post_logout_redirect_uris.map(all_or_none),
             ),
-            ("grant_types", self.grant_types.map(words)),
-            ("response_types", response_types),
+            ("grant_types", self.grant_types.map(|all| json!(all))),
+            ("response_types", response_types.map(|all| json!(all))),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
             ("client_uri", self.client_uri.map(or_none)),
             ("logo_uri", self.logo_uri.map(or_none)),
