@@ -73,7 +73,7 @@ enum Act {
     Keys(keys::Keys),
     /// Apps that people sign in to
     #[command(subcommand)]
-    Client(client::Client),
+    Client(Box<client::Client>),
     /// Resource servers (APIs): whom access tokens are for
     #[command(subcommand)]
     Resource(resource::Resource),
