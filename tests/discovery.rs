@@ -482,17 +482,14 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             assert_eq!(redirect.param("iss").as_deref(), Some(world.issuer.as_str()));
         }
         "claims_parameter_supported" => {
-            assert_eq!(value, false);
+            assert_eq!(value, true);
             let asked = "{\"id_token\":{\"name\":null},\"userinfo\":{\"phone_number\":null}}";
-            let tokens = app.grant(world, user, &[("claims", asked)]).await;
-            assert!(tokens.id().get("name").is_none());
-            assert!(
-                userinfo(world, tokens.access())
-                    .await
-                    .json()
-                    .get("phone_number")
-                    .is_none()
-            );
+            let tokens = app
+                .grant(world, user, &[("scope", "openid"), ("claims", asked)])
+                .await;
+            assert!(tokens.id()["name"].is_string());
+            let told = userinfo(world, tokens.access()).await.json();
+            assert!(told["phone_number"].is_string() && told.get("name").is_none());
         }
         "request_parameter_supported" => {
             assert_eq!(value, false);
@@ -596,7 +593,7 @@ async fn authenticates_by(method: &str, Trial { world, user, .. }: &Trial<'_>) {
 }
 
 /// A user of whom every claim is known.
-async fn known_user(world: &World) -> User {
+pub(crate) async fn known_user(world: &World) -> User {
     let texts = |claim: Claim| match claim {
         Claim::Profile | Claim::Picture | Claim::Website => json!("https://example.com/ada"),
         Claim::Birthdate => json!("1815-12-10"),

@@ -103,6 +103,8 @@ impl Place {
             response_type: ResponseType::Code,
             scope: scope(),
             resources: Vec::new(),
+            claims: Default::default(),
+            beyond: Vec::new(),
             offline: true,
             auth_time: now,
             acr: Acr::Pwd.to_string(),
@@ -134,6 +136,7 @@ impl Place {
             client_version: 1,
             scope: scope(),
             resources: Vec::new(),
+            claims: Vec::new(),
             session_id: self.session_id.clone(),
             flow_id: FlowId::random(),
         };

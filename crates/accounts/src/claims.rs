@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use protocol::scope::{ADDRESS, EMAIL, PHONE, PROFILE};
-use protocol::wire_enum;
+use protocol::{ClaimsRequest, Scope, wire_enum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -85,6 +85,12 @@ impl Claim {
         };
         parsed.map_err(|reason| BadClaim::of(self.as_str(), reason))
     }
+}
+
+/// The claims that a request asks for by name and its scope does not release: they are allowed one by one.
+pub fn beyond(request: &ClaimsRequest, scope: &Scope) -> Vec<Claim> {
+    let known = request.names().filter_map(|name| name.parse::<Claim>().ok());
+    known.filter(|claim| !scope.contains(claim.scope())).collect()
 }
 
 /// What is wrong with which claim.

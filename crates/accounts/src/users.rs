@@ -3,10 +3,12 @@
 //! An account is its `sub`: random, never reused, never changed. The e-mail address finds it, in canonical
 //! form.
 
+use std::collections::BTreeMap;
+
 use db::{Conn, execute, run};
 use events::audit::{self, Credentials};
 use events::{Context, Event};
-use protocol::{Scope, Subject, Timestamp};
+use protocol::{Asked, Scope, Subject, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::claims::{Claim, Claims};
@@ -48,6 +50,16 @@ impl User {
             .filter(|claim| scope.contains(claim.scope()))
             .filter_map(|claim| Some((claim.as_str().to_owned(), self.claim(*claim)?)))
             .collect()
+    }
+
+    /// The claims that a request asks for by name, as far as they are known and have a value that the client can
+    /// use: OpenID Connect Core §5.5.1.
+    pub fn asked(&self, asked: &BTreeMap<String, Asked>) -> Map<String, Value> {
+        let told = asked.iter().filter_map(|(name, how)| {
+            let value = self.claim(name.parse().ok()?)?;
+            how.admits(&value).then(|| (name.clone(), value))
+        });
+        told.collect()
     }
 }
 

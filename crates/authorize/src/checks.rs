@@ -1,13 +1,16 @@
 //! The parameters of an authorization request, one small check each, in one order: RFC 6749 §4.1.1, OpenID
 //! Connect Core §3.1.2.1, RFC 7636 §4.3, RFC 8707 §2.1. What they refuse goes back to the client.
 
+use accounts::claims::Claim;
+use accounts::sessions::Acr;
 use clients::Directory;
 use grants::AuthorizationRequest;
 use issuance::Target;
 use keyring::Keyring;
 use protocol::pkce::CodeChallenge;
 use protocol::{
-    Error, Issuer, Params, Prompt, ResponseMode, ResponseType, ResponseTypes, Scope, Timestamp, scope,
+    ClaimsRequest, Error, Issuer, Params, Prompt, ResponseMode, ResponseType, ResponseTypes, Scope,
+    Timestamp, scope,
 };
 
 use crate::bound::{Bound, takes_forms};
@@ -39,6 +42,7 @@ pub(crate) async fn parse(
     let scope = scope(params, response_type, bound, &target)?;
     let code_challenge = code_challenge(params, response_type, bound)?;
     let prompt = prompt(params)?;
+    let asked = claims(params, &scope)?;
     Ok(AuthorizationRequest {
         client_id: bound.client.id.clone(),
         redirect_uri: bound.redirect_uri.clone(),
@@ -51,10 +55,12 @@ pub(crate) async fn parse(
         nonce: nonce(params, response_type)?,
         code_challenge,
         prompt,
-        max_age: max_age(params)?,
+        max_age: max_age(params)?.or(bound.client.metadata.default_max_age),
         login_hint: params.get("login_hint").map(str::to_owned),
         ui_locales: params.get("ui_locales").map(str::to_owned),
-        hinted_sub: hint::subject(params, context)?,
+        subs: hint::subjects(params, &asked, context)?,
+        acr: essential_acr(&asked)?,
+        claims: asked.retain(|name| name.parse::<Claim>().is_ok()),
     })
 }
 
@@ -184,6 +190,32 @@ fn prompt(params: &Params) -> Result<Vec<Prompt>, Error> {
         return Err(Error::invalid_request("prompt=none stands alone"));
     }
     Ok(prompts)
+}
+
+/// OpenID Connect Core §5.5. A request without openid has no place where claims could be told.
+fn claims(params: &Params, scope: &Scope) -> Result<ClaimsRequest, Error> {
+    match params.get("claims") {
+        Some(given) if scope.contains(scope::OPENID) => ClaimsRequest::parse(given),
+        _ => Ok(ClaimsRequest::default()),
+    }
+}
+
+/// The values of which `acr` has to have one: OpenID Connect Core §5.5.1.1, which has a request that cannot be met
+/// treated as a failed authentication. `acr_values` and an `acr` that is not essential are wishes; every ID token
+/// says what was met.
+fn essential_acr(claims: &ClaimsRequest) -> Result<Vec<String>, Error> {
+    let asked = claims.id_token.get("acr");
+    let Some(asked) = asked.filter(|asked| asked.essential && !asked.values.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let known = asked.texts().filter(|text| text.parse::<Acr>().is_ok());
+    let known: Vec<String> = known.map(str::to_owned).collect();
+    match known.is_empty() {
+        true => Err(Error::access_denied(
+            "claims makes an acr essential that this server cannot give: see acr_values_supported",
+        )),
+        false => Ok(known),
+    }
 }
 
 fn max_age(params: &Params) -> Result<Option<u64>, Error> {

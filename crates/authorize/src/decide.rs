@@ -1,6 +1,7 @@
 //! What has to happen next: OpenID Connect Core §3.1.2.3 and §3.1.2.4. A pure function of the request and of
 //! what is proven; pages record outcomes and come back here.
 
+use accounts::claims;
 use accounts::sessions::{BrowserSessions, Session};
 use clients::Client;
 use grants::flow::Answer;
@@ -28,15 +29,30 @@ pub(crate) fn session<'a>(
     }
     let session = sessions.map(|sessions| session_for(flow, sessions));
     match session {
-        Some(session) if !needs_login(flow, session, now) => match is_hinted(flow, session) {
-            true => Ok(session),
-            // They signed in for this very flow, as somebody else: asking again would go round in circles.
-            false if session.authenticated_for(&flow.id).is_some() => Err(Step::Refuse(
-                Error::login_required("another user signed in than id_token_hint names"),
-            )),
-            false => Err(login(flow)),
+        Some(session) if !needs_login(flow, session, now) => match mismatch(flow, session) {
+            None => Ok(session),
+            // They signed in for this very flow: asking again would go round in circles.
+            Some(error) if session.authenticated_for(&flow.id).is_some() => Err(Step::Refuse(error)),
+            Some(_) => Err(login(flow)),
         },
         _ => Err(login(flow)),
+    }
+}
+
+/// Why this is not the user, or not the proof, that the request wants.
+fn mismatch(flow: &Flow, session: &Session) -> Option<Error> {
+    let request = flow.request();
+    if !request.is_for(&session.sub) {
+        return Some(Error::login_required(
+            "another user signed in than the one that id_token_hint or claims names",
+        ));
+    }
+    let met = |acr: &String| acr == session.proof.acr.as_str();
+    match request.acr.is_empty() || request.acr.iter().any(met) {
+        true => None,
+        false => Some(Error::access_denied(
+            "the user did not sign in with an acr that claims makes essential",
+        )),
     }
 }
 
@@ -77,11 +93,12 @@ fn needs_login(flow: &Flow, session: &Session, now: Timestamp) -> bool {
     (fresh || too_old) && session.authenticated_for(&flow.id).is_none()
 }
 
-fn is_hinted(flow: &Flow, session: &Session) -> bool {
-    flow.request()
-        .hinted_sub
-        .as_ref()
-        .is_none_or(|hinted| *hinted == session.sub)
+/// The claims that a consent has to allow by name: those that no scope in it releases.
+pub(crate) fn by_name(flow: &Flow, consent: &Consent) -> Vec<String> {
+    let request = flow.request();
+    let allowed = request.scope.union(&consent.scope);
+    let claims = claims::beyond(&request.claims, &allowed).into_iter();
+    claims.map(|claim| claim.to_string()).collect()
 }
 
 /// RFC 8252 §8.6: any program on the device can pose as a public client with a loopback or private-scheme
@@ -90,6 +107,7 @@ fn is_enough(flow: &Flow, consent: &Consent, client: &Client) -> bool {
     let request = flow.request();
     let confirmed_here = consent.flow_id == flow.id;
     let imitable = client.is_public() && !request.redirect_uri.starts_with("https://");
-    consent.covers(&request.scope, &request.resources, client.version)
+    let claims = by_name(flow, consent);
+    consent.covers(&request.scope, &request.resources, &claims, client.version)
         && (confirmed_here || !(imitable || request.prompts(Prompt::Consent)))
 }

@@ -1,12 +1,40 @@
-//! `id_token_hint`: OpenID Connect Core §3.1.2.1. It says who the client believes the user is.
+//! Who the client wants the user to be: `id_token_hint` of OpenID Connect Core §3.1.2.1, and `sub` with a value in
+//! `claims`, §5.5.1.
 
 use issuance::Hint;
-use protocol::{Error, Params, Subject};
+use protocol::{ClaimsRequest, Error, Params, Subject};
 
 use crate::checks::Context;
 
+/// The users of whom it has to be one; none named means any.
+///
+/// # Errors
+/// `login_required` when nobody can be who is asked for in both places; `invalid_request` for a bad hint.
+pub(crate) fn subjects(
+    params: &Params,
+    claims: &ClaimsRequest,
+    context: &Context<'_>,
+) -> Result<Vec<Subject>, Error> {
+    let mut wanted = hinted(params, context)?.map(|sub| vec![sub]);
+    let sections = [&claims.id_token, &claims.userinfo];
+    let asked = sections.into_iter().filter_map(|section| section.get("sub"));
+    for asked in asked.filter(|asked| !asked.values.is_empty()) {
+        let named: Vec<Subject> = asked.texts().map(Subject::from).collect();
+        wanted = Some(match wanted {
+            None => named,
+            Some(before) => before.into_iter().filter(|sub| named.contains(sub)).collect(),
+        });
+    }
+    match wanted {
+        Some(nobody) if nobody.is_empty() => Err(Error::login_required(
+            "id_token_hint and claims name no user that both mean",
+        )),
+        wanted => Ok(wanted.unwrap_or_default()),
+    }
+}
+
 /// The `sub` that the hint names.
-pub(crate) fn subject(params: &Params, context: &Context<'_>) -> Result<Option<Subject>, Error> {
+fn hinted(params: &Params, context: &Context<'_>) -> Result<Option<Subject>, Error> {
     let Some(token) = params.get("id_token_hint") else {
         return Ok(None);
     };

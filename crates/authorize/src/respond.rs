@@ -66,6 +66,7 @@ async fn attempt(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Op
 
 fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -> Approving {
     let (request, client) = (flow.request().clone(), &bound.client);
+    let beyond = decide::by_name(flow, consent);
     // A refresh token outlives the session, so OpenID Connect makes it a scope of its own (Core §11); plain
     // OAuth knows no such scope.
     let asked = request.scope.contains(scope::OFFLINE_ACCESS) || !request.scope.contains(scope::OPENID);
@@ -81,6 +82,8 @@ fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -
         response_type: request.response_type,
         scope: request.scope,
         resources: request.resources,
+        claims: request.claims,
+        beyond,
         offline,
         auth_time: session.proof.auth_time,
         acr: session.proof.acr.to_string(),

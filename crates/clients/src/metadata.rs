@@ -22,6 +22,15 @@ pub struct Metadata {
     /// What it may ask for; without it, every scope there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    /// OpenID Connect Dynamic Client Registration §2, in seconds: `max_age` of a request that has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u64>,
+    /// Met without it: every ID token has `auth_time`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_auth_time: bool,
+    /// `acr_values` of a request that has none: wishes, as those are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +56,9 @@ impl Default for Metadata {
             grant_types: vec![GrantType::AuthorizationCode],
             response_types: vec![ResponseType::Code],
             scope: None,
+            default_max_age: None,
+            require_auth_time: false,
+            default_acr_values: Vec::new(),
             client_uri: None,
             logo_uri: None,
             policy_uri: None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accounts::claims::Claim;
+use accounts::claims::{Claim, beyond};
 use accounts::sessions::Session;
 use accounts::users::{self, User};
 use axum::Extension;
@@ -117,6 +117,9 @@ impl Consent {
                 .as_ref()
                 .is_some_and(|before| before.scope.contains(token))
         };
+        let (already, fresh): (Vec<Claim>, Vec<Claim>) = beyond(&request.claims, &request.scope)
+            .into_iter()
+            .partition(|claim| asked.was_allowed(*claim));
         let view = views::Consent {
             shell: self
                 .front
@@ -136,8 +139,8 @@ impl Consent {
                 name: asked.session.name.clone(),
                 email: asked.session.email.clone(),
             },
-            fresh: asked.groups(&request.scope.retain(|token| !allowed(token))),
-            already: asked.groups(&request.scope.retain(allowed)),
+            fresh: asked.groups(&request.scope.retain(|token| !allowed(token)), &fresh),
+            already: asked.groups(&request.scope.retain(allowed), &already),
             flow: carried.sealed,
         };
         Ok(Page::new(view).into_response())
@@ -157,6 +160,7 @@ impl Consent {
             client_version: asked.client.version,
             scope: request.scope.clone(),
             resources: request.resources.clone(),
+            claims: by_name(request),
             session_id: asked.session.session_id,
             flow_id: carried.flow.id.clone(),
         };
@@ -179,6 +183,12 @@ impl Consent {
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         Ok(self.resume(&flow, &sealed))
     }
+}
+
+/// The claims that are allowed by name, because the scope does not release them.
+fn by_name(request: &AuthorizationRequest) -> Vec<String> {
+    let claims = beyond(&request.claims, &request.scope).into_iter();
+    claims.map(|claim| claim.to_string()).collect()
 }
 
 async fn before(
@@ -208,21 +218,29 @@ impl Asked {
     fn about(&self, flow: &Flow) -> String {
         let request = flow.request();
         format!(
-            "consent {} {} {} {} {}",
+            "consent {} {} {} {} {} {}",
             flow.id,
             self.session.session_id,
             self.client.version,
             request.scope,
-            request.resources.join(" ")
+            request.resources.join(" "),
+            by_name(request).join(" ")
         )
     }
 
-    /// The permissions of a scope, by who gives them.
-    fn groups(&self, scope: &Scope) -> Vec<Group> {
+    fn was_allowed(&self, claim: Claim) -> bool {
+        self.before.as_ref().is_some_and(|before| {
+            before.scope.contains(claim.scope()) || before.claims.iter().any(|own| own == claim.as_str())
+        })
+    }
+
+    /// The permissions of a scope, and of claims besides, by who gives them.
+    fn groups(&self, scope: &Scope, claims: &[Claim]) -> Vec<Group> {
         let own = OWN
             .into_iter()
             .filter(|token| scope.contains(token))
             .filter_map(|token| self.own(token))
+            .chain(claims.iter().map(|claim| self.claim(*claim)))
             .collect();
         let apis = self.target.iter().map(|api| Group {
             api: Some(api.name.clone()),
@@ -238,6 +256,17 @@ impl Asked {
         })
         .chain(apis);
         groups.filter(|group| !group.permissions.is_empty()).collect()
+    }
+
+    fn claim(&self, claim: Claim) -> Permission {
+        let value = match claim {
+            Claim::Address => self.address(),
+            _ => self
+                .user
+                .claim(claim)
+                .and_then(|value| value.as_str().map(str::to_owned)),
+        };
+        Permission::Claim { claim, value }
     }
 
     fn own(&self, token: &str) -> Option<Permission> {

@@ -104,11 +104,7 @@ impl Consent {
             return Ok(anyone);
         };
         let session = session_for(flow, &sessions);
-        match request
-            .hinted_sub
-            .as_ref()
-            .is_none_or(|hinted| *hinted == session.sub)
-        {
+        match request.is_for(&session.sub) {
             true => Ok(Who::Known(Person {
                 name: session.name.clone(),
                 email: session.email.clone(),

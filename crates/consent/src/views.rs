@@ -2,6 +2,7 @@
 
 mod sign_out;
 
+use accounts::claims::Claim;
 use askama::Template;
 use pages::{FormTarget, Markup, Shell, Texts, View};
 use protocol::redirect_uri;
@@ -116,6 +117,11 @@ pub(crate) enum Permission {
         phone: Option<String>,
     },
     OfflineAccess,
+    /// A claim asked for by its name.
+    Claim {
+        claim: Claim,
+        value: Option<String>,
+    },
     /// A resource server's scope, in the words registered for it.
     Api {
         text: String,
@@ -256,8 +262,39 @@ impl Permission {
             Self::Phone { phone: Some(phone) } => texts.rich("consent-phone", &[("phone", phone)]),
             Self::Phone { phone: None } => texts.text("consent-phone-empty"),
             Self::OfflineAccess => texts.text("consent-offline"),
+            Self::Claim { claim, value } => claim_text(*claim, value.as_deref(), texts),
             Self::Api { text } => Markup::plain(text),
         }
+    }
+}
+
+/// What a claim tells, in words, and the value that it would tell.
+fn claim_text(claim: Claim, value: Option<&str>, texts: &Texts) -> Markup {
+    let shown = match value {
+        Some(value) => Markup::isolated(value),
+        None => texts.text("consent-claim-empty"),
+    };
+    let value = [("value", shown)];
+    match claim {
+        Claim::Name => texts.with("consent-claim-name", &value),
+        Claim::GivenName => texts.with("consent-claim-given-name", &value),
+        Claim::FamilyName => texts.with("consent-claim-family-name", &value),
+        Claim::MiddleName => texts.with("consent-claim-middle-name", &value),
+        Claim::Nickname => texts.with("consent-claim-nickname", &value),
+        Claim::PreferredUsername => texts.with("consent-claim-preferred-username", &value),
+        Claim::Profile => texts.with("consent-claim-profile", &value),
+        Claim::Picture => texts.with("consent-claim-picture", &value),
+        Claim::Website => texts.with("consent-claim-website", &value),
+        Claim::Gender => texts.with("consent-claim-gender", &value),
+        Claim::Birthdate => texts.with("consent-claim-birthdate", &value),
+        Claim::Zoneinfo => texts.with("consent-claim-zoneinfo", &value),
+        Claim::Locale => texts.with("consent-claim-locale", &value),
+        Claim::UpdatedAt => texts.text("consent-claim-updated-at"),
+        Claim::Email => texts.with("consent-claim-email", &value),
+        Claim::EmailVerified => texts.text("consent-claim-email-verified"),
+        Claim::Address => texts.with("consent-claim-address", &value),
+        Claim::PhoneNumber => texts.with("consent-claim-phone-number", &value),
+        Claim::PhoneNumberVerified => texts.text("consent-claim-phone-number-verified"),
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn document(issuer: &Issuer, response_types: ResponseTypes) -> Value 
         "claims_supported": claims,
         "ui_locales_supported": pages::Locale::ALL.iter().map(|locale| locale.tag()).collect::<Vec<_>>(),
         "authorization_response_iss_parameter_supported": true,
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
         "request_parameter_supported": false,
         // Absent, this one would mean true (OpenID Connect Discovery §3).
         "request_uri_parameter_supported": false,

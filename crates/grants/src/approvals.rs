@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use db::{Conn, execute, run};
-use protocol::{ApprovalId, ClientId, ConsentId, FlowId, Scope, SessionId, Subject, Timestamp};
+use protocol::{
+    ApprovalId, ClaimsRequest, ClientId, ConsentId, FlowId, Scope, SessionId, Subject, Timestamp,
+};
 
 /// An approval as stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,8 @@ pub struct Approval {
     pub party: Party,
     pub scope: Scope,
     pub resources: Vec<String>,
+    /// What is told about the user beyond the scope.
+    pub claims: ClaimsRequest,
     pub created_at: Timestamp,
     pub ended_at: Option<Timestamp>,
 }
@@ -63,14 +67,14 @@ impl Approval {
 macro_rules! columns {
     () => {
         "a.approval_id, a.flow_id, a.client_id, a.client_generation, a.sub, a.session_id, a.consent_id, a.scope, \
-         a.resources, a.offline, a.auth_time, a.acr, a.amr, a.created_at, a.ended_at"
+         a.resources, a.claims, a.offline, a.auth_time, a.acr, a.amr, a.created_at, a.ended_at"
     };
 }
 pub(crate) use columns;
 
 const INSERT: &str = "INSERT INTO approvals (approval_id, flow_id, client_id, client_generation, sub, session_id, \
-    consent_id, scope, resources, offline, auth_time, acr, amr, created_at, access_until, live_until) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    consent_id, scope, resources, offline, auth_time, acr, amr, created_at, access_until, live_until, claims) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
 /// It has no end of its own, and tells nothing of its access tokens: one may have been minted a moment ago.
 const STAND: &str = "INSERT INTO approvals (approval_id, client_id, client_generation, scope, resources, offline, \
@@ -95,6 +99,7 @@ pub struct Lives {
 /// [`db::Error::Conflict`] when its flow already ended in one.
 pub async fn insert(approval: &Approval, lives: Lives, conn: &mut Conn) -> db::Result<()> {
     let user = approval.user();
+    let claims = (!approval.claims.is_empty()).then(|| serde_json::json!(approval.claims).to_string());
     execute!(
         conn,
         sqlx::query(INSERT)
@@ -114,6 +119,7 @@ pub async fn insert(approval: &Approval, lives: Lives, conn: &mut Conn) -> db::R
             .bind(approval.created_at.as_secs())
             .bind((approval.created_at + lives.access).as_secs())
             .bind((approval.created_at + lives.anything).as_secs())
+            .bind(claims)
     )?;
     Ok(())
 }
@@ -160,6 +166,25 @@ pub async fn forget(conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
     Ok(execute!(conn, sqlx::query(FORGET).bind(now.as_secs()))?)
 }
 
+fn claims(column: Option<String>) -> db::Result<ClaimsRequest> {
+    let read = column.map(|json| serde_json::from_str(&json)).transpose();
+    let read = read.map_err(|error| db::Error::corrupt(format_args!("approvals.claims: {error}")))?;
+    Ok(read.unwrap_or_default())
+}
+
+const CLAIMS: &str = "SELECT claims FROM approvals WHERE approval_id = $1";
+
+/// What an approval lets be told about the user beyond the scope of a token.
+///
+/// # Errors
+/// When the database fails.
+pub async fn claims_of(id: &ApprovalId, conn: &mut Conn) -> db::Result<ClaimsRequest> {
+    let row: Option<(Option<String>,)> = run!(conn, |c| sqlx::query_as(CLAIMS)
+        .bind(id.as_str())
+        .fetch_optional(c))?;
+    claims(row.and_then(|(column,)| column))
+}
+
 #[derive(sqlx::FromRow)]
 pub(crate) struct Row {
     approval_id: String,
@@ -171,6 +196,7 @@ pub(crate) struct Row {
     consent_id: Option<String>,
     scope: String,
     resources: String,
+    claims: Option<String>,
     offline: bool,
     auth_time: Option<i64>,
     acr: Option<String>,
@@ -217,6 +243,7 @@ impl TryFrom<Row> for Approval {
             party,
             scope: crate::scope("approvals.scope", &row.scope)?,
             resources: crate::strings("approvals.resources", &row.resources)?,
+            claims: claims(row.claims)?,
             created_at: Timestamp::from_secs(row.created_at),
             ended_at: row.ended_at.map(Timestamp::from_secs),
         })

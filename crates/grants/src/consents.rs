@@ -12,6 +12,8 @@ pub struct Consent {
     pub client_id: ClientId,
     pub scope: Scope,
     pub resources: Vec<String>,
+    /// Claims allowed by name.
+    pub claims: Vec<String>,
     /// The version of the client that the person saw.
     pub client_version: i64,
     /// The flow that last confirmed it: `prompt=consent` is met by its own flow only.
@@ -27,32 +29,42 @@ pub struct Confirmed {
     pub client_version: i64,
     pub scope: Scope,
     pub resources: Vec<String>,
+    /// Claims asked for by name that the scope does not release.
+    pub claims: Vec<String>,
     pub session_id: SessionId,
     pub flow_id: FlowId,
 }
 
-const BY_PAIR: &str = "SELECT consent_id, sub, client_id, scope, resources, client_version, flow_id, granted_at \
+const BY_PAIR: &str = "SELECT consent_id, sub, client_id, scope, resources, claims, client_version, flow_id, granted_at \
     FROM consents WHERE sub = $1 AND client_id = $2 AND ended_at IS NULL";
-const BY_PAIR_FOR_UPDATE: &str = "SELECT consent_id, sub, client_id, scope, resources, client_version, flow_id, \
+const BY_PAIR_FOR_UPDATE: &str = "SELECT consent_id, sub, client_id, scope, resources, claims, client_version, flow_id, \
     granted_at FROM consents WHERE sub = $1 AND client_id = $2 AND ended_at IS NULL FOR UPDATE";
 const RECORD: &str = "INSERT INTO consents \
-    (consent_id, sub, client_id, scope, resources, client_version, session_id, flow_id, granted_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+    (consent_id, sub, client_id, scope, resources, client_version, session_id, flow_id, granted_at, claims) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
     ON CONFLICT (sub, client_id) DO UPDATE SET \
     consent_id = CASE WHEN consents.ended_at IS NULL THEN consents.consent_id ELSE excluded.consent_id END, \
-    scope = excluded.scope, resources = excluded.resources, client_version = excluded.client_version, \
+    scope = excluded.scope, resources = excluded.resources, claims = excluded.claims, \
+    client_version = excluded.client_version, \
     session_id = excluded.session_id, flow_id = excluded.flow_id, granted_at = excluded.granted_at, \
     ended_at = NULL";
-const LOCK: &str =
-    "SELECT scope, resources, client_version FROM consents WHERE consent_id = $1 AND ended_at IS NULL";
-const LOCK_SHARED: &str = "SELECT scope, resources, client_version FROM consents WHERE consent_id = $1 AND ended_at IS NULL FOR SHARE";
+const LOCK: &str = "SELECT scope, resources, claims FROM consents WHERE consent_id = $1 AND ended_at IS NULL";
+const LOCK_SHARED: &str =
+    "SELECT scope, resources, claims FROM consents WHERE consent_id = $1 AND ended_at IS NULL FOR SHARE";
 
 impl Consent {
     /// Whether it allows this much without asking again.
-    pub fn covers(&self, scope: &Scope, resources: &[String], client_version: i64) -> bool {
+    pub fn covers(
+        &self,
+        scope: &Scope,
+        resources: &[String],
+        claims: &[String],
+        client_version: i64,
+    ) -> bool {
         self.client_version == client_version
             && scope.is_subset(&self.scope)
             && resources.iter().all(|resource| self.resources.contains(resource))
+            && claims.iter().all(|claim| self.claims.contains(claim))
     }
 }
 
@@ -81,16 +93,25 @@ pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: T
     // The same answer once more, by a double click or by going back.
     if before.as_ref().is_some_and(|before| {
         before.flow_id == confirmed.flow_id
-            && before.covers(&confirmed.scope, &confirmed.resources, confirmed.client_version)
+            && before.covers(
+                &confirmed.scope,
+                &confirmed.resources,
+                &confirmed.claims,
+                confirmed.client_version,
+            )
     }) {
         return Ok(());
     }
     let (mut scope, mut resources) = (confirmed.scope.clone(), confirmed.resources.clone());
+    let mut claims = confirmed.claims.clone();
     if let Some(before) = before.filter(|before| before.client_version == confirmed.client_version) {
         scope = scope.union(&before.scope);
         resources.extend(before.resources);
         resources.sort_unstable();
         resources.dedup();
+        claims.extend(before.claims);
+        claims.sort_unstable();
+        claims.dedup();
     }
     execute!(
         conn,
@@ -104,6 +125,7 @@ pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: T
             .bind(confirmed.session_id.as_str())
             .bind(confirmed.flow_id.as_str())
             .bind(now.as_secs())
+            .bind(crate::json(&claims))
     )?;
     let given = Event::ConsentGiven {
         sub: &confirmed.sub,
@@ -111,6 +133,7 @@ pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: T
         session_id: &confirmed.session_id,
         scope: &confirmed.scope,
         resources: &confirmed.resources,
+        claims: &confirmed.claims,
     };
     audit::record(&given, by, conn, now).await
 }
@@ -123,20 +146,23 @@ pub async fn lock_covering(
     id: &ConsentId,
     scope: &Scope,
     resources: &[String],
+    claims: &[String],
     conn: &mut Conn,
 ) -> db::Result<bool> {
     let statement = conn.either(LOCK, LOCK_SHARED);
-    let row: Option<(String, String, i64)> = run!(conn, |c| sqlx::query_as(statement)
+    let row: Option<(String, String, String)> = run!(conn, |c| sqlx::query_as(statement)
         .bind(id.as_str())
         .fetch_optional(c))?;
-    let Some((allowed, allowed_resources, _)) = row else {
+    let Some((allowed, allowed_resources, allowed_claims)) = row else {
         return Ok(false);
     };
     let allowed_resources = crate::strings("consents.resources", &allowed_resources)?;
+    let allowed_claims = crate::strings("consents.claims", &allowed_claims)?;
     Ok(scope.is_subset(&crate::scope("consents.scope", &allowed)?)
         && resources
             .iter()
-            .all(|resource| allowed_resources.contains(resource)))
+            .all(|resource| allowed_resources.contains(resource))
+        && claims.iter().all(|claim| allowed_claims.contains(claim)))
 }
 
 #[derive(sqlx::FromRow)]
@@ -146,6 +172,7 @@ struct Row {
     client_id: String,
     scope: String,
     resources: String,
+    claims: String,
     client_version: i64,
     flow_id: String,
     granted_at: i64,
@@ -161,6 +188,7 @@ impl TryFrom<Row> for Consent {
             client_id: row.client_id.into(),
             scope: crate::scope("consents.scope", &row.scope)?,
             resources: crate::strings("consents.resources", &row.resources)?,
+            claims: crate::strings("consents.claims", &row.claims)?,
             client_version: row.client_version,
             flow_id: row.flow_id.into(),
             granted_at: Timestamp::from_secs(row.granted_at),

@@ -153,7 +153,9 @@ mod tests {
             max_age: Some(0),
             login_hint: None,
             ui_locales: None,
-            hinted_sub: None,
+            subs: Vec::new(),
+            claims: Default::default(),
+            acr: Vec::new(),
         };
         Flow::start(request, NOW)
     }

@@ -10,8 +10,8 @@ use grants::{Approval, ByUser, Code, Party, codes, consents, families};
 use keyring::Purpose;
 use protocol::pkce::CodeChallenge;
 use protocol::{
-    ApprovalId, ClientId, ConsentId, Error, FlowId, ResponseType, Scope, Secret, SessionId, Subject,
-    Timestamp,
+    ApprovalId, ClaimsRequest, ClientId, ConsentId, Error, FlowId, ResponseType, Scope, Secret, SessionId,
+    Subject, Timestamp,
 };
 
 use crate::{ACCESS_TOKEN_LIFE, Gate, Granted, live};
@@ -29,6 +29,9 @@ pub struct Approving {
     pub response_type: ResponseType,
     pub scope: Scope,
     pub resources: Vec<String>,
+    /// What is asked about the user by name, and which of it needs to be allowed by name.
+    pub claims: ClaimsRequest,
+    pub beyond: Vec<String>,
     /// Whether refresh tokens come of it, which outlive the session.
     pub offline: bool,
     pub auth_time: Timestamp,
@@ -147,18 +150,28 @@ enum About {
 
 /// `None` when the user is gone.
 async fn asked_about(approving: &Approving, conn: &mut Conn) -> db::Result<Option<About>> {
-    if approving.response_type != ResponseType::IdToken {
+    let response_type = approving.response_type;
+    let by_name = response_type.has_id_token() && !approving.claims.id_token.is_empty();
+    if response_type != ResponseType::IdToken && !by_name {
         return Ok(Some(About::Nobody));
     }
     let user = users::by_sub(&approving.sub, conn).await?;
     Ok(user.map(|user| About::User(Box::new(user))))
 }
 
-/// Without an access token there is no way to userinfo, so the ID token says it all (OpenID Connect Core §5.4).
+/// Without an access token there is no way to userinfo, so the ID token says it all (OpenID Connect Core §5.4);
+/// otherwise what is asked for there by name (§5.5).
 fn granted(approval: Approval, code: Option<Secret>, approving: Approving, about: About) -> Approved {
     let released = match about {
         About::Nobody => Default::default(),
-        About::User(user) => user.released(&approval.scope),
+        About::User(user) => {
+            let mut released = user.asked(&approval.claims.id_token);
+            if approving.response_type == ResponseType::IdToken {
+                released.extend(user.asked(&approval.claims.userinfo));
+                released.extend(user.released(&approval.scope));
+            }
+            released
+        }
     };
     Approved::Granted(Box::new(Granted {
         approval,
@@ -188,6 +201,7 @@ impl Approving {
             }),
             scope: own.scope,
             resources: own.resources,
+            claims: own.claims,
             created_at: now,
             ended_at: None,
         }
@@ -235,6 +249,7 @@ async fn is_live(approving: &Approving, conn: &mut Conn, now: Timestamp) -> db::
             &approving.consent_id,
             &approving.scope,
             &approving.resources,
+            &approving.beyond,
             conn,
         )
         .await?)

@@ -38,13 +38,14 @@ impl Gate {
 
         let refresh_token = family.and_then(|family| family.token(family.generation, &secret.key));
         let scope = target.of(&approval.scope);
+        let released = self.released(&approval).await?;
         Ok(Entitlement {
             approval,
             scope,
             target,
             refresh_token,
             nonce,
-            released: Default::default(),
+            released,
             issued_at: now,
         })
     }

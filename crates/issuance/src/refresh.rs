@@ -51,7 +51,7 @@ impl Gate {
                 now,
             };
             match self.writes.submit(write).await? {
-                Written::Done => return self.entitle(family, generation, scope, target, now),
+                Written::Done => return self.entitle(family, generation, (scope, target), now).await,
                 Written::Ended => return Err(ended().into()),
                 Written::Lost => {
                     let read = families::by_id(&family.id, &mut self.db.reader().await?).await?;
@@ -62,17 +62,17 @@ impl Gate {
         Err(Error::temporarily_unavailable("a refresh token family is contended").into())
     }
 
-    fn entitle(
+    async fn entitle(
         &self,
         family: Family,
         generation: i64,
-        scope: Scope,
-        target: Target,
+        (scope, target): (Scope, Target),
         now: Timestamp,
     ) -> Result<Entitlement, Refusal> {
         let secret = self.keyring.secret_by_id(Purpose::Refresh, &family.secret_id);
         let secret = secret.ok_or_else(|| Error::server_error("the secret of a refresh token is gone"))?;
         let scope = target.of(&scope);
+        let released = self.released(&family.approval).await?;
         Ok(Entitlement {
             refresh_token: family.token(generation, &secret.key),
             approval: family.approval,
@@ -80,7 +80,7 @@ impl Gate {
             target,
             // OpenID Connect Core §12.2: a refreshed ID token should have none.
             nonce: None,
-            released: Default::default(),
+            released,
             issued_at: now,
         })
     }

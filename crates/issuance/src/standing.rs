@@ -34,6 +34,7 @@ impl Gate {
                 party: Party::Service,
                 scope: Scope::default(),
                 resources: Vec::new(),
+                claims: Default::default(),
                 created_at,
                 ended_at: None,
             },

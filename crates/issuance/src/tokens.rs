@@ -74,6 +74,16 @@ pub(crate) struct Alongside<'a> {
 }
 
 impl Gate {
+    /// What the ID token says about the user besides who it is: what the request asked for by name, as it is now.
+    pub(crate) async fn released(&self, approval: &Approval) -> Result<Map<String, Value>, Error> {
+        let asked = &approval.claims.id_token;
+        let Some(user) = approval.user().filter(|_| !asked.is_empty()) else {
+            return Ok(Map::new());
+        };
+        let user = accounts::users::by_sub(&user.sub, &mut self.db.reader().await?).await?;
+        Ok(user.map(|user| user.asked(asked)).unwrap_or_default())
+    }
+
     /// Signs what was granted.
     ///
     /// # Errors

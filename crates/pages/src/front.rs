@@ -149,13 +149,11 @@ pub fn session_for<'s>(flow: &Flow, sessions: &'s BrowserSessions) -> &'s Sessio
     let own = sessions
         .iter()
         .find(|session| session.authenticated_for(&flow.id).is_some());
-    let hinted = || {
-        flow.request()
-            .hinted_sub
-            .as_ref()
-            .and_then(|hinted| sessions.of_user(hinted))
+    let wanted = || {
+        let subs = &flow.request().subs;
+        subs.iter().find_map(|sub| sessions.of_user(sub))
     };
-    own.or_else(hinted).unwrap_or(&sessions.active)
+    own.or_else(wanted).unwrap_or(&sessions.active)
 }
 
 /// The page for a flow that is too old, of another browser, or none at all.

@@ -99,7 +99,7 @@ impl Markup {
     }
 
     /// Text of others, as an element of its own.
-    fn isolated(text: &str) -> Self {
+    pub fn isolated(text: &str) -> Self {
         Self(format!("<bdi>{}</bdi>", Self::plain(text)))
     }
 }

@@ -3,6 +3,7 @@
 //! Everything here is pure. It may speak HTTP types, it does no I/O.
 
 pub mod access_token;
+pub mod claims_request;
 pub mod client_address;
 pub mod error;
 pub mod form;
@@ -22,6 +23,7 @@ mod wire_enum;
 
 pub mod oauth;
 
+pub use claims_request::{Asked, ClaimsRequest};
 pub use client_address::ClientAddress;
 pub use error::{Error, ErrorCode};
 pub use id::{ApprovalId, BrowserId, ClientId, ConsentId, FamilyId, FlowId, Jti, SessionId, Subject};

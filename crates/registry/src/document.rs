@@ -34,6 +34,15 @@ impl<'d> Document<'d> {
         }
     }
 
+    pub(crate) fn seconds(self, member: &str) -> Result<Option<u64>, Error> {
+        let Some(value) = self.member(member) else {
+            return Ok(None);
+        };
+        let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_SECONDS);
+        let seconds = seconds.ok_or_else(|| invalid(member, "expected a number of whole seconds"))?;
+        Ok(Some(seconds))
+    }
+
     /// An array of at most `most` strings.
     pub(crate) fn texts(self, member: &str, most: usize) -> Result<Option<Vec<&'d str>>, Error> {
         let Some(value) = self.member(member) else {
@@ -90,6 +99,8 @@ impl<'d> Document<'d> {
 }
 
 const MAX_WORDS: usize = 20;
+/// What every reader of JSON holds exactly.
+const MAX_SECONDS: u64 = 1 << 53;
 
 fn unknown<T: Display>(member: &str, all: &[T]) -> Error {
     let all: Vec<String> = all.iter().map(T::to_string).collect();

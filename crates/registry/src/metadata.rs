@@ -16,6 +16,8 @@ const MAX_CONTACTS: usize = 20;
 const MAX_CONTACT: usize = 254;
 const MAX_LINK: usize = 2048;
 const MAX_SCOPE: usize = 2048;
+const MAX_ACR_VALUES: usize = 20;
+const MAX_ACR_VALUE: usize = 256;
 
 /// The metadata in force for a client with this document.
 ///
@@ -43,6 +45,11 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
             .unwrap_or_else(|| fitting(&grant_types)),
         grant_types,
         scope: scope(document)?,
+        default_max_age: document.seconds("default_max_age")?,
+        require_auth_time: document
+            .flag("require_auth_time")?
+            .unwrap_or(default.require_auth_time),
+        default_acr_values: acr_values(document)?,
         client_uri: link(document, "client_uri")?,
         logo_uri: link(document, "logo_uri")?,
         policy_uri: link(document, "policy_uri")?,
@@ -188,6 +195,22 @@ fn scope(document: Document<'_>) -> Result<Option<Scope>, Error> {
         Ok(scope) if scope.is_empty() => Err(invalid("scope", "name at least one scope, or leave it out")),
         Ok(scope) => Ok(Some(scope)),
         Err(error) => Err(invalid("scope", error.description())),
+    }
+}
+
+fn acr_values(document: Document<'_>) -> Result<Vec<String>, Error> {
+    let texts = document
+        .texts("default_acr_values", MAX_ACR_VALUES)?
+        .unwrap_or_default();
+    let is_word = |text: &&str| {
+        !text.is_empty() && text.len() <= MAX_ACR_VALUE && text.bytes().all(|b| b.is_ascii_graphic())
+    };
+    match texts.iter().all(is_word) {
+        true => Ok(texts.into_iter().map(str::to_owned).collect()),
+        false => Err(invalid(
+            "default_acr_values",
+            "expected words of at most 256 printable ASCII characters",
+        )),
     }
 }
 

@@ -26,11 +26,14 @@ pub(crate) async fn show(
             "userinfo needs an access token with the scope openid",
         ));
     }
-    let user = accounts::users::by_sub(&claims.sub, &mut token.db.reader().await?).await?;
+    let mut conn = token.db.reader().await?;
+    let user = accounts::users::by_sub(&claims.sub, &mut conn).await?;
     // Whoever was disabled or deleted since is gone at once, whatever the token says.
     let user = user.filter(|user| user.disabled_at.is_none());
     let user = user.ok_or_else(|| Error::invalid_token("the user of this access token is gone"))?;
-    let mut answer = user.released(&claims.scope);
+    let by_name = grants::approvals::claims_of(&claims.approval, &mut conn).await?;
+    let mut answer = user.asked(&by_name.userinfo);
+    answer.extend(user.released(&claims.scope));
     answer.insert("sub".to_owned(), claims.sub.into_string().into());
     Ok(NoStore(answer))
 }

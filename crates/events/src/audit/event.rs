@@ -60,6 +60,8 @@ pub enum Event<'e> {
         session_id: &'e SessionId,
         scope: &'e Scope,
         resources: &'e [String],
+        /// By name, beyond the scope.
+        claims: &'e [String],
     },
     ConsentWithdrawn {
         sub: Option<&'e Subject>,
@@ -250,7 +252,8 @@ impl<'e> Event<'e> {
                 session_id,
                 scope,
                 resources,
-            } => Told::of(json!({ "scope": scope, "resources": resources }))
+                claims,
+            } => Told::of(json!({ "scope": scope, "resources": resources, "claims": claims }))
                 .user(sub)
                 .client(client_id)
                 .session(session_id),

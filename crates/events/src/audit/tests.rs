@@ -37,6 +37,7 @@ async fn an_event_comes_back_with_who_what_and_where_from() {
                     session_id: &session_id,
                     scope: &protocol::Scope::parse("openid email").unwrap(),
                     resources: &["urn:api".to_owned()],
+                    claims: &[],
                 };
                 record(&event, &by, conn, NOW).await
             })

@@ -1,7 +1,7 @@
 //! What an authorization request carries through sign-in and consent: RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1.
 
 use protocol::pkce::CodeChallenge;
-use protocol::{ClientId, Prompt, ResponseMode, ResponseType, Scope, Subject, path};
+use protocol::{ClaimsRequest, ClientId, Prompt, ResponseMode, ResponseType, Scope, Subject, path};
 use serde::{Deserialize, Serialize};
 
 use super::Request;
@@ -39,14 +39,25 @@ pub struct AuthorizationRequest {
     pub login_hint: Option<String>,
     #[serde(rename = "ul", default, skip_serializing_if = "Option::is_none")]
     pub ui_locales: Option<String>,
-    /// The `sub` that `id_token_hint` named.
-    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
-    pub hinted_sub: Option<Subject>,
+    /// The users of whom it has to be one, by `id_token_hint` or `claims`; none named means any.
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    pub subs: Vec<Subject>,
+    /// What is asked about the user by name.
+    #[serde(rename = "cl", default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
+    /// The `acr` values of which the proof has to have one; none named means any.
+    #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
+    pub acr: Vec<String>,
 }
 
 impl AuthorizationRequest {
     pub fn prompts(&self, prompt: Prompt) -> bool {
         self.prompt.contains(&prompt)
+    }
+
+    /// Whether it may be answered for this user.
+    pub fn is_for(&self, sub: &Subject) -> bool {
+        self.subs.is_empty() || self.subs.contains(sub)
     }
 }
 

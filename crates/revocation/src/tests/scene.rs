@@ -77,6 +77,7 @@ impl Scene {
             client_version: 1,
             scope: Scope::default(),
             resources: Vec::new(),
+            claims: Vec::new(),
             session_id: person.session.clone(),
             flow_id: FlowId::random(),
         };
@@ -111,6 +112,8 @@ impl Scene {
             response_type: ResponseType::Code,
             scope: Scope::default(),
             resources: Vec::new(),
+            claims: Default::default(),
+            beyond: Vec::new(),
             offline,
             auth_time: NOW,
             acr: "acr".to_owned(),

@@ -1,0 +1,164 @@
+//! The OpenID Foundation's suite for providers, module by module: each test is named after a module and drives the
+//! server through every variant in which the suite runs it, as the suite would: with forms, redirects and no script.
+//! The suite itself is another program; these tests say in our words what it wants to see.
+//!
+//! Two differences to a run of the suite: the connection is plain HTTP on a loopback address, and clients are put
+//! there by registration's own function instead of its endpoint.
+
+mod logout;
+mod modules;
+mod plan;
+mod run;
+
+use std::collections::BTreeSet;
+
+use protocol::ResponseTypes;
+
+use crate::discovery::known_user;
+use crate::harness::World;
+use crate::harness::world::Own;
+use run::Run;
+
+/// Of what the whole suite runs against a provider that registers clients dynamically.
+const ALL: usize = 541;
+
+macro_rules! modules {
+    ($plans:ident: $($file:ident: $($name:ident)+;)+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let world = World::sqlite_with(Own {
+                    response_types: Some(ResponseTypes::All),
+                    ..Own::default()
+                }).await;
+                let user = known_user(&world).await;
+                for row in rows_of(&module(stringify!($name))) {
+                    $file::$name(Run::new(&world, row, &user).await).await;
+                }
+            }
+        )+)+
+
+        /// The modules that have a test.
+        const $plans: &[&str] = &[$($(stringify!($name),)+)+];
+    };
+}
+
+modules! {
+    TESTED:
+    modules:
+        oidcc_server
+        oidcc_response_type_missing
+        oidcc_idtoken_signature
+        oidcc_idtoken_unsigned
+        oidcc_userinfo_get
+        oidcc_userinfo_post_header
+        oidcc_userinfo_post_body
+        oidcc_ensure_request_without_nonce_succeeds_for_code_flow
+        oidcc_ensure_request_without_nonce_fails
+        oidcc_scope_profile
+        oidcc_scope_email
+        oidcc_scope_address
+        oidcc_scope_phone
+        oidcc_scope_all
+        oidcc_alternate_happy_flow
+        oidcc_display_page
+        oidcc_display_popup
+        oidcc_prompt_login
+        oidcc_prompt_none_not_logged_in
+        oidcc_prompt_none_logged_in
+        oidcc_max_age_1
+        oidcc_max_age_10000
+        oidcc_ensure_request_with_unknown_parameter_succeeds
+        oidcc_id_token_hint
+        oidcc_login_hint
+        oidcc_ui_locales
+        oidcc_claims_locales
+        oidcc_ensure_request_with_acr_values_succeeds
+        oidcc_codereuse
+        oidcc_codereuse_30seconds
+        oidcc_ensure_registered_redirect_uri
+        oidcc_ensure_post_request_succeeds
+        oidcc_server_client_secret_post
+        oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported
+        oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported
+        oidcc_claims_essential
+        oidcc_ensure_request_object_with_redirect_uri
+        oidcc_refresh_token
+        oidcc_ensure_request_with_valid_pkce_succeeds
+        oidcc_discovery_endpoint_verification;
+    logout:
+        oidcc_rp_initiated_logout_discovery_endpoint_verification
+        oidcc_rp_initiated_logout
+        oidcc_rp_initiated_logout_no_state
+        oidcc_rp_initiated_logout_bad_post_logout_redirect_uri
+        oidcc_rp_initiated_logout_query_added_to_post_logout_redirect_uri
+        oidcc_rp_initiated_logout_modified_id_token_hint
+        oidcc_rp_initiated_logout_bad_id_token_hint
+        oidcc_rp_initiated_logout_no_id_token_hint
+        oidcc_rp_initiated_logout_no_params
+        oidcc_rp_initiated_logout_only_state
+        oidcc_rp_initiated_logout_no_post_logout_redirect_uri;
+}
+
+fn module(test: &str) -> String {
+    test.replace('_', "-")
+}
+
+/// Plans whose modules need what is not there yet: private_key_jwt, request objects, the registration endpoint, logout
+/// by other channels.
+const NOT_YET: [&str; 4] = ["dynamic", "backchannel", "frontchannel", "3rdparty-init-login"];
+
+/// The runs of a module that are tested.
+fn rows_of(module: &str) -> Vec<plan::Row> {
+    let mut rows = plan::rows();
+    rows.retain(|row| row.module == module && !NOT_YET.contains(&row.plan));
+    assert!(!rows.is_empty(), "{module} is no module");
+    rows
+}
+
+#[test]
+fn what_is_covered_is_said_and_what_is_not_as_well() {
+    let rows = plan::rows();
+    assert_eq!(rows.len(), ALL);
+    let of = |plans: &[&str]| rows.iter().filter(|row| plans.contains(&row.plan)).count();
+    for (plan, runs) in [
+        ("basic", 38),
+        ("implicit", 58),
+        ("hybrid", 102),
+        ("formpost-basic", 38),
+        ("formpost-implicit", 58),
+        ("formpost-hybrid", 102),
+        ("dynamic", 127),
+        ("config", 1),
+        ("rp-initiated-logout", 11),
+    ] {
+        assert_eq!(of(&[plan]), runs, "{plan}");
+    }
+    let tested: BTreeSet<String> = TESTED.iter().map(|test| module(test)).collect();
+    let (covered, missing): (Vec<&plan::Row>, Vec<&plan::Row>) = rows
+        .iter()
+        .partition(|row| tested.contains(row.module) && !NOT_YET.contains(&row.plan));
+    println!(
+        "{} of {ALL} runs are covered; {} are not:",
+        covered.len(),
+        missing.len()
+    );
+    for plan in NOT_YET {
+        let names: BTreeSet<&str> = missing
+            .iter()
+            .filter(|row| row.plan == plan)
+            .map(|row| row.module)
+            .collect();
+        println!(
+            "  {plan} ({} runs): {}",
+            of(&[plan]),
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        );
+    }
+    // A module of the other plans without a test fails here.
+    let strays: Vec<_> = missing
+        .iter()
+        .filter(|row| !NOT_YET.contains(&row.plan))
+        .collect();
+    assert!(strays.is_empty(), "{strays:?}");
+}
