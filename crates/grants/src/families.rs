@@ -295,6 +295,7 @@ mod tests {
             party: approvals::Party::Service,
             scope: protocol::Scope::default(),
             resources: Vec::new(),
+            claims: Default::default(),
             created_at: NOW,
             ended_at: None,
         };
