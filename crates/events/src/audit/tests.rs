@@ -37,7 +37,7 @@ async fn an_event_comes_back_with_who_what_and_where_from() {
                     session_id: &session_id,
                     scope: &protocol::Scope::parse("openid email").unwrap(),
                     resources: &["urn:api".to_owned()],
-                    claims: &[],
+                    claims: &["birthdate".to_owned()],
                 };
                 record(&event, &by, conn, NOW).await
             })
@@ -47,7 +47,7 @@ async fn an_event_comes_back_with_who_what_and_where_from() {
         let expected = json!({
             "event_id": event.event_id, "at": 1_000_000_000, "kind": "consent.given", "origin": "request",
             "sub": "s", "client_id": "c", "session_id": "e", "request_id": id.as_str(),
-            "address": "198.51.100.7", "details": {"scope": "email openid", "resources": ["urn:api"]},
+            "address": "198.51.100.7", "details": {"scope": "email openid", "resources": ["urn:api"], "claims": ["birthdate"]},
         });
         assert_eq!(serde_json::to_value(event).unwrap(), expected);
     })
