@@ -110,7 +110,7 @@ impl<R: Request> Flow<R> {
         };
         if sealed.len() + room > MAX_SEALED {
             return Err(Error::invalid_request(
-                "the request is too large: shorten state, nonce, scope or login_hint (together at most about \
+                "the request is too large: shorten state, nonce, scope, claims or login_hint (together at most about \
                  2,500 characters); larger authorization requests will need \
                  pushed authorization requests (PAR)",
             ));
