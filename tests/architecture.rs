@@ -10,7 +10,7 @@ const SERVER: &str = "countersign";
 /// A crate depends only on lower floors.
 const FLOORS: [&[&str]; 7] = [
     &["protocol"],
-    &["db", "jws", "seal"],
+    &["db", "egress", "jws", "seal"],
     &["events", "jose", "verifier"],
     &["accounts", "clients", "grants", "keyring"],
     &["demo", "issuance", "pages", "revocation"],
