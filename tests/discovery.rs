@@ -318,6 +318,17 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
         "authorization_endpoint" | "token_endpoint" | "userinfo_endpoint" | "jwks_uri" => {
             flow_by(document, trial).await;
         }
+        "registration_endpoint" => {
+            let metadata = json!({ "redirect_uris": ["https://app.example.com/cb"] });
+            let endpoint = world.route(value.as_str().expect("a URL"));
+            let registered = answer(client().post(endpoint).json(&metadata)).await;
+            assert_eq!(registered.status, 201, "{}", registered.body);
+            let registered = registered.json();
+            let uri = world.route(registered["registration_client_uri"].as_str().expect("a URL"));
+            let token = registered["registration_access_token"].as_str().expect("a token");
+            let read = answer(client().get(uri).bearer_auth(token)).await.json();
+            assert_eq!(read["client_id"], registered["client_id"]);
+        }
         "end_session_endpoint" => {
             let (mut visitor, tokens) = app.sign_in(world, user, &[]).await;
             let endpoint = value.as_str().expect("a URL");

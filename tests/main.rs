@@ -37,6 +37,7 @@ mod prompts;
 mod races;
 mod redirect_uris;
 mod refresh;
+mod registration;
 mod relying_party;
 mod remembered_consent;
 mod replicas;

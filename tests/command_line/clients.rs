@@ -278,3 +278,37 @@ async fn no_resource_server_has_the_identifier_of_the_issuer() {
     assert!(refused.stderr.contains("issuer"), "{refused:?}");
     assert_eq!(desk.json("resource list").await, json!([]));
 }
+
+#[tokio::test]
+async fn an_initial_access_token_is_made_listed_and_ended() {
+    for desk in desks().await {
+        assert_eq!(desk.json("client token list").await, json!([]));
+        let made = desk.json("client token create --uses 3 --expires 2").await;
+        assert!(
+            text(&made, "initial_access_token").starts_with("cs_ia_"),
+            "{made}"
+        );
+        assert_eq!(made["uses_left"], 3);
+        let life = made["expires_at"].as_i64().unwrap() - made["created_at"].as_i64().unwrap();
+        assert_eq!(life, 2 * 24 * 60 * 60);
+        let id = text(&made, "token_id");
+        let listed = desk.json("client token list").await;
+        assert_eq!(column(&listed, "token_id"), [id]);
+        assert!(!listed.to_string().contains("cs_ia_"), "{listed}");
+        let once = desk.json("client token create").await;
+        assert_eq!(once["uses_left"], 1);
+
+        desk.json(&format!("client token delete {id}")).await;
+        assert!(
+            desk.failure(&format!("client token delete {id}"))
+                .await
+                .contains(id)
+        );
+        for arguments in ["--uses 0", "--expires 0", "--uses x"] {
+            let ended = desk
+                .run(&words(&format!("client token create {arguments}")), "")
+                .await;
+            assert_eq!(ended.code, Some(2), "{arguments}: {ended:?}");
+        }
+    }
+}

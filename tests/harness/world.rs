@@ -19,6 +19,7 @@ use db::Database;
 use events::Context;
 use keyring::Keyring;
 use protocol::{Clock, Issuer, ResponseTypes, Secret, SigningAlg};
+use registry::Terms;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -30,6 +31,9 @@ use super::process::{Process, free_port};
 use super::visitor::Visitor;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Tests register clients over HTTP where that is what they are about.
+const REGISTRATION: (&str, &str) = ("COUNTERSIGN_REGISTRATION", "open");
 
 /// Far above what a notice takes on a loaded machine.
 const HEARING: Duration = Duration::from_millis(700);
@@ -75,6 +79,7 @@ pub(crate) struct Own {
     pub(crate) issuer: Option<&'static str>,
     pub(crate) hasher: Option<HasherSettings>,
     pub(crate) response_types: Option<ResponseTypes>,
+    pub(crate) registration: Option<Terms>,
 }
 
 impl Drop for Running {
@@ -192,7 +197,7 @@ impl World {
         }
     }
 
-    async fn here_with(database: db::Url, own: Own) -> Self {
+    pub(crate) async fn here_with(database: db::Url, own: Own) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the keys");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let origin = format!("http://{}", listener.local_addr().expect("bound"));
@@ -205,7 +210,7 @@ impl World {
         ));
         let issuer = own.issuer.unwrap_or(&origin);
         let issuer = Issuer::parse(issuer).expect("an issuer");
-        let parts = Parts::open(
+        let mut parts = Parts::open(
             issuer,
             &database,
             folder.path(),
@@ -215,9 +220,11 @@ impl World {
         .await
         .expect("the server opens")
         .admitting(own.response_types.unwrap_or(ResponseTypes::Code));
-        let environment = [("COUNTERSIGN_LIMITS".to_owned(), "off".to_owned())];
+        let environment = [("COUNTERSIGN_LIMITS", "off"), REGISTRATION];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
         let settings = settings.expect("valid settings");
+        parts.registration = own.registration.unwrap_or(settings.registration);
         let limits = Limits::new(&settings);
         let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
         let app = parts.router(shell);
@@ -452,6 +459,7 @@ impl Replicas {
             ("COUNTERSIGN_ISSUER", issuer.as_str()),
             ("COUNTERSIGN_DATABASE_URL", url.as_str()),
             ("COUNTERSIGN_LIMITS", "off"),
+            REGISTRATION,
         ];
         let (first, second) = tokio::join!(
             Process::serve(folder.path(), &[], &environment, ports[0]),

@@ -6,9 +6,11 @@
 pub mod authenticate;
 mod client;
 mod directory;
+pub mod initial_tokens;
 mod metadata;
 pub mod origins;
 pub mod records;
+pub mod registrations;
 pub mod resources;
 pub mod secrets;
 pub mod shown;

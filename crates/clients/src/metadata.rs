@@ -39,6 +39,9 @@ pub struct Metadata {
     pub policy_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
+    /// Where a third party may begin a sign-in: OpenID Connect Core §4. Kept for those who read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initiate_login_uri: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<String>,
     /// A member of our own. Ask [`crate::Client::requires_pkce`], which knows public clients.
@@ -63,6 +66,7 @@ impl Default for Metadata {
             logo_uri: None,
             policy_uri: None,
             tos_uri: None,
+            initiate_login_uri: None,
             contacts: Vec::new(),
             require_pkce: true,
         }

@@ -146,6 +146,17 @@ pub async fn list(client_id: &ClientId, conn: &mut Conn) -> db::Result<Vec<Store
     TABLE.list(client_id.as_str(), conn).await
 }
 
+/// Whether this is one of the client's secrets.
+///
+/// # Errors
+/// The database's failures.
+pub async fn is_active(client_id: &ClientId, secret: &Secret, conn: &mut Conn) -> db::Result<bool> {
+    let digest = seal::digest(secret.expose());
+    let active = digests(client_id, conn).await?;
+    let same = |own: &String| seal::same(own.as_bytes(), digest.as_bytes());
+    Ok(active.iter().fold(false, |found, own| found | same(own)))
+}
+
 const ALL_DIGESTS: &str =
     "SELECT client_id, digest FROM client_secrets ORDER BY client_id, created_at, secret_id";
 

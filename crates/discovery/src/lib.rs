@@ -15,6 +15,14 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::Keyring;
 use protocol::{Clock, Issuer, ResponseTypes, path};
 
+/// What an operator can switch off.
+#[derive(Clone, Copy, Debug)]
+pub struct Offered {
+    /// Whether clients can register themselves, be it with an initial access token.
+    pub registration: bool,
+    pub response_types: ResponseTypes,
+}
+
 /// What these endpoints lean on.
 #[derive(Debug)]
 pub struct Discovery {
@@ -24,11 +32,11 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    pub fn new(issuer: &Issuer, response_types: ResponseTypes, keyring: Keyring, clock: Clock) -> Self {
+    pub fn new(issuer: &Issuer, keyring: Keyring, clock: Clock, offered: Offered) -> Self {
         Self {
             keyring,
             clock,
-            metadata: Document::of(metadata::document(issuer, response_types).to_string()),
+            metadata: Document::of(metadata::document(issuer, offered).to_string()),
         }
     }
 }

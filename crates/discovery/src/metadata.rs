@@ -8,6 +8,8 @@ use protocol::{ClientAuthMethod, GrantType, Issuer, Prompt, ResponseMode, Respon
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::Offered;
+
 /// Claims about the token rather than the person.
 const TOKEN_CLAIMS: &[&str] = &[
     "iss",
@@ -23,7 +25,8 @@ const TOKEN_CLAIMS: &[&str] = &[
     "sid",
 ];
 
-pub(crate) fn document(issuer: &Issuer, response_types: ResponseTypes) -> Value {
+pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
+    let response_types = offered.response_types;
     let at = |path: &str| format!("{}{path}", issuer.as_str());
     let person = Claim::ALL.iter().map(|claim| claim.as_str());
     // A hash of the code is in ID tokens that come together with one.
@@ -34,7 +37,7 @@ pub(crate) fn document(issuer: &Issuer, response_types: ResponseTypes) -> Value 
         .iter()
         .filter(|method| **method != ClientAuthMethod::None)
         .collect();
-    json!({
+    let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": at(path::AUTHORIZE),
         "token_endpoint": at(path::TOKEN),
@@ -65,7 +68,13 @@ pub(crate) fn document(issuer: &Issuer, response_types: ResponseTypes) -> Value 
         // Absent, this one would mean true (OpenID Connect Discovery §3).
         "request_uri_parameter_supported": false,
         "require_request_uri_registration": false,
-    })
+    });
+    if let Some(members) = document.as_object_mut()
+        && offered.registration
+    {
+        members.insert("registration_endpoint".to_owned(), at(path::REGISTER).into());
+    }
+    document
 }
 
 fn words(all: &[impl Serialize]) -> Value {

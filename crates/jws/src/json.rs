@@ -10,7 +10,10 @@ use serde_json::{Map, Value};
 const DEPTH: usize = 16;
 
 /// Reads one object and nothing after it.
-pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+///
+/// # Errors
+/// When the text is not exactly one JSON object, when a member stands twice, or when it goes too deep.
+pub fn object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Strict { levels: DEPTH }.deserialize(&mut reader)?;
     reader.end()?;

@@ -10,7 +10,7 @@
 pub mod access_token;
 mod compact;
 mod error;
-mod json;
+pub mod json;
 mod key;
 mod key_set;
 mod rules;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -38,6 +39,7 @@ wire_enum! {
         /// RFC 7591 §3.2.2.
         InvalidRedirectUri => "invalid_redirect_uri",
         InvalidClientMetadata => "invalid_client_metadata",
+        UnapprovedSoftwareStatement => "unapproved_software_statement",
     }
 }
 
@@ -49,6 +51,7 @@ pub struct Error {
     description: Cow<'static, str>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
     challenge: Option<Challenge>,
+    retry_after: Option<Duration>,
 }
 
 /// The scheme to name in `WWW-Authenticate`.
@@ -82,6 +85,7 @@ impl Error {
             description: description.into(),
             cause: None,
             challenge: None,
+            retry_after: None,
         }
     }
 
@@ -103,6 +107,7 @@ impl Error {
         registration_not_supported => RegistrationNotSupported,
         invalid_redirect_uri => InvalidRedirectUri,
         invalid_client_metadata => InvalidClientMetadata,
+        unapproved_software_statement => UnapprovedSoftwareStatement,
     }
 
     /// RFC 6750 §3.1, with its challenge.
@@ -140,6 +145,15 @@ impl Error {
             "the authorization server is busy; try again shortly",
         )
         .because(cause)
+    }
+
+    /// Too much was asked in too short a time: RFC 6585 §4.
+    pub fn too_many(description: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(ErrorCode::TemporarilyUnavailable, description)
+        }
+        .with_status(StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// Adds what our log should know and the client should not.
@@ -248,7 +262,9 @@ impl IntoResponse for Error {
         if let Some(challenge) = self.challenge_header() {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(after) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        } else if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response

@@ -30,7 +30,11 @@ impl<S: Sync> FromRequest<S> for Form {
     }
 }
 
-async fn read_body(request: Request) -> Result<Bytes, Error> {
+/// The whole body.
+///
+/// # Errors
+/// `invalid_request`: with status 413 above [`MAX_BODY`].
+pub async fn read_body(request: Request) -> Result<Bytes, Error> {
     let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
     body.map(http_body_util::Collected::to_bytes).map_err(|cause| {
         if cause.downcast_ref::<LengthLimitError>().is_some() {

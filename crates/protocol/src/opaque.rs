@@ -14,6 +14,10 @@ pub enum Kind {
     AuthorizationCode,
     RefreshToken,
     ClientSecret,
+    /// It lets a client that registered itself manage its registration: RFC 7592 §1.2.
+    RegistrationAccess,
+    /// It lets its bearer register clients: RFC 7591 §1.2.
+    InitialAccess,
     /// The cookie that names a browser and its sessions.
     Browser,
 }
@@ -24,6 +28,8 @@ impl Kind {
             Self::AuthorizationCode => "cs_ac_",
             Self::RefreshToken => "cs_rt_",
             Self::ClientSecret => "cs_cs_",
+            Self::RegistrationAccess => "cs_ra_",
+            Self::InitialAccess => "cs_ia_",
             Self::Browser => "cs_br_",
         }
     }

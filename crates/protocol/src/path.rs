@@ -5,6 +5,9 @@ pub const TOKEN: &str = "/token";
 pub const USERINFO: &str = "/userinfo";
 pub const INTROSPECTION: &str = "/introspect";
 pub const REVOCATION: &str = "/revoke";
+pub const REGISTER: &str = "/register";
+/// The client configuration endpoint: RFC 7592 §2.
+pub const REGISTERED: &str = "/register/{client_id}";
 pub const JWKS: &str = "/jwks";
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";

@@ -18,6 +18,11 @@ impl<'d> Document<'d> {
         }
     }
 
+    /// Whether the member is there at all.
+    pub(crate) fn holds(self, member: &str) -> bool {
+        self.member(member).is_some()
+    }
+
     pub(crate) fn text(self, member: &str) -> Result<Option<&'d str>, Error> {
         match self.member(member) {
             None => Ok(None),

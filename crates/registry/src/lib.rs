@@ -1,14 +1,17 @@
-//! Client registration: RFC 7591 documents become client records.
+//! Client registration and management: RFC 7591 documents become client records, over HTTP and at the command line.
 //!
 //! A document is read member by member, completed with defaults, and judged as the whole that will be in
 //! force; only then is anything written. A registrant chooses neither its id nor its secret nor its trust: an
 //! operator's import may bring id and secret along.
 
 mod document;
+mod endpoint;
+mod manage;
 mod metadata;
+mod terms;
 
 use accounts::users;
-use clients::{Client, Trust, records, secrets};
+use clients::{Client, Metadata, Trust, records, secrets};
 use db::Conn;
 use events::Context;
 use protocol::{ClientId, Error, Secret, Timestamp};
@@ -16,7 +19,9 @@ use serde_json::Value;
 
 use crate::document::Document;
 
+pub use endpoint::{Registry, router};
 pub use metadata::metadata;
+pub use terms::{Admission, Terms};
 
 /// What came of a document.
 #[derive(Clone, Debug)]
@@ -37,7 +42,17 @@ pub async fn register(
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<Registered, Error> {
-    let client = Client::new(ClientId::random(), trust, metadata(document)?, now);
+    create(metadata(document)?, trust, by, conn, now).await
+}
+
+async fn create(
+    metadata: Metadata,
+    trust: Trust,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Registered, Error> {
+    let client = Client::new(ClientId::random(), trust, metadata, now);
     records::insert(&client, by, conn).await?;
     settle(client, None, by, conn, now).await
 }
@@ -61,7 +76,16 @@ pub async fn update(
             "client_id: a client keeps the id it has",
         ));
     }
-    let metadata = metadata(document)?;
+    replace(client_id, metadata(document)?, by, conn, now).await
+}
+
+async fn replace(
+    client_id: &ClientId,
+    metadata: Metadata,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Registered, Error> {
     let client = records::update(client_id, metadata, by, conn, now).await?;
     let client = client.ok_or_else(|| Error::invalid_request("there is no client with this client_id"))?;
     settle(client, None, by, conn, now).await

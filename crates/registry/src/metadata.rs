@@ -51,9 +51,10 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
             .unwrap_or(default.require_auth_time),
         default_acr_values: acr_values(document)?,
         client_uri: link(document, "client_uri")?,
-        logo_uri: link(document, "logo_uri")?,
+        logo_uri: secure_link(document, "logo_uri")?,
         policy_uri: link(document, "policy_uri")?,
         tos_uri: link(document, "tos_uri")?,
+        initiate_login_uri: secure_link(document, "initiate_login_uri")?,
         contacts: contacts(document)?,
         require_pkce: document.flag("require_pkce")?.unwrap_or(default.require_pkce),
     };
@@ -243,6 +244,16 @@ fn link(document: Document<'_>, member: &str) -> Result<Option<String>, Error> {
         ));
     }
     Ok(Some(text.to_owned()))
+}
+
+/// The same, where the specification wants https.
+fn secure_link(document: Document<'_>, member: &str) -> Result<Option<String>, Error> {
+    match link(document, member)? {
+        Some(text) if !text.starts_with("https://") => {
+            Err(invalid(member, "expected a URL that begins with https://"))
+        }
+        link => Ok(link),
+    }
 }
 
 fn contacts(document: Document<'_>) -> Result<Vec<String>, Error> {

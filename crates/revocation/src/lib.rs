@@ -6,10 +6,13 @@
 
 mod acts;
 mod trail;
+mod unused;
 
-use db::Database;
+use db::{Conn, Database};
 use events::Context;
 use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
+
+pub use unused::expire_unused;
 
 wire_enum! {
     /// Why an approval ended.
@@ -65,15 +68,16 @@ pub enum Outcome {
 /// When the database fails: then nothing was changed.
 pub async fn perform(act: Act, by: &Context, db: &Database, now: Timestamp) -> db::Result<Outcome> {
     let by = by.clone();
-    db.transact(move |conn| {
-        Box::pin(async move {
-            let whom = trail::Whom::of(&act, conn).await?;
-            let outcome = acts::perform(&act, conn, now).await?;
-            trail::record(&act, outcome, &whom, &by, conn, now).await?;
-            Ok(outcome)
-        })
-    })
-    .await
+    db.transact(move |conn| Box::pin(async move { perform_in(&act, &by, conn, now).await }))
+        .await
+}
+
+/// The same as a part of a transaction.
+async fn perform_in(act: &Act, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
+    let whom = trail::Whom::of(act, conn).await?;
+    let outcome = acts::perform(act, conn, now).await?;
+    trail::record(act, outcome, &whom, by, conn, now).await?;
+    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use crate::wiring::Parts;
 const TIDY: Duration = Duration::from_secs(60);
 /// Rows deleted at once, so that no deletion holds the writer for long.
 const BATCH: u32 = 1000;
+/// What takes a transaction each. More than can register themselves in the same time.
+const FEW: u32 = 200;
 
 /// Tasks that end with this value.
 #[derive(Debug)]
@@ -45,6 +47,9 @@ async fn tidy(parts: Parts) {
         if let Err(error) = parts.keyring.maintain(now).await {
             tracing::warn!(%error, "the key rings could not be looked after");
         }
+        if let Err(error) = revocation::expire_unused(FEW, &parts.db, now).await {
+            tracing::warn!(%error, "clients that nobody uses could not be deleted");
+        }
         if let Err(error) = forget(&parts, now).await {
             tracing::warn!(%error, "expired rows could not be deleted");
         }
@@ -58,18 +63,21 @@ async fn forget(parts: &Parts, now: Timestamp) -> db::Result<()> {
             let approvals = grants::approvals::forget(conn, now).await?;
             let browsers = accounts::sessions::sweep(BATCH, conn, now).await?;
             let events = events::audit::sweep(BATCH, conn, now).await?;
+            let tokens = clients::initial_tokens::sweep(BATCH, conn, now).await?;
+            let counts = clients::registrations::quota::sweep(BATCH, conn, now).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
-            Ok::<_, db::Error>((revocations, approvals, browsers, events))
+            Ok::<_, db::Error>((revocations, approvals, browsers, events, tokens + counts))
         })
     });
-    let (revocations, approvals, browsers, events) = work.await?;
-    if revocations + approvals + browsers + events > 0 {
+    let (revocations, approvals, browsers, events, registration) = work.await?;
+    if revocations + approvals + browsers + events + registration > 0 {
         tracing::debug!(
             revocations,
             approvals,
             browsers,
             events,
+            registration,
             "expired rows were deleted"
         );
     }

@@ -24,7 +24,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
         .map_err(|mistake| mistake.to_string())?
         .clone();
     let database = settings.database.expose().parse()?;
-    let parts = Parts::open(
+    let mut parts = Parts::open(
         issuer,
         &database,
         &settings.keys_dir,
@@ -33,6 +33,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     )
     .await?
     .admitting(settings.response_types);
+    parts.registration = settings.registration;
     let limits = Limits::new(&settings);
     let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
 

@@ -14,7 +14,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use clients::Trust;
+use clients::registrations::quota::Hours;
 use protocol::{Issuer, ResponseTypes};
+use registry::{Admission, Terms};
 
 pub use name::Name;
 pub use proxies::TrustedProxies;
@@ -46,6 +49,7 @@ pub struct Settings {
     /// To serve https ourselves.
     pub tls: Option<TlsFiles>,
     pub response_types: ResponseTypes,
+    pub registration: Terms,
     shown: BTreeMap<Name, Shown>,
 }
 
@@ -89,6 +93,7 @@ impl Settings {
         let limits = reader.read(Name::Limits, RateLimits::parse);
         let tls = reader.tls(issuer.as_ref());
         let response_types = reader.read(Name::ResponseTypes, values::response_types);
+        let registration = reader.registration(limits);
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
 
@@ -100,6 +105,7 @@ impl Settings {
             Some(trusted_proxies),
             Some(limits),
             Some(response_types),
+            Some(registration),
         ) = (
             reader.mistakes.is_empty(),
             listen,
@@ -108,6 +114,7 @@ impl Settings {
             trusted_proxies,
             limits,
             response_types,
+            registration,
         )
         else {
             return Err(reader.mistakes);
@@ -121,6 +128,7 @@ impl Settings {
             limits,
             tls,
             response_types,
+            registration,
             shown: reader.shown,
         })
     }
@@ -222,6 +230,26 @@ impl Reader {
         );
         self.mistakes.push(Mistake::new(&missing.variable(), line));
         None
+    }
+
+    /// `--dev` is for trying things out, which includes apps that register themselves.
+    fn registration(&mut self, limits: Option<RateLimits>) -> Option<Terms> {
+        if self.mode == Mode::Dev {
+            self.sources
+                .set_default(Name::Registration, Admission::Open.to_string());
+        }
+        let admission = self.read(Name::Registration, |text| values::word(text, Admission::ALL));
+        let trust = self.read(Name::RegistrationTrust, |text| values::word(text, Trust::ALL));
+        let require_pkce = self.read(Name::RegistrationRequirePkce, values::flag);
+        Some(Terms {
+            admission: admission?,
+            trust: trust?,
+            require_pkce: require_pkce?,
+            hours: match limits? {
+                RateLimits::On => Hours::Counted,
+                RateLimits::Off => Hours::Free,
+            },
+        })
     }
 
     /// The winner of all sources, noted for `config show`.

@@ -10,12 +10,13 @@ use axum::middleware::from_fn_with_state;
 use clients::Directory;
 use consent::Consent;
 use db::Database;
-use discovery::Discovery;
+use discovery::{Discovery, Offered};
 use events::changes::Watcher;
 use issuance::{Bearer, Gate};
 use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
 use protocol::{Clock, Issuer, ResponseTypes};
+use registry::{Admission, Registry, Terms};
 use token::Token;
 
 use crate::middleware::{Cors, Shell, cors};
@@ -33,6 +34,8 @@ pub struct Parts {
     pub hasher: Hasher,
     pub clock: Clock,
     pub response_types: ResponseTypes,
+    /// How clients register themselves.
+    pub registration: Terms,
 }
 
 impl Parts {
@@ -68,6 +71,7 @@ impl Parts {
             hasher,
             clock,
             response_types: ResponseTypes::Code,
+            registration: Terms::default(),
         })
     }
 
@@ -93,11 +97,15 @@ impl Parts {
             self.clock.clone(),
             &self.issuer,
         );
+        let offered = Offered {
+            registration: self.registration.admission != Admission::Closed,
+            response_types: self.response_types,
+        };
         let discovery = Arc::new(Discovery::new(
             &self.issuer,
-            self.response_types,
             self.keyring.clone(),
             self.clock.clone(),
+            offered,
         ));
         let readable = |routes: Router, by: Cors| {
             fallback::for_methods(routes, front.clone()).layer(from_fn_with_state(by, cors))
@@ -120,6 +128,10 @@ impl Parts {
         }))
         .merge(readable(token::router(token.clone()), self.registered_origins()))
         .merge(token::introspection(token))
+        .merge(fallback::for_methods(
+            registry::router(self.registry()),
+            front.clone(),
+        ))
         .merge(public(discovery::router(discovery.clone())))
         .merge(assets::router())
         .merge(health::router(self.db.clone()));
@@ -136,6 +148,15 @@ impl Parts {
 
     fn gate(&self) -> Gate {
         Gate::new(self.db.clone(), self.keyring.clone(), self.issuer.clone())
+    }
+
+    fn registry(&self) -> Registry {
+        Registry {
+            db: self.db.clone(),
+            issuer: self.issuer.clone(),
+            terms: self.registration,
+            clock: self.clock.clone(),
+        }
     }
 
     fn token(&self) -> Arc<Token> {

@@ -64,7 +64,7 @@ impl Context {
     }
 
     /// The network of the address, as far as one party usually holds it: /24 of IPv4, /48 of IPv6.
-    pub(crate) fn network(&self) -> String {
+    pub fn network(&self) -> String {
         match self.address.map(|address| address.to_canonical()) {
             None => String::new(),
             Some(IpAddr::V4(address)) => {

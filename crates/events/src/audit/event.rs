@@ -28,6 +28,8 @@ wire_enum! {
         ClientSecretAdded => "client.secret_added",
         ClientSecretDeleted => "client.secret_deleted",
         ClientDeleted => "client.deleted",
+        InitialTokenMade => "initial_token.made",
+        InitialTokenDeleted => "initial_token.deleted",
         ResourceCreated => "resource.created",
         ResourceSecretAdded => "resource.secret_added",
         ResourceSecretDeleted => "resource.secret_deleted",
@@ -123,6 +125,14 @@ pub enum Event<'e> {
     ClientDeleted {
         client_id: &'e ClientId,
         approvals_ended: usize,
+    },
+    InitialTokenMade {
+        token_id: &'e str,
+        uses: u32,
+        expires_at: Timestamp,
+    },
+    InitialTokenDeleted {
+        token_id: &'e str,
     },
     ResourceCreated {
         identifier: &'e str,
@@ -224,6 +234,8 @@ impl<'e> Event<'e> {
             Self::ClientSecretAdded { .. } => Kind::ClientSecretAdded,
             Self::ClientSecretDeleted { .. } => Kind::ClientSecretDeleted,
             Self::ClientDeleted { .. } => Kind::ClientDeleted,
+            Self::InitialTokenMade { .. } => Kind::InitialTokenMade,
+            Self::InitialTokenDeleted { .. } => Kind::InitialTokenDeleted,
             Self::ResourceCreated { .. } => Kind::ResourceCreated,
             Self::ResourceSecretAdded { .. } => Kind::ResourceSecretAdded,
             Self::ResourceSecretDeleted { .. } => Kind::ResourceSecretDeleted,
@@ -297,6 +309,12 @@ impl<'e> Event<'e> {
                 client_id,
                 approvals_ended,
             } => ended(approvals_ended).client(client_id),
+            Self::InitialTokenMade {
+                token_id,
+                uses,
+                expires_at,
+            } => Told::of(json!({ "token_id": token_id, "uses": uses, "expires_at": expires_at })),
+            Self::InitialTokenDeleted { token_id } => Told::of(json!({ "token_id": token_id })),
             Self::ResourceCreated { identifier } | Self::ResourceDeleted { identifier } => {
                 Told::of(json!({ "identifier": identifier }))
             }

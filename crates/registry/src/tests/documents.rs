@@ -161,7 +161,16 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         let native = json!({ "application_type": "native", "redirect_uris": [uri] });
         all.push(("redirect_uris", with(native)));
     }
-    for member in ["client_uri", "logo_uri", "policy_uri", "tos_uri"] {
+    for member in ["logo_uri", "initiate_login_uri"] {
+        all.push((member, with(json!({ member: "http://a.test/x" }))));
+    }
+    for member in [
+        "client_uri",
+        "logo_uri",
+        "policy_uri",
+        "tos_uri",
+        "initiate_login_uri",
+    ] {
         for link in [
             "",
             "/",
@@ -213,6 +222,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
                 "logo_uri",
                 "policy_uri",
                 "tos_uri",
+                "initiate_login_uri",
             ][..],
             wrong(&[&text]),
         ),

@@ -2,6 +2,7 @@
 
 mod members;
 pub(super) mod secret;
+mod token;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +34,9 @@ pub(super) enum Client {
     /// Secrets of an app; two work at once, so that one can be replaced in peace
     #[command(subcommand)]
     Secret(secret::Secret),
+    /// Tokens with which apps may register themselves (initial access tokens)
+    #[command(subcommand)]
+    Token(token::Token),
     /// All apps, oldest first
     List,
     /// One app
@@ -95,6 +99,7 @@ impl Client {
             Self::Update(update) => printer.answer(&update.run(on).await?),
             Self::Trust(Which { id }) => printer.answer(&trust(id.into(), on).await?),
             Self::Secret(secret) => secret.run(on, printer).await,
+            Self::Token(token) => token.run(on, printer).await,
             Self::List => list(on, printer).await,
             Self::Show(Which { id }) => {
                 let client = known(&id.into(), &mut on.db.reader().await?).await?;
@@ -272,6 +277,7 @@ const ORDER: &[&str] = &[
     "logo_uri",
     "policy_uri",
     "tos_uri",
+    "initiate_login_uri",
     "contacts",
     "client_id_issued_at",
 ];
@@ -296,6 +302,7 @@ mod tests {
             "token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code"],
             "response_types": ["code"], "scope": "openid", "client_uri": "https://a.test/",
             "logo_uri": "https://a.test/l", "policy_uri": "https://a.test/p", "tos_uri": "https://a.test/t",
+            "initiate_login_uri": "https://a.test/start",
             "contacts": ["a@a.test"], "require_pkce": true,
         });
         let metadata = registry::metadata(&full).unwrap();

@@ -59,15 +59,15 @@ impl Name {
             Self::Limits => Some("on"),
             Self::ResponseTypes => Some("code"),
             Self::Issuer | Self::TlsCert | Self::TlsKey => None,
+            Self::Registration => Some("closed"),
+            Self::RegistrationTrust => Some("unverified"),
+            Self::RegistrationRequirePkce => Some("true"),
             Self::PrivateListen
             | Self::MtlsListen
             | Self::MtlsUrl
             | Self::MtlsRoots
             | Self::EgressCa
             | Self::EgressAllowPrivate
-            | Self::Registration
-            | Self::RegistrationTrust
-            | Self::RegistrationRequirePkce
             | Self::RegistrationAssertionAudience => self.not_there_yet().and_then(|missing| missing.only),
         }
     }
@@ -82,7 +82,10 @@ impl Name {
             | Self::TlsKey
             | Self::TrustedProxies
             | Self::Limits
-            | Self::ResponseTypes => return None,
+            | Self::ResponseTypes
+            | Self::Registration
+            | Self::RegistrationTrust
+            | Self::RegistrationRequirePkce => return None,
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",
@@ -95,16 +98,11 @@ impl Name {
                 None,
                 "this version fetches nothing from other servers; leave it unset",
             ),
-            Self::Registration => (
-                Some("closed"),
-                "this version has no registration endpoint; leave it unset or closed and use `client create`",
+            Self::RegistrationAssertionAudience => (
+                Some("issuer"),
+                "this version has no client assertions; leave it unset or issuer",
             ),
-            Self::RegistrationTrust => (Some("unverified"), NO_REGISTRATION),
-            Self::RegistrationRequirePkce => (Some("true"), NO_REGISTRATION),
-            Self::RegistrationAssertionAudience => (Some("issuer"), NO_REGISTRATION),
         };
         Some(NotThereYet { only, line })
     }
 }
-
-const NO_REGISTRATION: &str = "this version has no registration endpoint; leave it unset";

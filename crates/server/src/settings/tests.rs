@@ -107,21 +107,13 @@ fn every_setting_is_checked_and_the_line_names_it() {
             "a.internal",
             "fetches nothing",
         ),
-        ("COUNTERSIGN_REGISTRATION", "open", "no registration endpoint"),
-        (
-            "COUNTERSIGN_REGISTRATION_TRUST",
-            "trusted",
-            "no registration endpoint",
-        ),
-        (
-            "COUNTERSIGN_REGISTRATION_REQUIRE_PKCE",
-            "false",
-            "no registration endpoint",
-        ),
+        ("COUNTERSIGN_REGISTRATION", "yes", "closed, token, open"),
+        ("COUNTERSIGN_REGISTRATION_TRUST", "full", "unverified, trusted"),
+        ("COUNTERSIGN_REGISTRATION_REQUIRE_PKCE", "no", "true or false"),
         (
             "COUNTERSIGN_REGISTRATION_ASSERTION_AUDIENCE",
             "compatible",
-            "no registration endpoint",
+            "no client assertions",
         ),
         ("COUNTERSIGN_RESPONSE_TYPES", "hybrid", "must be code, or all"),
         ("COUNTERSIGN_ISUER", "https://sso.example.com", "is no setting"),
@@ -181,6 +173,37 @@ fn what_the_contract_has_as_default_may_be_said_aloud() {
         ("COUNTERSIGN_LIMITS", "on"),
     ];
     assert!(load(Mode::Serve, &pairs).is_ok());
+}
+
+#[test]
+fn registration_is_closed_unless_it_is_said_otherwise_and_open_for_development() {
+    let terms = load(Mode::Serve, &[ISSUER]).unwrap().registration;
+    assert_eq!(
+        (terms.admission, terms.trust, terms.require_pkce, terms.hours),
+        (Admission::Closed, Trust::Unverified, true, Hours::Counted)
+    );
+    let given = [
+        ISSUER,
+        ("COUNTERSIGN_REGISTRATION", "token"),
+        ("COUNTERSIGN_REGISTRATION_TRUST", "trusted"),
+        ("COUNTERSIGN_REGISTRATION_REQUIRE_PKCE", "false"),
+        ("COUNTERSIGN_LIMITS", "off"),
+    ];
+    let terms = load(Mode::Serve, &given).unwrap().registration;
+    assert_eq!(
+        (terms.admission, terms.trust, terms.require_pkce, terms.hours),
+        (Admission::Token, Trust::Trusted, false, Hours::Free)
+    );
+    let terms = load(Mode::Dev, &[]).unwrap().registration;
+    assert_eq!(
+        (terms.admission, terms.trust),
+        (Admission::Open, Trust::Unverified)
+    );
+    let closed = [("COUNTERSIGN_REGISTRATION", "closed")];
+    assert_eq!(
+        load(Mode::Dev, &closed).unwrap().registration.admission,
+        Admission::Closed
+    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! What the text of a setting means. A fault says what to write instead and never repeats a secret.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use protocol::{Issuer, ResponseTypes, Secret};
 use url::Url;
@@ -50,6 +51,19 @@ impl RateLimits {
 pub(super) fn response_types(text: &str) -> Result<ResponseTypes, String> {
     text.parse()
         .map_err(|_| format!("{text:?} must be code, or all to admit implicit and hybrid flows"))
+}
+
+/// One of the words of a vocabulary.
+pub(super) fn word<T: FromStr + Copy + Display>(text: &str, all: &[T]) -> Result<T, String> {
+    text.parse().map_err(|_| {
+        let all: Vec<String> = all.iter().map(T::to_string).collect();
+        format!("{text:?} must be one of: {}", all.join(", "))
+    })
+}
+
+pub(super) fn flag(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} must be true or false"))
 }
 
 /// Where the database is. It can hold a password.

@@ -1,0 +1,73 @@
+//! On what terms clients register themselves: what the operator has set, and what no registrant may choose (C058).
+
+use clients::registrations::Vouched;
+use clients::registrations::quota::Hours;
+use clients::{Metadata, Trust};
+use protocol::{ClientAuthMethod, Error, GrantType, wire_enum};
+use serde_json::Value;
+
+use crate::document::{Document, invalid};
+use crate::metadata::metadata;
+
+wire_enum! {
+    /// Who may register a client over HTTP.
+    pub enum Admission {
+        /// Nobody. Clients that registered before keep managing themselves.
+        Closed => "closed",
+        /// Whoever holds an initial access token.
+        Token => "token",
+        Open => "open",
+    }
+}
+
+/// The operator's settings about clients that register themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub admission: Admission,
+    /// What such a client is to people.
+    pub trust: Trust,
+    /// Whether all of them need PKCE. A client may bind itself to it in any case; none is freed by its own wish.
+    pub require_pkce: bool,
+    pub hours: Hours,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            admission: Admission::Closed,
+            trust: Trust::Unverified,
+            require_pkce: true,
+            hours: Hours::Counted,
+        }
+    }
+}
+
+impl Terms {
+    /// The metadata in force for a client that registers itself with this document.
+    pub(crate) fn metadata(&self, document: &Value, vouched: &Vouched) -> Result<Metadata, Error> {
+        if Document::new(document)?.holds("software_statement") {
+            return Err(Error::unapproved_software_statement(
+                "software statements are not supported here: leave software_statement out",
+            ));
+        }
+        let mut metadata = metadata(document)?;
+        let own_wish = Document::new(document)?.flag("require_pkce")?;
+        let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
+        metadata.require_pkce = self.require_pkce || public || own_wish == Some(true);
+        if metadata.grant_types.contains(&GrantType::ClientCredentials) && !self.admits_machines(vouched) {
+            return Err(invalid(
+                "grant_types",
+                "client_credentials is for clients that an operator registered or vouched for",
+            ));
+        }
+        Ok(metadata)
+    }
+
+    /// Nobody is asked what a client that acts for itself may do: a stranger must not be one.
+    fn admits_machines(&self, vouched: &Vouched) -> bool {
+        match (self.trust, vouched) {
+            (Trust::Trusted, Vouched::ByToken(_)) => true,
+            (Trust::Trusted, Vouched::ByNobody) | (Trust::Unverified, _) => false,
+        }
+    }
+}
