@@ -234,10 +234,11 @@ impl Reader {
 
     /// `--dev` is for trying things out, which includes apps that register themselves.
     fn registration(&mut self, limits: Option<RateLimits>) -> Option<Terms> {
-        if self.mode == Mode::Dev {
-            self.sources
-                .set_default(Name::Registration, Admission::Open.to_string());
-        }
+        let usual = match self.mode {
+            Mode::Dev => Admission::Open,
+            Mode::Serve | Mode::Command => Admission::Closed,
+        };
+        self.sources.set_default(Name::Registration, usual.to_string());
         let admission = self.read(Name::Registration, |text| values::word(text, Admission::ALL));
         let trust = self.read(Name::RegistrationTrust, |text| values::word(text, Trust::ALL));
         let require_pkce = self.read(Name::RegistrationRequirePkce, values::flag);

@@ -59,7 +59,8 @@ impl Name {
             Self::Limits => Some("on"),
             Self::ResponseTypes => Some("code"),
             Self::Issuer | Self::TlsCert | Self::TlsKey => None,
-            Self::Registration => Some("closed"),
+            // `--dev` has another than the others.
+            Self::Registration => None,
             Self::RegistrationTrust => Some("unverified"),
             Self::RegistrationRequirePkce => Some("true"),
             Self::PrivateListen
