@@ -254,6 +254,15 @@ fn kinds() -> Vec<Asked> {
         asked("a made-up access token", 401, |_, n| get("/userinfo", &[("authorization", &format!("Bearer a.{n}.c"))])),
         asked("no access token", 401, |_, _| post("/userinfo", &[], &[("access_token", "")])),
 
+        asked("a registration that is none", 400, |_, n| {
+            let body = format!("{{\"redirect_uris\": [\"http://app-{n}.example.com/\"]}}");
+            request("POST", "/register", &[("content-type", "application/json")], body.as_bytes())
+        }),
+        asked("a made-up registration", 401, |g, n| {
+            let token = opaque::encode(Kind::RegistrationAccess, &n.to_be_bytes());
+            get(&format!("/register/{}", g.app.id), &[("authorization", &format!("Bearer {}", token.expose()))])
+        }),
+
         asked("discovery", 200, |_, _| get("/.well-known/openid-configuration", &[])),
         asked("the keys", 200, |_, _| get("/jwks", &[("origin", "https://app.example.com")])),
         asked("health", 200, |_, _| get("/readyz", &[])),

@@ -329,6 +329,22 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             let read = answer(client().get(uri).bearer_auth(token)).await.json();
             assert_eq!(read["client_id"], registered["client_id"]);
         }
+        "frontchannel_logout_supported" | "frontchannel_logout_session_supported" => {
+            assert_eq!(value, true);
+            let metadata = json!({ "frontchannel_logout_uri": "https://app.example.com/out" });
+            let app = world.app_with(metadata).await;
+            let (mut visitor, tokens) = app.sign_in(world, user, &[]).await;
+            let sid = tokens.id()["sid"].as_str().expect("a sid").to_owned();
+            let page = visitor
+                .open(&format!("/logout?id_token_hint={}", tokens.text("id_token")))
+                .await;
+            assert!(
+                page.has("<iframe src=\"https://app.example.com/out?iss="),
+                "{}",
+                page.body
+            );
+            assert!(page.has(&format!("&#38;sid={sid}\"")), "{}", page.body);
+        }
         "end_session_endpoint" => {
             let (mut visitor, tokens) = app.sign_in(world, user, &[]).await;
             let endpoint = value.as_str().expect("a URL");

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod forms;
+mod frames;
 mod hints;
 
 use std::time::Duration;

@@ -86,6 +86,7 @@ everywhere! {
         assert_eq!(deleted.header("cache-control"), Some("no-store"));
         assert_eq!(own.read(&world, own.token()).await.status, 401);
         assert_eq!(crate::harness::app::userinfo(&world, tokens.access()).await.status, 401);
+        world.heard().await;
         assert_eq!(app.refresh(&world, "cs_rt_x").await.json()["error"], "invalid_client");
     }
 }

@@ -3,7 +3,7 @@
 
 use accounts::claims;
 use accounts::sessions::{BrowserSessions, Session};
-use clients::Client;
+use clients::{Client, Trust};
 use grants::flow::Answer;
 use grants::{Consent, Flow};
 use pages::front::session_for;
@@ -102,12 +102,12 @@ pub(crate) fn by_name(flow: &Flow, consent: &Consent) -> Vec<String> {
 }
 
 /// RFC 8252 §8.6: any program on the device can pose as a public client with a loopback or private-scheme
-/// redirect, so its requests are never answered without the person.
+/// redirect, so its requests are never answered without the person. Nor are those of a client that nobody vouches for.
 fn is_enough(flow: &Flow, consent: &Consent, client: &Client) -> bool {
     let request = flow.request();
     let confirmed_here = consent.flow_id == flow.id;
     let imitable = client.is_public() && !request.redirect_uri.starts_with("https://");
     let claims = by_name(flow, consent);
-    consent.covers(&request.scope, &request.resources, &claims, client.version)
-        && (confirmed_here || !(imitable || request.prompts(Prompt::Consent)))
+    let always = imitable || client.trust == Trust::Unverified || request.prompts(Prompt::Consent);
+    consent.covers(&request.scope, &request.resources, &claims, client.version) && (confirmed_here || !always)
 }

@@ -39,6 +39,12 @@ pub struct Metadata {
     pub policy_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
+    /// OpenID Connect Front-Channel Logout §2. Of the same origin as a redirect URI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<String>,
+    /// Kept for those who read it: `iss` and `sid` are always sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub frontchannel_logout_session_required: bool,
     /// Where a third party may begin a sign-in: OpenID Connect Core §4. Kept for those who read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initiate_login_uri: Option<String>,
@@ -66,6 +72,8 @@ impl Default for Metadata {
             logo_uri: None,
             policy_uri: None,
             tos_uri: None,
+            frontchannel_logout_uri: None,
+            frontchannel_logout_session_required: false,
             initiate_login_uri: None,
             contacts: Vec::new(),
             require_pkce: true,

@@ -21,7 +21,7 @@ use pages::front::session_for;
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Scope, scope};
 
-use crate::views::{self, App, Destination, Group, Permission, Person, Trust};
+use crate::views::{self, App, Destination, Group, Links, Permission, Person, Trust};
 use crate::{Carried, Consent, Stop, Visit};
 
 /// Everything the page shows, read at one moment.
@@ -134,6 +134,7 @@ impl Consent {
                     clients::Trust::Unverified => Trust::Unverified,
                 },
                 destination: Destination::of(&request.redirect_uri),
+                links: Links::of(&asked.client.metadata),
             },
             person: Person {
                 name: asked.session.name.clone(),

@@ -19,7 +19,7 @@ use pages::{Lifetime, Page};
 use protocol::form::Form;
 use protocol::{Error, Params, Prompt, RequestId, Secret, Subject};
 
-use crate::views::{Login, LoginFault, Person, Who};
+use crate::views::{Links, Login, LoginFault, Person, Who};
 use crate::{Carried, Consent, Stop, Visit};
 
 /// Longest `User-Agent` we keep.
@@ -131,6 +131,7 @@ impl Consent {
             csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,
             flow: carried.sealed,
             app: Some(client.shown_name()),
+            links: Links::of(&client.metadata),
             who,
             remember: before.remember,
             faults: before.faults,

@@ -5,6 +5,7 @@
 //! a [`RelyingParty`] can lead back to a client, and only when the person vouches for it or a hint of its own does.
 
 pub(crate) mod confirm;
+pub(crate) mod frames;
 mod request;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 use revocation::Act;
 
+use crate::logout::frames::Frame;
 use crate::logout::request::RelyingParty;
 use crate::views::{After, SignedOut};
 use crate::{Consent, Stop, Visit};
@@ -68,6 +70,14 @@ pub(crate) async fn receive_post(
         .unwrap_or_else(|stop| consent.stopped(&stop, &visit))
 }
 
+/// How a logout ended, for the page that says so.
+struct Outcome {
+    after: After,
+    frames: Vec<Frame>,
+    /// Where the browser goes on to by itself, once the frames are loaded.
+    way: Option<String>,
+}
+
 /// The next step of a logout.
 enum Step<'s> {
     /// The hint names this session.
@@ -107,9 +117,10 @@ impl Consent {
                 let cookie = self.end([session], by, visit).await?;
                 let others = sessions.as_ref().is_some_and(|all| !all.others.is_empty());
                 let after = if others { After::Others } else { After::Nobody };
+                let frames = self.frames(std::slice::from_ref(&session.session_id)).await?;
                 let mut response = match party.as_ref().and_then(RelyingParty::way_back) {
-                    Some(way) => see_other(&way),
-                    None => self.result(flow, party.as_ref(), after, visit),
+                    Some(way) if frames.is_empty() => see_other(&way),
+                    way => self.result(flow, party.as_ref(), Outcome { after, frames, way }, visit),
                 };
                 response
                     .headers_mut()
@@ -117,11 +128,23 @@ impl Consent {
                 Ok(response)
             }
             Step::Ask => self.ask(flow, visit),
-            Step::SignedOut => Ok(match party.as_ref().and_then(RelyingParty::way_back) {
-                Some(way) if is_vouched_for(flow, party.as_ref()) => see_other(&way),
-                _ => self.result(flow, party.as_ref(), After::Nobody, visit),
-            }),
-            Step::Stayed => Ok(self.result(flow, party.as_ref(), After::Stayed, visit)),
+            Step::SignedOut => {
+                let frames = self.frames(&flow.request().ended).await?;
+                let way = party.as_ref().and_then(RelyingParty::way_back);
+                let after = After::Nobody;
+                Ok(match way.filter(|_| is_vouched_for(flow, party.as_ref())) {
+                    Some(way) if frames.is_empty() => see_other(&way),
+                    way => self.result(flow, party.as_ref(), Outcome { after, frames, way }, visit),
+                })
+            }
+            Step::Stayed => {
+                let stayed = Outcome {
+                    after: After::Stayed,
+                    frames: Vec::new(),
+                    way: None,
+                };
+                Ok(self.result(flow, party.as_ref(), stayed, visit))
+            }
         }
     }
 
@@ -202,14 +225,16 @@ impl Consent {
         &self,
         flow: &Flow<LogoutRequest>,
         party: Option<&RelyingParty>,
-        after: After,
+        outcome: Outcome,
         visit: &Visit,
     ) -> Response {
         let ui_locales = flow.request().ui_locales.as_deref();
         Page::new(SignedOut {
             shell: self.front.shell(&visit.headers, ui_locales, &visit.id),
-            after,
+            after: outcome.after,
             back: party.and_then(RelyingParty::link),
+            frames: outcome.frames,
+            onward: outcome.way,
         })
         .into_response()
     }

@@ -4,8 +4,10 @@ mod sign_out;
 
 use accounts::claims::Claim;
 use askama::Template;
+use clients::Metadata;
 use pages::{FormTarget, Markup, Shell, Texts, View};
 use protocol::redirect_uri;
+use url::Url;
 
 pub(crate) use sign_out::{After, Back, SignOut, SignedOut};
 
@@ -19,6 +21,7 @@ pub(crate) struct Login {
     pub(crate) csrf: String,
     /// The name of the client that waits; none when the way leads to a page of our own.
     pub(crate) app: Option<String>,
+    pub(crate) links: Links,
     pub(crate) who: Who,
     /// Whether "keep me signed in" was ticked on the try before this one.
     pub(crate) remember: bool,
@@ -72,6 +75,48 @@ pub(crate) struct App {
     pub(crate) name: String,
     pub(crate) trust: Trust,
     pub(crate) destination: Destination,
+    pub(crate) links: Links,
+}
+
+/// What a client says of itself elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    pub(crate) policy: Option<Link>,
+    pub(crate) terms: Option<Link>,
+}
+
+/// A page of somebody else's, with the host that a person should see before going there.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) uri: String,
+    pub(crate) host: String,
+}
+
+impl Links {
+    pub(crate) fn of(client: &Metadata) -> Self {
+        Self {
+            policy: client.policy_uri.as_deref().and_then(Link::to),
+            terms: client.tos_uri.as_deref().and_then(Link::to),
+        }
+    }
+}
+
+impl Link {
+    fn to(uri: &str) -> Option<Self> {
+        let url = Url::parse(uri).ok()?;
+        Some(Self {
+            host: url.host_str()?.to_owned(),
+            uri: uri.to_owned(),
+        })
+    }
+}
+
+impl App {
+    /// Stands where its logo would.
+    fn initial(&self) -> String {
+        let first = self.name.chars().find(|c| c.is_alphanumeric());
+        first.map(|c| c.to_uppercase().collect()).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,6 +46,8 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "introspection_endpoint": at(path::INTROSPECTION),
         "jwks_uri": at(path::JWKS),
         "end_session_endpoint": at(path::LOGOUT),
+        "frontchannel_logout_supported": true,
+        "frontchannel_logout_session_supported": true,
         "scopes_supported": scope::STANDARD,
         "response_types_supported": words(response_types.admitted()),
         "response_modes_supported": words(ResponseMode::ALL),

@@ -86,6 +86,12 @@ impl<R: Request> Flow<R> {
         }
     }
 
+    /// The same flow, about this.
+    #[must_use]
+    pub fn about(self, request: R) -> Self {
+        Self { request, ..self }
+    }
+
     pub fn request(&self) -> &R {
         &self.request
     }

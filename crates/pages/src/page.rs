@@ -17,6 +17,11 @@ use crate::{Shell, form_post};
 pub trait View: askama::Template {
     fn shell(&self) -> &Shell;
     fn form_target(&self) -> FormTarget;
+
+    /// The origins of pages that stand in it.
+    fn frames(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// Where the answer to a form of the page may take the browser.
@@ -74,7 +79,11 @@ impl<V: View> Page<V> {
 impl<V: View> IntoResponse for Page<V> {
     fn into_response(self) -> Response {
         match self.view.render() {
-            Ok(body) => send(self.status, self.view.form_target(), body),
+            Ok(body) => {
+                let mut response = send(self.status, self.view.form_target(), body);
+                admit(&self.view.frames(), response.headers_mut());
+                response
+            }
             Err(cause) => {
                 tracing::error!(%cause, "a page could not be rendered");
                 let shell = self.view.shell();
@@ -91,6 +100,23 @@ pub(crate) fn send(status: StatusCode, form_target: FormTarget, body: String) ->
         response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     response
+}
+
+/// Adds the origins of frames to the policy, which admits none otherwise. An origin that could not stand in a header
+/// is no origin, and its frame stays empty.
+fn admit(frames: &[&str], headers: &mut HeaderMap) {
+    let policy = headers
+        .get(CONTENT_SECURITY_POLICY)
+        .and_then(|policy| policy.to_str().ok());
+    let (Some(policy), false) = (policy, frames.is_empty()) else {
+        return;
+    };
+    let origin = |origin: &&&str| !origin.contains([' ', ';', ',', '*', '\'']);
+    let origins: Vec<&str> = frames.iter().filter(origin).copied().collect();
+    let policy = format!("{policy}; frame-src {}", origins.join(" "));
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
 }
 
 fn protect(headers: &mut HeaderMap, form_target: FormTarget) {

@@ -26,6 +26,11 @@ login-username-missing = Enter your email
 login-password-missing = Enter your password
 login-busy = We're busy just now. Wait a few seconds, then sign in again.
 
+## What an app says of itself
+
+app-policy = Privacy policy at { $host }
+app-terms = Terms of service at { $host }
+
 ## Consent
 
 consent-task = Allow access
@@ -96,6 +101,7 @@ logout-go-app = Go back to the app { $scheme }
 signed-out-title = Signed out
 signed-out = You're signed out of { $brand }.
 signed-out-others = Other accounts are still signed in on this browser.
+signed-out-frame = Signs you out of an app
 signed-out-apps = Apps you used may still have you signed in. On a shared computer, sign out there too.
 
 ## What goes wrong

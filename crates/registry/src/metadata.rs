@@ -54,6 +54,10 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         logo_uri: secure_link(document, "logo_uri")?,
         policy_uri: link(document, "policy_uri")?,
         tos_uri: link(document, "tos_uri")?,
+        frontchannel_logout_uri: link(document, "frontchannel_logout_uri")?,
+        frontchannel_logout_session_required: document
+            .flag("frontchannel_logout_session_required")?
+            .unwrap_or(default.frontchannel_logout_session_required),
         initiate_login_uri: secure_link(document, "initiate_login_uri")?,
         contacts: contacts(document)?,
         require_pkce: document.flag("require_pkce")?.unwrap_or(default.require_pkce),
@@ -91,6 +95,18 @@ fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
     }
     if let Some(incoherence) = mismatch(metadata) {
         return Some(incoherence);
+    }
+    // Front-Channel Logout §2: the page it stands in is ours, so it is a page of the app and of nobody else.
+    if let Some(uri) = &metadata.frontchannel_logout_uri
+        && !metadata
+            .redirect_uris
+            .iter()
+            .any(|own| same_origin(own.as_str(), uri))
+    {
+        return Some((
+            "frontchannel_logout_uri",
+            "expected the scheme, host and port of one of the redirect_uris",
+        ));
     }
     // RFC 6749 §4.4: with nothing to prove who asks, its tokens would be everybody's.
     if public && metadata.grant_types.contains(&GrantType::ClientCredentials) {
@@ -157,6 +173,13 @@ fn mismatch(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
         ));
     }
     None
+}
+
+fn same_origin(one: &str, other: &str) -> bool {
+    match (Url::parse(one), Url::parse(other)) {
+        (Ok(one), Ok(other)) => one.origin().is_tuple() && one.origin() == other.origin(),
+        _ => false,
+    }
 }
 
 fn name(document: Document<'_>) -> Result<Option<String>, Error> {

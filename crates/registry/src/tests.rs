@@ -65,6 +65,8 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
         "logo_uri": "https://a.test/logo.png?v=1#x",
         "policy_uri": "http://a.test/policy",
         "tos_uri": "https://xn--hst-hna.test/tos",
+        "frontchannel_logout_uri": "http://localhost:3000/out",
+        "frontchannel_logout_session_required": true,
         "initiate_login_uri": "https://a.test/start",
         "contacts": ["dev@a.test"],
         "require_pkce": true,

@@ -5,6 +5,7 @@
 //! are taken in the order client, user, session, consent, approval, counter.
 
 mod acts;
+mod audience;
 mod trail;
 mod unused;
 
@@ -12,6 +13,7 @@ use db::{Conn, Database};
 use events::Context;
 use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
 
+pub use audience::{clients_of, remember_clients};
 pub use unused::expire_unused;
 
 wire_enum! {

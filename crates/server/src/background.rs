@@ -60,6 +60,7 @@ async fn forget(parts: &Parts, now: Timestamp) -> db::Result<()> {
     let work = parts.db.transact(move |conn| {
         Box::pin(async move {
             let revocations = events::revocations::forget(conn, now).await?;
+            revocation::remember_clients(conn, now).await?;
             let approvals = grants::approvals::forget(conn, now).await?;
             let browsers = accounts::sessions::sweep(BATCH, conn, now).await?;
             let events = events::audit::sweep(BATCH, conn, now).await?;

@@ -62,7 +62,7 @@ pub(crate) async fn submit(
             .check_csrf(&visit.headers, &about, params.get("csrf"))?;
         match params.get("decision") {
             Some("sign-out") => consent.confirmed(carried, &sessions, &by, &visit).await,
-            Some("stay") => consent.answered(carried, LogoutAnswer::Declined, None),
+            Some("stay") => consent.answered(&carried, carried.flow.clone(), LogoutAnswer::Declined, None),
             _ => Err(Error::invalid_request("decision is sign-out or stay").into()),
         }
     };
@@ -136,17 +136,31 @@ impl Consent {
         visit: &Visit,
     ) -> Result<Response, Stop> {
         let cookie = self.end(sessions.iter(), by, visit).await?;
-        self.answered(carried, LogoutAnswer::Confirmed, cookie)
+        let request = LogoutRequest {
+            ended: sessions
+                .iter()
+                .map(|session| session.session_id.clone())
+                .collect(),
+            ..carried.flow.request().clone()
+        };
+        let telling = carried.flow.clone().about(request);
+        // A request that leaves no room for them is answered all the same: the sessions have ended.
+        let flow = match self.front.seal(&telling, Binding::Browser(&carried.cookie)) {
+            Ok(_) => telling,
+            Err(_) => carried.flow.clone(),
+        };
+        self.answered(&carried, flow, LogoutAnswer::Confirmed, cookie)
     }
 
     /// Back to the endpoint that decides, with the answer.
     fn answered(
         &self,
-        carried: Carried<LogoutRequest>,
+        carried: &Carried<LogoutRequest>,
+        flow: Flow<LogoutRequest>,
         answer: LogoutAnswer,
         cookie: Option<HeaderValue>,
     ) -> Result<Response, Stop> {
-        let flow = carried.flow.answered(answer);
+        let flow = flow.answered(answer);
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         let mut response = self.resume(&flow, &sealed);
         response

@@ -4,6 +4,7 @@ use askama::Template;
 use pages::{FormTarget, Markup, Shell, View};
 
 use super::{Destination, Person};
+use crate::logout::frames::Frame;
 
 /// `templates/sign_out.html`: asks.
 #[derive(Debug, Template)]
@@ -27,6 +28,10 @@ pub(crate) struct SignedOut {
     pub(crate) shell: Shell,
     pub(crate) after: After,
     pub(crate) back: Option<Back>,
+    /// Pages of apps that end the person's sessions there.
+    pub(crate) frames: Vec<Frame>,
+    /// Where the browser goes when they are loaded.
+    pub(crate) onward: Option<String>,
 }
 
 /// Who is signed in afterwards.
@@ -66,6 +71,10 @@ impl View for SignedOut {
 
     fn form_target(&self) -> FormTarget {
         FormTarget::Ourselves
+    }
+
+    fn frames(&self) -> Vec<&str> {
+        self.frames.iter().map(|frame| frame.origin.as_str()).collect()
     }
 }
 

@@ -19,12 +19,48 @@ fn login(app: Option<&str>, who: Who, faults: &[LoginFault]) -> String {
         flow,
         csrf,
         app,
+        links: links(),
         who,
         remember: false,
         faults: faults.to_vec(),
     }
     .render()
     .unwrap()
+}
+
+fn links() -> Links {
+    Links::of(&Metadata {
+        policy_uri: Some("https://a.test/privacy?a=1&b=2".to_owned()),
+        ..Metadata::default()
+    })
+}
+
+#[test]
+fn what_an_app_says_elsewhere_is_a_link_that_names_the_host_and_tells_nothing_of_us() {
+    let pages = [
+        login(Some("Shop"), anyone(""), &[]),
+        consent(
+            "Shop",
+            Trust::Trusted,
+            "https://a.test/cb",
+            Vec::new(),
+            Vec::new(),
+        ),
+    ];
+    for html in pages {
+        assert!(
+            html.contains(
+                "<a href=\"https://a.test/privacy?a=1&#38;b=2\" target=\"_blank\" \
+                 rel=\"noopener noreferrer nofollow\">"
+            ),
+            "{html}"
+        );
+        assert!(
+            html.contains("Privacy policy") && html.contains("a.test"),
+            "{html}"
+        );
+        assert!(!html.contains("Terms of service"), "{html}");
+    }
 }
 
 fn anyone(typed: &str) -> Who {
@@ -46,6 +82,7 @@ fn consent(name: &str, trust: Trust, redirect_uri: &str, fresh: Vec<Group>, alre
         name: name.to_owned(),
         trust,
         destination: Destination::of(redirect_uri),
+        links: links(),
     };
     let person = person(Some("Alex Doe"));
     Consent {
@@ -83,6 +120,8 @@ fn signed_out(after: After, uri: Option<&str>) -> String {
         shell: shell(),
         after,
         back,
+        frames: Vec::new(),
+        onward: None,
     }
     .render()
     .unwrap()

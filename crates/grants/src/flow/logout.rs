@@ -1,6 +1,6 @@
 //! What a logout request carries to the page that asks: OpenID Connect RP-Initiated Logout §2.
 
-use protocol::{ClientId, Subject, path};
+use protocol::{ClientId, SessionId, Subject, path};
 use serde::{Deserialize, Serialize};
 
 use super::Request;
@@ -20,6 +20,9 @@ pub struct LogoutRequest {
     pub state: Option<String>,
     #[serde(rename = "ul", default, skip_serializing_if = "Option::is_none")]
     pub ui_locales: Option<String>,
+    /// Sessions that the answer of the person ended: apps are still to be told.
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<SessionId>,
 }
 
 /// Whom an ID token of ours named, and in which session.

@@ -161,6 +161,16 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         let native = json!({ "application_type": "native", "redirect_uris": [uri] });
         all.push(("redirect_uris", with(native)));
     }
+    for uri in [
+        "https://b.test/out",
+        "http://a.test/out",
+        "https://a.test:8443/out",
+    ] {
+        all.push((
+            "frontchannel_logout_uri",
+            with(json!({ "frontchannel_logout_uri": uri })),
+        ));
+    }
     for member in ["logo_uri", "initiate_login_uri"] {
         all.push((member, with(json!({ member: "http://a.test/x" }))));
     }
@@ -170,6 +180,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         "policy_uri",
         "tos_uri",
         "initiate_login_uri",
+        "frontchannel_logout_uri",
     ] {
         for link in [
             "",
@@ -223,13 +234,17 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
                 "policy_uri",
                 "tos_uri",
                 "initiate_login_uri",
+                "frontchannel_logout_uri",
             ][..],
             wrong(&[&text]),
         ),
         (&["application_type", "token_endpoint_auth_method"], wrong(&[])),
         (&["redirect_uris", "post_logout_redirect_uris"], wrong(&[&texts])),
         (&["grant_types", "response_types", "contacts"], wrong(&[])),
-        (&["require_pkce"], wrong(&[&flag])),
+        (
+            &["require_pkce", "frontchannel_logout_session_required"],
+            wrong(&[&flag]),
+        ),
     ] {
         for member in members {
             all.extend(

@@ -26,9 +26,9 @@ use members::Members;
 #[derive(Debug, Subcommand)]
 pub(super) enum Client {
     /// Register an app, vouched for by you
-    Create(Create),
+    Create(Box<Create>),
     /// Change what is registered; only what is given changes
-    Update(Update),
+    Update(Box<Update>),
     /// Vouch for an app that registered itself
     Trust(Which),
     /// Secrets of an app; two work at once, so that one can be replaced in peace
@@ -277,6 +277,8 @@ const ORDER: &[&str] = &[
     "logo_uri",
     "policy_uri",
     "tos_uri",
+    "frontchannel_logout_uri",
+    "frontchannel_logout_session_required",
     "initiate_login_uri",
     "contacts",
     "client_id_issued_at",
@@ -302,6 +304,7 @@ mod tests {
             "token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code"],
             "response_types": ["code"], "scope": "openid", "client_uri": "https://a.test/",
             "logo_uri": "https://a.test/l", "policy_uri": "https://a.test/p", "tos_uri": "https://a.test/t",
+            "frontchannel_logout_uri": "https://a.test/out", "frontchannel_logout_session_required": true,
             "initiate_login_uri": "https://a.test/start",
             "contacts": ["a@a.test"], "require_pkce": true,
         });

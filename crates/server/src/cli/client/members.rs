@@ -20,6 +20,9 @@ pub(super) struct Members {
     /// Where people may be sent back to after sign-out, to the byte (repeatable)
     #[arg(long = "post-logout-redirect-uri", value_name = "URI", num_args = 1..)]
     post_logout_redirect_uris: Option<Vec<String>>,
+    /// A page of the app that ends its own session, loaded in a frame at sign-out
+    #[arg(long, value_name = "URL")]
+    frontchannel_logout_uri: Option<String>,
     /// What it may ask for, in one value or several; without, every scope there is
     #[arg(long, value_name = "SCOPE")]
     scope: Option<Vec<String>>,
@@ -72,6 +75,10 @@ impl Members {
             ("grant_types", self.grant_types.map(|all| json!(all))),
             ("response_types", response_types.map(|all| json!(all))),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
+            (
+                "frontchannel_logout_uri",
+                self.frontchannel_logout_uri.map(or_none),
+            ),
             ("client_uri", self.client_uri.map(or_none)),
             ("logo_uri", self.logo_uri.map(or_none)),
             ("policy_uri", self.policy_uri.map(or_none)),

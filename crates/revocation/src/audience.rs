@@ -1,0 +1,37 @@
+//! Whom the end of a session concerns: the clients that the person signed in to in it, as far as they want to hear of
+//! it (OpenID Connect Front-Channel Logout 1.0, Back-Channel Logout 1.0).
+//!
+//! An approval says so, and is forgotten when none of its tokens can be valid any more. The app's own session lives
+//! longer: before the approval goes, what it said of the session is noted. The hot path writes nothing for this.
+
+use db::{Conn, execute, run};
+use protocol::{ClientId, SessionId, Timestamp};
+
+/// As the metadata of a client is stored. The text cannot stand inside a value: there, its quotes are escaped.
+const REMEMBER: &str = "INSERT INTO session_clients (session_id, client_id) \
+    SELECT DISTINCT a.session_id, a.client_id FROM approvals a \
+    JOIN sessions s ON s.session_id = a.session_id JOIN clients c ON c.client_id = a.client_id \
+    WHERE a.live_until < $1 AND s.ended_at IS NULL AND c.metadata LIKE '%channel_logout_uri\":%' \
+    ON CONFLICT DO NOTHING";
+
+/// Notes what approvals that are about to be forgotten say of sessions. Expects the transaction that forgets them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remember_clients(conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
+    Ok(execute!(conn, sqlx::query(REMEMBER).bind(now.as_secs()))?)
+}
+
+const CLIENTS_OF: &str = "SELECT client_id FROM approvals WHERE session_id = $1 AND sub IS NOT NULL \
+    UNION SELECT client_id FROM session_clients WHERE session_id = $1 ORDER BY client_id";
+
+/// The clients that the person signed in to in this session, whether it has ended or not.
+///
+/// # Errors
+/// When the database fails.
+pub async fn clients_of(session: &SessionId, conn: &mut Conn) -> db::Result<Vec<ClientId>> {
+    let rows: Vec<(String,)> = run!(conn, |c| sqlx::query_as(CLIENTS_OF)
+        .bind(session.as_str())
+        .fetch_all(c))?;
+    Ok(rows.into_iter().map(|(id,)| id.into()).collect())
+}
