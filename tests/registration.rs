@@ -2,6 +2,7 @@
 
 mod bounds;
 mod manage;
+mod strangers;
 
 use clients::Trust;
 use clients::registrations::quota::Hours;
@@ -163,6 +164,7 @@ everywhere! {
             (with(json!({ "grant_types": ["authorization_code", "client_credentials"] })), "invalid_client_metadata"),
             (json!({ "grant_types": ["client_credentials"], "scope": "x" }), "invalid_client_metadata"),
             (with(json!({ "software_statement": "a.b.c" })), "unapproved_software_statement"),
+            (with(json!({ "response_types": ["id_token"], "grant_types": ["implicit"] })), "invalid_client_metadata"),
             (with(json!({ "redirect_uris": ["https://app.example.com/cb#x"] })), "invalid_redirect_uri"),
             (with(json!({ "redirect_uris": ["http://app.example.com/cb"] })), "invalid_redirect_uri"),
             (with(json!({ "redirect_uris": [] })), "invalid_redirect_uri"),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse as _, Response};
-use clients::{Client, Directory};
+use clients::{Client, Directory, Trust};
 use grants::AuthorizationRequest;
-use pages::{FormPost, Page, Shell, see_other};
-use protocol::redirect_uri::{with_fragment, with_query};
+use pages::{FormPost, Leave, Page, Shell, Way, see_other};
+use protocol::redirect_uri::{shown_host, with_fragment, with_query};
 use protocol::{ClientId, Error, Issuer, Params, ResponseMode};
 use url::form_urlencoded::Serializer;
 
@@ -57,31 +57,53 @@ impl Bound {
         })
     }
 
-    /// Sends the browser back to the client, with `state`, and with `iss`, so that the client knows who answers
-    /// (RFC 9207). 303, so that a POST is not repeated there with what it carried (RFC 9700 §4.12).
-    pub(crate) fn answer(&self, mut answer: Answer, issuer: &Issuer, shell: Shell) -> Response {
-        answer.extend(self.state.clone().map(|state| ("state", state)));
-        answer.push(("iss", issuer.as_str().to_owned()));
-        let encoded = || Serializer::new(String::new()).extend_pairs(&answer).finish();
-        match self.response_mode {
-            ResponseMode::Query => see_other(&with_query(&self.redirect_uri, &encoded())),
-            ResponseMode::Fragment => see_other(&with_fragment(&self.redirect_uri, &encoded())),
-            ResponseMode::FormPost => Page::new(FormPost {
+    /// Sends the browser back to the client. 303, so that a POST is not repeated there with what it carried (RFC 9700
+    /// §4.12).
+    pub(crate) fn answer(&self, answer: Answer, issuer: &Issuer, shell: Shell) -> Response {
+        match self.way(answer, issuer) {
+            Way::Link(uri) => see_other(&uri),
+            Way::Form { action, fields } => Page::new(FormPost {
                 shell,
                 app: self.client.shown_name(),
-                action: self.redirect_uri.clone(),
-                fields: answer,
+                action,
+                fields,
             })
             .into_response(),
         }
     }
 
+    /// The same with an error. To a client that nobody vouches for, nobody is sent unasked (C014).
     pub(crate) fn refuse(&self, error: &Error, issuer: &Issuer, shell: Shell) -> Response {
         let answer = vec![
             ("error", error.code().to_string()),
             ("error_description", error.description().to_owned()),
         ];
-        self.answer(answer, issuer, shell)
+        match self.client.trust {
+            Trust::Trusted => self.answer(answer, issuer, shell),
+            Trust::Unverified => Page::new(Leave {
+                shell,
+                app: self.client.shown_name(),
+                host: shown_host(&self.redirect_uri),
+                way: self.way(answer, issuer),
+                error,
+            })
+            .into_response(),
+        }
+    }
+
+    /// With `state`, and with `iss`, so that the client knows who answers (RFC 9207).
+    fn way(&self, mut answer: Answer, issuer: &Issuer) -> Way {
+        answer.extend(self.state.clone().map(|state| ("state", state)));
+        answer.push(("iss", issuer.as_str().to_owned()));
+        let encoded = || Serializer::new(String::new()).extend_pairs(&answer).finish();
+        match self.response_mode {
+            ResponseMode::Query => Way::Link(with_query(&self.redirect_uri, &encoded())),
+            ResponseMode::Fragment => Way::Link(with_fragment(&self.redirect_uri, &encoded())),
+            ResponseMode::FormPost => Way::Form {
+                action: self.redirect_uri.clone(),
+                fields: answer,
+            },
+        }
     }
 }
 

@@ -85,6 +85,12 @@ form-post-title = Back to the app
 form-post-do = You're going back to { $app }. If nothing happens, continue by hand.
 form-post-continue = Continue
 
+## Before leaving for an app that nobody checked
+
+leave-task = Leave for the app
+leave-title = Go back to { $app }?
+leave-nothing-shared = You can close this page instead. Nothing was shared with the app.
+
 ## Logout
 
 logout-title = Sign out of { $brand }?

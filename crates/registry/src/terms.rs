@@ -3,7 +3,7 @@
 use clients::registrations::Vouched;
 use clients::registrations::quota::Hours;
 use clients::{Metadata, Trust};
-use protocol::{ClientAuthMethod, Error, GrantType, wire_enum};
+use protocol::{ClientAuthMethod, Error, GrantType, ResponseTypes, wire_enum};
 use serde_json::Value;
 
 use crate::document::{Document, invalid};
@@ -29,6 +29,8 @@ pub struct Terms {
     /// Whether all of them need PKCE. A client may bind itself to it in any case; none is freed by its own wish.
     pub require_pkce: bool,
     pub hours: Hours,
+    /// What the authorization endpoint admits: a record that says more would not be true.
+    pub response_types: ResponseTypes,
 }
 
 impl Default for Terms {
@@ -38,6 +40,7 @@ impl Default for Terms {
             trust: Trust::Unverified,
             require_pkce: true,
             hours: Hours::Counted,
+            response_types: ResponseTypes::Code,
         }
     }
 }
@@ -54,6 +57,13 @@ impl Terms {
         let own_wish = Document::new(document)?.flag("require_pkce")?;
         let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
         metadata.require_pkce = self.require_pkce || public || own_wish == Some(true);
+        let admitted = self.response_types.admitted();
+        if !metadata.response_types.iter().all(|own| admitted.contains(own)) {
+            return Err(invalid(
+                "response_types",
+                "this server admits the response type code only",
+            ));
+        }
         if metadata.grant_types.contains(&GrantType::ClientCredentials) && !self.admits_machines(vouched) {
             return Err(invalid(
                 "grant_types",

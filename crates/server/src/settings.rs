@@ -250,6 +250,7 @@ impl Reader {
                 RateLimits::On => Hours::Counted,
                 RateLimits::Off => Hours::Free,
             },
+            ..Terms::default()
         })
     }
 

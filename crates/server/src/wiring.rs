@@ -154,7 +154,10 @@ impl Parts {
         Registry {
             db: self.db.clone(),
             issuer: self.issuer.clone(),
-            terms: self.registration,
+            terms: Terms {
+                response_types: self.response_types,
+                ..self.registration
+            },
             clock: self.clock.clone(),
         }
     }
