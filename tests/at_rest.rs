@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use protocol::SigningAlg;
 use protocol::opaque::{self, Kind};
 
 use self::loot::{Loot, Sealed, Vault};
@@ -104,7 +105,10 @@ async fn c113_two_fresh_installations_share_no_secret_and_know_nobody() {
         let _server = installation.start().await;
         let world = installation.world().await;
         let vault = Vault::open(&installation, &world).await;
-        assert_eq!(vault.secrets.len(), 1 + 2 + keyring::Purpose::ALL.len());
+        assert_eq!(
+            vault.secrets.len(),
+            1 + SigningAlg::ALL.len() + keyring::Purpose::ALL.len()
+        );
         for (name, secret) in vault.secrets {
             assert!(met.insert(secret), "{name} is not new");
         }

@@ -11,9 +11,9 @@ use keyring::{Policy, Start};
 use protocol::SigningAlg;
 use serde_json::{Value, json};
 
-use crate::harness::app::{VERIFIER, answer, basic, header, payload, post, userinfo};
+use crate::harness::app::{Tokens, VERIFIER, answer, basic, header, payload, post, userinfo};
 use crate::harness::visitor::client;
-use crate::harness::{Answer, App, World};
+use crate::harness::{Answer, App, World, rp};
 
 const DOCUMENTS: [&str; 2] = [
     "/.well-known/openid-configuration",
@@ -419,18 +419,41 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
                 authenticates_by(word, trial).await;
             }
         }
+        "token_endpoint_auth_signing_alg_values_supported"
+        | "revocation_endpoint_auth_signing_alg_values_supported"
+        | "introspection_endpoint_auth_signing_alg_values_supported" => {
+            assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA"]);
+            for alg in ["RS256", "PS256", "ES256", "EdDSA"] {
+                let (app, key) = proving_by("private_key_jwt", alg, world).await;
+                let tokens = granted(&app, &key, trial).await;
+                let endpoint = name.replace("_auth_signing_alg_values_supported", "");
+                if endpoint != "token_endpoint" {
+                    let answer = asked(
+                        (&app, &key),
+                        "private_key_jwt",
+                        &document[endpoint],
+                        tokens.access(),
+                        world,
+                    );
+                    assert_eq!(answer.await.status, 200, "{name} {alg}");
+                }
+            }
+        }
         "revocation_endpoint" | "revocation_endpoint_auth_methods_supported" => {
             assert_eq!(
                 words_of(document, "revocation_endpoint_auth_methods_supported"),
-                ["client_secret_basic", "client_secret_post", "none"]
+                [
+                    "client_secret_basic",
+                    "client_secret_post",
+                    "private_key_jwt",
+                    "none"
+                ]
             );
             for word in words_of(document, "revocation_endpoint_auth_methods_supported") {
-                let app = world
-                    .app_with(json!({ "token_endpoint_auth_method": word }))
-                    .await;
-                let tokens = app.grant(world, user, &[]).await;
+                let (app, key) = proving_by(word, "ES256", world).await;
+                let tokens = granted(&app, &key, trial).await;
                 let answer = asked(
-                    &app,
+                    (&app, &key),
                     word,
                     &document["revocation_endpoint"],
                     tokens.access(),
@@ -443,14 +466,15 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
         }
         "introspection_endpoint" | "introspection_endpoint_auth_methods_supported" => {
             let all = words_of(document, "introspection_endpoint_auth_methods_supported");
-            assert_eq!(all, ["client_secret_basic", "client_secret_post"]);
+            assert_eq!(
+                all,
+                ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+            );
             for word in all {
-                let app = world
-                    .app_with(json!({ "token_endpoint_auth_method": word }))
-                    .await;
-                let tokens = app.grant(world, user, &[]).await;
+                let (app, key) = proving_by(word, "ES256", world).await;
+                let tokens = granted(&app, &key, trial).await;
                 let answer = asked(
-                    &app,
+                    (&app, &key),
                     word,
                     &document["introspection_endpoint"],
                     tokens.access(),
@@ -578,7 +602,13 @@ fn words_of<'d>(document: &'d Value, name: &str) -> Vec<&'d str> {
 }
 
 /// A request about a token, by a client that authenticates so.
-async fn asked(app: &App, method: &str, endpoint: &Value, token: &str, world: &World) -> Answer {
+async fn asked(
+    (app, key): (&App, &rp::Key),
+    method: &str,
+    endpoint: &Value,
+    token: &str,
+    world: &World,
+) -> Answer {
     let request = client().post(world.route(endpoint.as_str().expect("an endpoint")));
     let secret = app.secret.as_ref().map(|secret| secret.expose());
     let request = match (method, secret) {
@@ -591,17 +621,43 @@ async fn asked(app: &App, method: &str, endpoint: &Value, token: &str, world: &W
             ("client_secret", secret),
         ]),
         ("none", None) => request.form(&[("token", token), ("client_id", &app.id)]),
+        ("private_key_jwt", None) => {
+            let claims = rp::assertion(&app.id, &world.issuer, world.now().as_secs(), &json!({}));
+            let mut params = vec![("token", token.to_owned())];
+            params.extend(rp::asserted(key.sign(&claims)));
+            request.form(&params)
+        }
         other => panic!("nothing tries {other:?}"),
     };
     answer(request).await
 }
 
+/// An app registered for this method, with a key for it.
+async fn proving_by(method: &str, alg: &'static str, world: &World) -> (App, rp::Key) {
+    let key = rp::Key::new(alg);
+    let metadata = match method {
+        "private_key_jwt" => json!({ "token_endpoint_auth_method": method, "jwks": key.jwks() }),
+        _ => json!({ "token_endpoint_auth_method": method }),
+    };
+    (world.app_with(metadata).await, key)
+}
+
+async fn granted(app: &App, key: &rp::Key, Trial { world, user, .. }: &Trial<'_>) -> Tokens {
+    let code = app.code(world, user, &[]).await;
+    let by_key = app.assert_by(key, world, "/token", app.exchanging(&code)).await;
+    let answer = match by_key.status.as_u16() {
+        200 => by_key,
+        _ => app.redeem(world, &code).await,
+    };
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    Tokens { body: answer.json() }
+}
+
 async fn authenticates_by(method: &str, Trial { world, user, .. }: &Trial<'_>) {
-    let app = world
-        .app_with(json!({ "token_endpoint_auth_method": method }))
-        .await;
+    let (app, key) = proving_by(method, "RS256", world).await;
     let code = app.code(world, user, &[]).await;
     let answer = match (method, &app.secret) {
+        ("private_key_jwt", None) => app.assert_by(&key, world, "/token", app.exchanging(&code)).await,
         ("client_secret_basic", Some(_)) | ("none", None) => app.redeem(world, &code).await,
         ("client_secret_post", Some(secret)) => {
             let params = [

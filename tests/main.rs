@@ -18,6 +18,7 @@ mod authorization_code;
 mod authorization_request;
 mod browser;
 mod claims;
+mod client_assertions;
 mod client_authentication;
 mod command_line;
 mod conformance;

@@ -5,11 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use protocol::Secret;
 use registry::Registered;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::visitor::client;
-use super::{Answer, World};
+use super::{Answer, World, rp};
 
 /// RFC 7636 Appendix B.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -74,13 +74,17 @@ impl App {
         code: &str,
         changes: &[(&'static str, &str)],
     ) -> Answer {
-        let usual = vec![
+        self.token(world, changed(self.exchanging(code), changes)).await
+    }
+
+    /// What redeems a code, without the proof of who asks.
+    pub(crate) fn exchanging(&self, code: &str) -> Vec<(&'static str, String)> {
+        vec![
             ("grant_type", "authorization_code".to_owned()),
             ("code", code.to_owned()),
             ("redirect_uri", self.redirect_uri.clone()),
             ("code_verifier", VERIFIER.to_owned()),
-        ];
-        self.token(world, changed(usual, changes)).await
+        ]
     }
 
     pub(crate) async fn refresh(&self, world: &World, refresh_token: &str) -> Answer {
@@ -122,6 +126,19 @@ impl App {
         let usual = vec![("grant_type", "client_credentials".to_owned())];
         let changes = [("resource", resource), ("scope", scope)];
         self.token(world, changed(usual, &changes)).await
+    }
+
+    /// A form POST of this client, authenticated by an assertion with everything as it should be.
+    pub(crate) async fn assert_by(
+        &self,
+        key: &rp::Key,
+        world: &World,
+        path: &str,
+        mut params: Vec<(&'static str, String)>,
+    ) -> Answer {
+        let claims = rp::assertion(&self.id, &world.issuer, world.now().as_secs(), &json!({}));
+        params.extend(rp::asserted(key.sign(&claims)));
+        post(world, path, &[], &params).await
     }
 
     /// A form POST of this client, authenticated by the method it registered.

@@ -8,6 +8,7 @@ pub(crate) mod dice;
 pub(crate) mod installation;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod rp;
 pub(crate) mod site;
 pub(crate) mod visitor;
 pub(crate) mod wire;

@@ -16,6 +16,7 @@ use countersign::middleware::Shell;
 use countersign::settings::{Flags, Mode, Settings};
 use countersign::wiring::Parts;
 use db::Database;
+use egress::Egress;
 use events::Context;
 use keyring::Keyring;
 use protocol::{Clock, Issuer, ResponseTypes, Secret, SigningAlg};
@@ -28,6 +29,7 @@ use tokio::task::JoinHandle;
 
 use super::app::App;
 use super::process::{Process, free_port};
+use super::rp;
 use super::visitor::Visitor;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -214,6 +216,7 @@ impl World {
             issuer,
             &database,
             folder.path(),
+            Egress::new(rp::egress()).expect("a client"),
             own.hasher.unwrap_or_else(cheap),
             Clock::Manual(clock.clone()),
         )
@@ -455,9 +458,12 @@ impl Replicas {
         };
         let ports = [free_port(), free_port()];
         let issuer = format!("http://localhost:{}", ports[0]);
+        let root = rp::root_file(folder.path());
         let environment = [
             ("COUNTERSIGN_ISSUER", issuer.as_str()),
             ("COUNTERSIGN_DATABASE_URL", url.as_str()),
+            ("COUNTERSIGN_EGRESS_ALLOW_PRIVATE", "localhost"),
+            ("COUNTERSIGN_EGRESS_CA", root.as_str()),
             ("COUNTERSIGN_LIMITS", "off"),
             REGISTRATION,
         ];

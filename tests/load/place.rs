@@ -16,6 +16,7 @@ use countersign::listener::{self, Limits};
 use countersign::middleware::Shell;
 use countersign::settings::{Flags, Mode, Settings};
 use countersign::wiring::Parts;
+use egress::Egress;
 use grants::consents::{self, Confirmed};
 use issuance::{Approved, Approving, Gate};
 use protocol::pkce::CodeChallenge;
@@ -53,6 +54,7 @@ impl Place {
             issuer,
             &database,
             folder.path(),
+            Egress::new(egress::Settings::default()).expect("a client"),
             HasherSettings::default(),
             Clock::System,
         )

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use db::Conn;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use jws::Unverified;
 use protocol::error::Challenge;
 use protocol::{ClientAuthMethod, ClientId, Error, Params, Secret};
 use url::form_urlencoded;
@@ -27,7 +28,11 @@ pub struct Credentials {
     method: ClientAuthMethod,
     /// The ways in which the secret can be read; none for a client that sent none.
     secrets: Vec<Secret>,
+    assertion: Option<Arc<Unverified>>,
 }
+
+/// RFC 7523 §2.2.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Credentials {
     /// # Errors
@@ -45,9 +50,7 @@ impl Credentials {
             ));
         }
         if asserted {
-            return Err(Error::invalid_client(
-                "client assertions are not supported; use client_secret_basic, client_secret_post or none",
-            ));
+            return from_assertion(params);
         }
         match header {
             Some(basic) => basic.confirmed_by(params),
@@ -58,6 +61,11 @@ impl Credentials {
     /// The client that the request claims to be.
     pub fn client_id(&self) -> &ClientId {
         &self.client_id
+    }
+
+    /// The assertion that came instead of a secret.
+    pub(crate) fn assertion(&self) -> Option<&Unverified> {
+        self.assertion.as_deref()
     }
 
     /// An identifier is an absolute URI, so it holds a colon, and the id of a client never does.
@@ -92,6 +100,36 @@ fn from_body(params: &Params, secret: Option<&str>) -> Result<Credentials, Error
             None => ClientAuthMethod::None,
         },
         secrets: secret.into_iter().map(Secret::from).collect(),
+        assertion: None,
+    })
+}
+
+/// RFC 7521 §4.2 and RFC 7523 §2.2. The client that it names is the one that has to prove it, so `client_id` may
+/// be left out.
+fn from_assertion(params: &Params) -> Result<Credentials, Error> {
+    let text = params.get("client_assertion");
+    let (Some(JWT_BEARER), Some(text)) = (params.get("client_assertion_type"), text) else {
+        return Err(Error::invalid_client(
+            "expected client_assertion and client_assertion_type, which is \
+             urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        ));
+    };
+    let assertion = Unverified::parse(text).map_err(|cause| {
+        Error::invalid_client(
+            "client_assertion is not a compact JWS of at most 16 KiB with an algorithm that this server knows",
+        )
+        .because(cause)
+    })?;
+    let named = params.get("client_id").or_else(|| assertion.claimed("sub"));
+    // NUL: PostgreSQL cannot be asked about it. A colon: resource servers have no keys here.
+    let named = named.filter(|id| !id.is_empty() && !id.contains(['\0', ':']));
+    let client_id =
+        named.ok_or_else(|| Error::invalid_client("the sub of client_assertion is no client_id"))?;
+    Ok(Credentials {
+        client_id: client_id.into(),
+        method: ClientAuthMethod::PrivateKeyJwt,
+        secrets: Vec::new(),
+        assertion: Some(Arc::new(assertion)),
     })
 }
 
@@ -138,6 +176,7 @@ fn from_header(headers: &HeaderMap) -> Result<Option<Credentials>, Error> {
         client_id: client_id.into(),
         method: ClientAuthMethod::ClientSecretBasic,
         secrets: readings(secret),
+        assertion: None,
     }))
 }
 
@@ -244,29 +283,35 @@ fn matches_one(given: &[Secret], digests: &[String]) -> bool {
 }
 
 fn fault(caller: &Caller, used: ClientAuthMethod, proven: bool) -> Option<&'static str> {
-    let public = match caller {
-        Caller::Client(client) => client.is_public(),
-        Caller::ResourceServer(_) => false,
+    let (public, secret) = match caller {
+        Caller::Client(client) => (client.is_public(), client.has_secret()),
+        Caller::ResourceServer(_) => (false, true),
     };
-    match (public, used) {
-        (true, ClientAuthMethod::None) => None,
-        (true, _) => Some("a public client sent a secret"),
-        (false, ClientAuthMethod::None) => Some("a client or resource server that has a secret sent none"),
-        (false, ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost) => {
+    match used {
+        ClientAuthMethod::None if public => None,
+        ClientAuthMethod::None => Some("a client or resource server that proves who it is sent nothing"),
+        ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost if secret => {
             (!proven).then_some("wrong secret")
         }
+        ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => {
+            Some("a client that has no secret sent one")
+        }
+        // Assertions are judged elsewhere; whoever comes by here has not proven anything.
+        ClientAuthMethod::PrivateKeyJwt => Some("an assertion where secrets are compared"),
     }
 }
 
 fn refuse(credentials: &Credentials, reason: &'static str) -> Error {
     let error = Error::invalid_client(
         "client authentication failed: unknown client, wrong or missing client_secret, or a \
-         client_secret from a client registered without one (token_endpoint_auth_method none)",
+         client_secret from a client registered without one (token_endpoint_auth_method none or private_key_jwt)",
     )
     .because(reason);
     match credentials.method {
         ClientAuthMethod::ClientSecretBasic => error.with_challenge(Challenge::Basic),
-        ClientAuthMethod::ClientSecretPost | ClientAuthMethod::None => error,
+        ClientAuthMethod::ClientSecretPost | ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::None => {
+            error
+        }
     }
 }
 

@@ -83,7 +83,17 @@ impl Client {
     pub fn is_public(&self) -> bool {
         match self.metadata.token_endpoint_auth_method {
             ClientAuthMethod::None => true,
-            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => false,
+            ClientAuthMethod::ClientSecretBasic
+            | ClientAuthMethod::ClientSecretPost
+            | ClientAuthMethod::PrivateKeyJwt => false,
+        }
+    }
+
+    /// Whether it authenticates by a secret that we gave it.
+    pub fn has_secret(&self) -> bool {
+        match self.metadata.token_endpoint_auth_method {
+            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => true,
+            ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::None => false,
         }
     }
 

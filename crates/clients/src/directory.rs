@@ -145,6 +145,19 @@ impl Directory {
         Ok(())
     }
 
+    /// Whether there was something of clients that memory did not have, and now has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn hears_of_changes(&self) -> db::Result<bool> {
+        let held = self.0.held.load_full();
+        if self.is_current(&held, Topic::Clients).await? {
+            return Ok(false);
+        }
+        self.refresh().await?;
+        Ok(true)
+    }
+
     /// Takes over every change as soon as it is heard of; never returns. A registry that changes all the time is
     /// read with pauses, so that it takes a fraction of one core.
     pub async fn follow(self) {

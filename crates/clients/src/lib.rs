@@ -3,10 +3,13 @@
 //! Everything about a client that lasts stands here: what it registered, its secrets, and how it proves who
 //! it is. What a document may register is decided by `registry`, above.
 
+pub mod assertions;
 pub mod authenticate;
+mod authenticator;
 mod client;
 mod directory;
 pub mod initial_tokens;
+mod keys;
 mod metadata;
 pub mod origins;
 pub mod records;
@@ -16,8 +19,10 @@ pub mod secrets;
 pub mod shown;
 
 pub use authenticate::{Caller, Credentials, authenticate, identify};
+pub use authenticator::Authenticator;
 pub use client::{Client, Trust};
 pub use directory::Directory;
-pub use metadata::{Metadata, shows_differently};
+pub use keys::Keys;
+pub use metadata::{AssertionAudience, Metadata, shows_differently};
 pub use records::Live;
 pub use resources::ResourceServer;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{ApplicationType, ClientAuthMethod, GrantType, RedirectUri, ResponseType, Scope};
+use jws::Alg;
+use protocol::{ApplicationType, ClientAuthMethod, GrantType, RedirectUri, ResponseType, Scope, wire_enum};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What is in force for a client, after defaults. Serialized it has the member names of the RFC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,34 @@ pub struct Metadata {
     pub contacts: Vec<String>,
     /// A member of our own. Ask [`crate::Client::requires_pkce`], which knows public clients.
     pub require_pkce: bool,
+    /// Its public keys, or where they are: one of the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The one algorithm of its assertions; without it, each that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<Alg>,
+    /// A member of our own.
+    #[serde(skip_serializing_if = "AssertionAudience::is_default")]
+    pub assertion_audience: AssertionAudience,
+}
+
+wire_enum! {
+    /// Whom the assertions of a client have to name as their audience.
+    pub enum AssertionAudience {
+        /// The issuer, alone: then an assertion that another server was tricked into asking for is no good here.
+        Issuer => "issuer",
+        /// The issuer or the address of the endpoint, also among others, as RFC 7523 §3 had it and many libraries
+        /// have it; and a longer life.
+        Compatible => "compatible",
+    }
+}
+
+impl AssertionAudience {
+    fn is_default(&self) -> bool {
+        *self == Self::Issuer
+    }
 }
 
 impl Default for Metadata {
@@ -77,6 +107,10 @@ impl Default for Metadata {
             initiate_login_uri: None,
             contacts: Vec::new(),
             require_pkce: true,
+            jwks: None,
+            jwks_uri: None,
+            token_endpoint_auth_signing_alg: None,
+            assertion_audience: AssertionAudience::Issuer,
         }
     }
 }

@@ -65,8 +65,8 @@ pub async fn adopt(
 async fn confidential(client_id: &ClientId, conn: &mut Conn) -> Result<Client, Error> {
     match records::for_change(client_id, conn).await? {
         None => Err(Error::invalid_request("there is no client with this client_id")),
-        Some(client) if client.is_public() => Err(Error::invalid_request(
-            "a public client has no secret; change its token_endpoint_auth_method first",
+        Some(client) if !client.has_secret() => Err(Error::invalid_request(
+            "this client authenticates without a secret; change its token_endpoint_auth_method first",
         )),
         Some(client) => Ok(client),
     }
@@ -118,7 +118,7 @@ pub async fn delete(
 
 const DELETE_ALL: &str = "DELETE FROM client_secrets WHERE client_id = $1 RETURNING secret_id";
 
-/// Ends every secret of a client that has become public.
+/// Ends every secret of a client that authenticates without one by now.
 ///
 /// # Errors
 /// The database's failures.

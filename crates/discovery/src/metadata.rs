@@ -4,6 +4,7 @@
 
 use accounts::claims::Claim;
 use accounts::sessions::Acr;
+use jws::Alg;
 use protocol::{ClientAuthMethod, GrantType, Issuer, Prompt, ResponseMode, ResponseTypes, path, scope};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
     let with_code = (response_types == ResponseTypes::All).then_some("c_hash");
     let of_tokens = TOKEN_CLAIMS.iter().copied().chain(with_code);
     let claims: Vec<&str> = of_tokens.chain(person).collect();
-    let with_secret: Vec<_> = ClientAuthMethod::ALL
+    let proving: Vec<_> = ClientAuthMethod::ALL
         .iter()
         .filter(|method| **method != ClientAuthMethod::None)
         .collect();
@@ -57,9 +58,12 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [issuance::ID_TOKEN_ALG],
         "token_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
+        "token_endpoint_auth_signing_alg_values_supported": words(Alg::ALL),
         "revocation_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
+        "revocation_endpoint_auth_signing_alg_values_supported": words(Alg::ALL),
         // Whoever asks about tokens proves who they are (RFC 7662 §2.1).
-        "introspection_endpoint_auth_methods_supported": with_secret,
+        "introspection_endpoint_auth_methods_supported": proving,
+        "introspection_endpoint_auth_signing_alg_values_supported": words(Alg::ALL),
         "code_challenge_methods_supported": ["S256"],
         "claim_types_supported": ["normal"],
         "claims_supported": claims,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
@@ -28,10 +29,22 @@ pub struct Unverified {
 /// token that it signed proves nothing (RFC 8725 §3.10).
 #[derive(Debug)]
 struct Header {
-    alg: Alg,
+    signed_by: SignedBy,
     kid: Option<String>,
     typ: Option<String>,
 }
+
+/// What the header says made the signature. The two never meet: a public key is asked for one, a shared secret
+/// for the other, so that no public key passes for a secret (RFC 8725 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SignedBy {
+    Key(Alg),
+    /// HS256: RFC 7518 §3.2.
+    Secret,
+}
+
+/// The name of the one algorithm with a shared secret.
+pub const HS256: &str = "HS256";
 
 /// The `typ` a token must have. Without it, a token made for one purpose passes for another (RFC 8725 §3.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +53,8 @@ pub enum Typ {
     Is(&'static str),
     /// `JWT` or nothing: ID tokens and assertions, whose specifications ask for none.
     JwtOrAbsent,
+    /// This type, or what a specification allowed before it named one.
+    IsOrJwtOrAbsent(&'static str),
 }
 
 /// The claims of a token that one of the keys given has signed.
@@ -73,15 +88,56 @@ impl Unverified {
     /// # Errors
     /// [`Error::UnknownKey`] when the set lacks the key, so that the caller may look for a newer set.
     pub fn verify(&self, keys: &KeySet, allowed: &[Alg], typ: Typ) -> Result<Verified<'_>, Error> {
-        if !allowed.contains(&self.header.alg) {
+        let SignedBy::Key(alg) = self.header.signed_by else {
+            return Err(Error::Algorithm);
+        };
+        if !allowed.contains(&alg) {
             return Err(Error::Algorithm);
         }
         if !typ.admits(self.header.typ.as_deref()) {
             return Err(Error::Typ);
         }
-        let key = keys.pick(self.header.kid.as_deref(), self.header.alg)?;
+        let key = keys.pick(self.header.kid.as_deref(), alg)?;
         key.verify(self.message.as_bytes(), &self.signature)?;
         Ok(Verified { claims: &self.claims })
+    }
+
+    /// The same for a token that whoever shares a secret with us has signed, by HS256.
+    ///
+    /// # Errors
+    /// When the token has another algorithm or type, or none of the secrets made its code.
+    pub fn verify_by_secret<'s>(
+        &self,
+        secrets: impl IntoIterator<Item = &'s [u8]>,
+        typ: Typ,
+    ) -> Result<Verified<'_>, Error> {
+        if self.header.signed_by != SignedBy::Secret {
+            return Err(Error::Algorithm);
+        }
+        if !typ.admits(self.header.typ.as_deref()) {
+            return Err(Error::Typ);
+        }
+        let made_it = |secret: &[u8]| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+            hmac::verify(&key, self.message.as_bytes(), &self.signature).is_ok()
+        };
+        match secrets.into_iter().any(made_it) {
+            true => Ok(Verified { claims: &self.claims }),
+            false => Err(Error::Signature),
+        }
+    }
+
+    /// The algorithm that the header names; none for one with a shared secret.
+    pub fn alg(&self) -> Option<Alg> {
+        match self.header.signed_by {
+            SignedBy::Key(alg) => Some(alg),
+            SignedBy::Secret => None,
+        }
+    }
+
+    /// What the token says of itself under this name, before anybody vouches for it: whose keys to look for.
+    pub fn claimed(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).and_then(Value::as_str)
     }
 }
 
@@ -112,7 +168,10 @@ impl Header {
             return Err(Error::Header("kid"));
         }
         Ok(Self {
-            alg: alg.parse().map_err(|_| Error::Algorithm)?,
+            signed_by: match alg {
+                HS256 => SignedBy::Secret,
+                alg => SignedBy::Key(alg.parse().map_err(|_| Error::Algorithm)?),
+            },
             kid: kid.map(str::to_owned),
             typ: text(members, "typ")?.map(str::to_owned),
         })
@@ -125,7 +184,10 @@ impl Typ {
             (Self::Is(expected), Some(given)) => given.eq_ignore_ascii_case(media_type(expected)),
             (Self::Is(_), None) => false,
             (Self::JwtOrAbsent, Some(given)) => given.eq_ignore_ascii_case("JWT"),
-            (Self::JwtOrAbsent, None) => true,
+            (Self::IsOrJwtOrAbsent(expected), Some(given)) => {
+                given.eq_ignore_ascii_case("JWT") || given.eq_ignore_ascii_case(media_type(expected))
+            }
+            (Self::JwtOrAbsent | Self::IsOrJwtOrAbsent(_), None) => true,
         }
     }
 }

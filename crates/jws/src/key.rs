@@ -51,10 +51,7 @@ impl VerifyingKey {
     /// # Errors
     /// When the key is not public, not for signatures, weak, malformed, or of a kind that is not known.
     pub fn from_jwk(jwk: &Value, absent: Option<Alg>) -> Result<Self, Error> {
-        let jwk = jwk.as_object().ok_or(Error::Key("not an object"))?;
-        if PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
-            return Err(Error::Key("it holds private members"));
-        }
+        let jwk = public(jwk)?;
         check_use(jwk)?;
         let alg = match optional(jwk, "alg")? {
             Some(alg) => alg
@@ -84,6 +81,32 @@ impl VerifyingKey {
         self.key
             .verify_sig(message, signature)
             .map_err(|_| Error::Signature)
+    }
+}
+
+/// Whether somebody may publish this key as theirs: RFC 7517 §9.3. Of a kind that is not known, everything else
+/// is passed over: it will never be used.
+///
+/// # Errors
+/// When it is not public, or is weak or malformed.
+pub fn check_public(jwk: &Value) -> Result<(), Error> {
+    let jwk = public(jwk)?;
+    optional(jwk, "kid")?;
+    match (optional(jwk, "kty")?, optional(jwk, "crv")?) {
+        (Some("RSA"), _) => rsa(jwk, &RSA_PKCS1_2048_8192_SHA256).map(drop),
+        (Some("EC"), Some("P-256")) => p256(jwk).map(drop),
+        (Some("OKP"), Some("Ed25519")) => ed25519(jwk).map(drop),
+        (Some("oct"), _) => Err(Error::Key("a symmetric key is never published")),
+        (Some(_), _) => Ok(()),
+        (None, _) => Err(Error::Key("it has no kty")),
+    }
+}
+
+fn public(jwk: &Value) -> Result<&Map<String, Value>, Error> {
+    let jwk = jwk.as_object().ok_or(Error::Key("not an object"))?;
+    match PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
+        true => Err(Error::Key("it holds private members")),
+        false => Ok(jwk),
     }
 }
 
@@ -210,6 +233,36 @@ mod tests {
         for alg in ["HS256", "ES256"] {
             let oct = json!({ "kty": "oct", "k": b64([7; 32]), "alg": alg });
             assert!(VerifyingKey::from_jwk(&oct, Some(Alg::Rs256)).is_err());
+        }
+    }
+
+    #[test]
+    fn c044_what_somebody_publishes_is_public_and_strong_whatever_it_is_for() {
+        for alg in Alg::ALL {
+            assert_eq!(check_public(&KEYS.jwk(alg.as_str())), Ok(()));
+            assert!(check_public(&changed(alg.as_str(), "d", json!("AQAB"))).is_err());
+        }
+        assert_eq!(
+            check_public(&changed("RS256", "alg", json!("RSA-OAEP-256"))),
+            Ok(())
+        );
+        assert_eq!(check_public(&changed("RS256", "use", json!("enc"))), Ok(()));
+        assert_eq!(
+            check_public(&json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA" })),
+            Ok(())
+        );
+        for bad in [
+            changed("RS256", "n", json!(b64([0xFF; 128]))),
+            changed("RS256", "e", json!(b64([3]))),
+            changed("ES256", "x", json!(b64([1; 32]))),
+            changed("EdDSA", "x", json!(b64([1; 31]))),
+            changed("ES256", "kid", json!(7)),
+            json!({ "kty": "oct" }),
+            json!({ "kty": "oct", "k": "AA" }),
+            json!({ "alg": "ES256" }),
+            json!("key"),
+        ] {
+            assert!(check_public(&bad).is_err(), "{bad}");
         }
     }
 

@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use crate::{Alg, Error, Part, VerifyingKey, json};
 
+/// Keys of one client.
+const MAX_KEYS: usize = 50;
+
 /// The keys of one party.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet(Vec<VerifyingKey>);
@@ -27,6 +30,49 @@ impl KeySet {
             .iter()
             .filter_map(|jwk| VerifyingKey::from_jwk(jwk, absent).ok())
             .collect())
+    }
+
+    /// Reads the JWK set of a party that need not say for which algorithm a key is: one that names none serves for
+    /// each that its kind has, and the caller's list says which of these count.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; when there are more keys than anybody turns over.
+    pub fn of_client(jwks: &Value) -> Result<Self, Error> {
+        let refuse = |reason: &str| Error::Json {
+            part: Part::KeySet,
+            reason: reason.to_owned(),
+        };
+        let Some(Value::Array(keys)) = jwks.get("keys") else {
+            return Err(refuse("it has no array of keys"));
+        };
+        if keys.len() > MAX_KEYS {
+            return Err(refuse("it has more than 50 keys"));
+        }
+        let read = |jwk: &Value| match jwk.get("alg") {
+            Some(_) => VerifyingKey::from_jwk(jwk, None).into_iter().collect(),
+            None => Alg::ALL
+                .iter()
+                .filter_map(|alg| VerifyingKey::from_jwk(jwk, Some(*alg)).ok())
+                .collect::<Vec<_>>(),
+        };
+        Ok(keys.iter().flat_map(read).collect())
+    }
+
+    /// Reads the bytes of such a set.
+    ///
+    /// # Errors
+    /// As [`Self::of_client`].
+    pub fn parse_of_client(json: &[u8]) -> Result<Self, Error> {
+        let set = json::object(json).map_err(|error| Error::Json {
+            part: Part::KeySet,
+            reason: error.to_string(),
+        })?;
+        Self::of_client(&Value::Object(set))
+    }
+
+    /// Whether a key of this algorithm is among them.
+    pub fn has(&self, alg: Alg) -> bool {
+        self.0.iter().any(|key| key.alg() == alg)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -81,6 +127,30 @@ mod tests {
         assert_eq!(set.0.len(), 1);
         assert_eq!(picked(&set, Some("ES256"), Alg::Es256), Ok(Alg::Es256));
         assert!(parsed(&[]).is_empty());
+    }
+
+    #[test]
+    fn c044_a_key_of_a_client_that_names_no_algorithm_serves_for_those_of_its_kind() {
+        let mut rsa = KEYS.jwk("RS256");
+        rsa.as_object_mut().unwrap().remove("alg");
+        let set = KeySet::of_client(&json!({ "keys": [rsa, KEYS.jwk("ES256")] })).unwrap();
+        assert_eq!(picked(&set, Some("RS256"), Alg::Rs256), Ok(Alg::Rs256));
+        assert_eq!(picked(&set, Some("RS256"), Alg::Ps256), Ok(Alg::Ps256));
+        assert!(picked(&set, Some("RS256"), Alg::Es256).is_err());
+        assert!(set.has(Alg::Es256) && !set.has(Alg::EdDsa));
+        // One that names its algorithm serves for no other.
+        let set = KeySet::of_client(&json!({ "keys": [KEYS.jwk("RS256")] })).unwrap();
+        assert!(picked(&set, Some("RS256"), Alg::Ps256).is_err());
+        let many = vec![json!({}); MAX_KEYS + 1];
+        for bad in [
+            json!({ "keys": many }),
+            json!({}),
+            json!({ "keys": {} }),
+            json!([]),
+        ] {
+            assert!(KeySet::of_client(&bad).is_err());
+        }
+        assert!(KeySet::parse_of_client(br#"{"keys":[],"keys":[]}"#).is_err());
     }
 
     #[test]

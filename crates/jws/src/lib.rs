@@ -18,8 +18,8 @@ mod rules;
 mod testing;
 pub mod times;
 
-pub use compact::{Typ, Unverified, Verified};
+pub use compact::{HS256, Typ, Unverified, Verified};
 pub use error::{Error, Part};
-pub use key::{Alg, VerifyingKey};
+pub use key::{Alg, VerifyingKey, check_public};
 pub use key_set::KeySet;
 pub use rules::{Meant, Rules};

@@ -137,6 +137,8 @@ wire_enum! {
     pub enum ClientAuthMethod {
         ClientSecretBasic => "client_secret_basic",
         ClientSecretPost => "client_secret_post",
+        /// An assertion signed by a key of the client: OpenID Connect Core §9.
+        PrivateKeyJwt => "private_key_jwt",
         None => "none",
     }
 }

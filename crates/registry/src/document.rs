@@ -31,6 +31,14 @@ impl<'d> Document<'d> {
         }
     }
 
+    pub(crate) fn object(self, member: &str) -> Result<Option<&'d Value>, Error> {
+        match self.member(member) {
+            None => Ok(None),
+            Some(object @ Value::Object(_)) => Ok(Some(object)),
+            Some(_) => Err(invalid(member, "expected an object")),
+        }
+    }
+
     pub(crate) fn flag(self, member: &str) -> Result<Option<bool>, Error> {
         match self.member(member) {
             None => Ok(None),

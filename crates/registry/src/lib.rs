@@ -6,6 +6,7 @@
 
 mod document;
 mod endpoint;
+mod keys;
 mod manage;
 mod metadata;
 mod terms;
@@ -131,8 +132,8 @@ pub async fn import(
     settle(client, secret, by, conn, now).await
 }
 
-/// Brings the client's secrets in line with its authentication method: none for a public client, at least one
-/// for a confidential one.
+/// Brings the client's secrets in line with its authentication method: at least one for a client that
+/// authenticates by them, none for others.
 async fn settle(
     client: Client,
     given: Option<Secret>,
@@ -142,13 +143,13 @@ async fn settle(
 ) -> Result<Registered, Error> {
     let mut secret = None;
     match given {
-        Some(_) if client.is_public() => {
+        Some(_) if !client.has_secret() => {
             return Err(Error::invalid_client_metadata(
-                "client_secret: a client with token_endpoint_auth_method none has no secret",
+                "client_secret: a client with token_endpoint_auth_method none or private_key_jwt has no secret",
             ));
         }
         Some(given) => secrets::adopt(&client.id, &given, by, conn, now).await?,
-        None if client.is_public() => secrets::delete_all(&client.id, by, conn, now).await?,
+        None if !client.has_secret() => secrets::delete_all(&client.id, by, conn, now).await?,
         None if secrets::list(&client.id, conn).await?.is_empty() => {
             secret = Some(secrets::add(&client.id, by, conn, now).await?.secret);
         }

@@ -3,12 +3,14 @@
 //!
 //! Members that we know are checked; others are ignored, as the RFC has it.
 
-use clients::{Metadata, shown};
+use clients::{AssertionAudience, Metadata, shown};
+use jws::Alg;
 use protocol::{ApplicationType, ClientAuthMethod, Error, GrantType, RedirectUri, ResponseType, Scope};
 use serde_json::Value;
 use url::Url;
 
 use crate::document::{Document, invalid};
+use crate::keys;
 
 const MAX_REDIRECT_URIS: usize = 50;
 const MAX_CONTACTS: usize = 20;
@@ -61,8 +63,14 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         initiate_login_uri: secure_link(document, "initiate_login_uri")?,
         contacts: contacts(document)?,
         require_pkce: document.flag("require_pkce")?.unwrap_or(default.require_pkce),
+        jwks: keys::jwks(document)?,
+        jwks_uri: keys::fetched(document, "jwks_uri")?,
+        token_endpoint_auth_signing_alg: document.word("token_endpoint_auth_signing_alg", Alg::ALL)?,
+        assertion_audience: document
+            .word("assertion_audience", AssertionAudience::ALL)?
+            .unwrap_or(default.assertion_audience),
     };
-    match incoherence(&effective) {
+    match incoherence(&effective).or_else(|| keys::incoherence(&effective)) {
         None => Ok(effective),
         Some((member, fault)) => Err(invalid(member, fault)),
     }

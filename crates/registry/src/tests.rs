@@ -7,7 +7,7 @@ use protocol::{ClientAuthMethod, ErrorCode, GrantType, ResponseType};
 use serde_json::json;
 
 use super::*;
-use documents::{bad, with};
+use documents::{bad, ec, with};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
 const LATER: Timestamp = Timestamp::from_secs(2_000);
@@ -41,8 +41,7 @@ fn c057_every_bad_document_is_refused_by_the_member_to_blame() {
 
 #[test]
 fn a_good_document_is_completed_and_its_unknown_members_ignored() {
-    let least =
-        json!({ "redirect_uris": ["https://a.test/cb", "https://a.test/cb"], "client_uri": null, "jwks": 7 });
+    let least = json!({ "redirect_uris": ["https://a.test/cb", "https://a.test/cb"], "client_uri": null, "sector": 7 });
     let effective = metadata(&least).unwrap();
     assert_eq!(
         effective,
@@ -72,6 +71,24 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
         "require_pkce": true,
     });
     assert_eq!(serde_json::to_value(metadata(&most).unwrap()).unwrap(), most);
+
+    let keyed = json!({
+        "client_name": "Shop",
+        "application_type": "web",
+        "redirect_uris": ["https://a.test/cb"],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "grant_types": ["authorization_code"],
+        "response_types": ["code"],
+        "require_pkce": true,
+        "jwks": { "keys": [ec(), { "kty": "of tomorrow" }] },
+        "token_endpoint_auth_signing_alg": "ES256",
+        "assertion_audience": "compatible",
+    });
+    assert_eq!(serde_json::to_value(metadata(&keyed).unwrap()).unwrap(), keyed);
+    let behind = with(json!({
+        "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://a.test:8443/jwks?x=1",
+    }));
+    assert!(metadata(&behind).unwrap().jwks_uri.is_some());
 
     let twice = with(
         json!({ "grant_types": ["authorization_code", "authorization_code"], "client_name": "Ｓｈｏｐ" }),
@@ -219,6 +236,20 @@ async fn an_update_replaces_the_document_and_keeps_the_secrets() {
         let public = with(json!({ "token_endpoint_auth_method": "none" }));
         assert!(act(Act::Update("c"), public, &db).await.unwrap().secret.is_none());
         assert!(secret_ids("c", &db).await.is_empty());
+
+        let keyed = json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": [ec()] } });
+        assert!(
+            act(Act::Update("c"), with(keyed.clone()), &db)
+                .await
+                .unwrap()
+                .secret
+                .is_none()
+        );
+        assert!(secret_ids("c", &db).await.is_empty());
+        let mut both = with(keyed);
+        both["client_id"] = json!("c");
+        both["client_secret"] = json!("a secret that it cannot have");
+        assert!(act(Act::Import, both, &db).await.is_err());
 
         let again = act(Act::Update("c"), with(json!({})), &db).await.unwrap();
         assert!(admits("c", again.secret.unwrap().expose(), &db).await);

@@ -62,20 +62,29 @@ async fn forget(parts: &Parts, now: Timestamp) -> db::Result<()> {
             let revocations = events::revocations::forget(conn, now).await?;
             revocation::remember_clients(conn, now).await?;
             let approvals = grants::approvals::forget(conn, now).await?;
+            let assertions = clients::assertions::forget(BATCH, conn, now).await?;
             let browsers = accounts::sessions::sweep(BATCH, conn, now).await?;
             let events = events::audit::sweep(BATCH, conn, now).await?;
             let tokens = clients::initial_tokens::sweep(BATCH, conn, now).await?;
             let counts = clients::registrations::quota::sweep(BATCH, conn, now).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
-            Ok::<_, db::Error>((revocations, approvals, browsers, events, tokens + counts))
+            Ok::<_, db::Error>((
+                revocations,
+                approvals,
+                assertions,
+                browsers,
+                events,
+                tokens + counts,
+            ))
         })
     });
-    let (revocations, approvals, browsers, events, registration) = work.await?;
-    if revocations + approvals + browsers + events + registration > 0 {
+    let (revocations, approvals, assertions, browsers, events, registration) = work.await?;
+    if revocations + approvals + assertions + browsers + events + registration > 0 {
         tracing::debug!(
             revocations,
             approvals,
+            assertions,
             browsers,
             events,
             registration,

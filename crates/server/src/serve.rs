@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use accounts::passwords::HasherSettings;
+use egress::Egress;
 use protocol::Clock;
 use tokio::net::TcpListener;
 
@@ -28,6 +29,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
         issuer,
         &database,
         &settings.keys_dir,
+        Egress::new(settings.egress.clone())?,
         HasherSettings::default(),
         Clock::System,
     )

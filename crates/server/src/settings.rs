@@ -14,7 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clients::Trust;
+use clients::{AssertionAudience, Trust};
 use clients::registrations::quota::Hours;
 use protocol::{Issuer, ResponseTypes};
 use registry::{Admission, Terms};
@@ -50,6 +50,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     pub response_types: ResponseTypes,
     pub registration: Terms,
+    /// What may be fetched from other servers, and whom they are trusted by.
+    pub egress: egress::Settings,
     shown: BTreeMap<Name, Shown>,
 }
 
@@ -94,6 +96,14 @@ impl Settings {
         let tls = reader.tls(issuer.as_ref());
         let response_types = reader.read(Name::ResponseTypes, values::response_types);
         let registration = reader.registration(limits);
+        let egress = egress::Settings {
+            private_hosts: reader
+                .read(Name::EgressAllowPrivate, values::hosts)
+                .unwrap_or_default(),
+            extra_roots: reader
+                .read(Name::EgressCa, values::certificates)
+                .unwrap_or_default(),
+        };
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
 
@@ -129,6 +139,7 @@ impl Settings {
             tls,
             response_types,
             registration,
+            egress,
             shown: reader.shown,
         })
     }
@@ -242,10 +253,14 @@ impl Reader {
         let admission = self.read(Name::Registration, |text| values::word(text, Admission::ALL));
         let trust = self.read(Name::RegistrationTrust, |text| values::word(text, Trust::ALL));
         let require_pkce = self.read(Name::RegistrationRequirePkce, values::flag);
+        let assertion_audience = self.read(Name::RegistrationAssertionAudience, |text| {
+            values::word(text, AssertionAudience::ALL)
+        });
         Some(Terms {
             admission: admission?,
             trust: trust?,
             require_pkce: require_pkce?,
+            assertion_audience: assertion_audience?,
             hours: match limits? {
                 RateLimits::On => Hours::Counted,
                 RateLimits::Off => Hours::Free,

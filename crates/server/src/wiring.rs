@@ -7,10 +7,11 @@ use accounts::passwords::{Hasher, HasherSettings};
 use authorize::Authorize;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use clients::Directory;
+use clients::{Authenticator, Directory, Keys};
 use consent::Consent;
 use db::Database;
 use discovery::{Discovery, Offered};
+use egress::Egress;
 use events::changes::Watcher;
 use issuance::{Bearer, Gate};
 use keyring::{Keyring, MasterKey, Policy};
@@ -29,6 +30,8 @@ pub struct Parts {
     pub db: Database,
     pub keyring: Keyring,
     pub clients: Directory,
+    /// The public keys of clients.
+    pub client_keys: Keys,
     /// Hears what other processes change.
     pub changes: Watcher,
     pub hasher: Hasher,
@@ -47,6 +50,7 @@ impl Parts {
         issuer: Issuer,
         database: &db::Url,
         keys_dir: &Path,
+        egress: Egress,
         hasher: HasherSettings,
         clock: Clock,
     ) -> Result<Self, String> {
@@ -67,6 +71,7 @@ impl Parts {
             db,
             keyring,
             clients,
+            client_keys: Keys::new(egress),
             changes,
             hasher,
             clock,
@@ -166,10 +171,20 @@ impl Parts {
         Arc::new(Token {
             db: self.db.clone(),
             clients: self.clients.clone(),
+            authenticator: self.authenticator(),
             gate: self.gate(),
             bearer: Bearer::new(self.db.clone(), self.keyring.clone(), self.issuer.clone()),
             clock: self.clock.clone(),
         })
+    }
+
+    fn authenticator(&self) -> Authenticator {
+        Authenticator {
+            db: self.db.clone(),
+            clients: self.clients.clone(),
+            keys: self.client_keys.clone(),
+            issuer: self.issuer.clone(),
+        }
     }
 
     /// Browser apps call from the origins of registered redirect URIs.

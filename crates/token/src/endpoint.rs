@@ -9,7 +9,7 @@ use events::Context;
 use http::HeaderMap;
 use issuance::{Entitlement, Refusal, TokenResponse};
 use protocol::form::{Form, NoStore};
-use protocol::{Error, GrantType, Params, Timestamp};
+use protocol::{Error, GrantType, Params, Timestamp, path};
 use revocation::{Act, Reason};
 
 use crate::{Token, grant_types};
@@ -22,7 +22,10 @@ pub(crate) async fn exchange(
 ) -> Result<NoStore<TokenResponse>, Error> {
     let now = token.clock.now();
     let credentials = Credentials::from_request(&headers, &params)?;
-    let client = token.clients.authenticate(&credentials).await?;
+    let client = token
+        .authenticator
+        .authenticate(&credentials, path::TOKEN, now)
+        .await?;
     let grant_type = grant_type(&params, &client)?;
     let granted = redeem(grant_type, &params, &client, &token, now).await;
     let entitlement = match granted {

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use issuance::{Meant, Refused};
 use protocol::access_token::{Audience, Claims};
 use protocol::form::{Form, NoStore};
-use protocol::{ClientId, Error, Jti, Scope, Subject, Timestamp};
+use protocol::{ClientId, Error, Jti, Scope, Subject, Timestamp, path};
 use serde::Serialize;
 
 use crate::Token;
@@ -52,7 +52,10 @@ pub(crate) async fn introspect(
 ) -> Result<NoStore<Answer>, Error> {
     let now = token.clock.now();
     let credentials = Credentials::from_request(&headers, &params)?;
-    let caller = token.clients.identify(&credentials).await?;
+    let caller = token
+        .authenticator
+        .identify(&credentials, path::INTROSPECTION, now)
+        .await?;
     // token_type_hint is not asked: a token shows what it is.
     let presented = params.require("token")?;
     let about = match caller {

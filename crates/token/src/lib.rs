@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use clients::Directory;
+use clients::{Authenticator, Directory};
 use db::Database;
 use issuance::{Bearer, Gate};
 use protocol::{Clock, path};
@@ -20,6 +20,7 @@ use protocol::{Clock, path};
 pub struct Token {
     pub db: Database,
     pub clients: Directory,
+    pub authenticator: Authenticator,
     pub gate: Gate,
     pub bearer: Bearer,
     pub clock: Clock,

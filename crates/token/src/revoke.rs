@@ -14,7 +14,7 @@ use http::header::{CACHE_CONTROL, PRAGMA};
 use http::{HeaderMap, HeaderValue};
 use issuance::Meant;
 use protocol::form::Form;
-use protocol::{Error, Timestamp};
+use protocol::{Error, Timestamp, path};
 use revocation::{Act, Reason};
 
 use crate::Token;
@@ -31,7 +31,10 @@ pub(crate) async fn revoke(
 ) -> Result<Revoked, Error> {
     let now = token.clock.now();
     let credentials = Credentials::from_request(&headers, &params)?;
-    let client = token.clients.authenticate(&credentials).await?;
+    let client = token
+        .authenticator
+        .authenticate(&credentials, path::REVOCATION, now)
+        .await?;
     // token_type_hint is not asked: a token shows what it is.
     let presented = params.require("token")?;
     if let Some(act) = act(presented, &client, &token, now).await? {

@@ -1,4 +1,5 @@
 use axum::response::IntoResponse as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::Database;
 use db::testing::both;
 use events::Context;
@@ -54,6 +55,19 @@ fn read(headers: &HeaderMap, text: &str) -> String {
     }
 }
 
+fn asserted(assertion: &str) -> String {
+    format!(
+        "client_assertion_type={}&client_assertion={assertion}",
+        encoded(JWT_BEARER)
+    )
+}
+
+fn unsigned(alg: &str, sub: &str) -> String {
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = part(serde_json::json!({ "alg": alg }));
+    format!("{header}.{}.AA", part(serde_json::json!({ "sub": sub })))
+}
+
 #[test]
 fn a_request_uses_one_method_in_its_proper_form() {
     let none = HeaderMap::new();
@@ -71,6 +85,27 @@ fn a_request_uses_one_method_in_its_proper_form() {
         (&none, "", "invalid_client"),
         (&none, "client_secret=s", bad),
         (&none, "client_id=a&client_assertion=x", "invalid_client"),
+        (&none, "client_id=a&client_assertion_type=x", "invalid_client"),
+        (&none, &asserted("x"), "invalid_client"),
+        (&none, &asserted(&unsigned("none", "a")), "invalid_client"),
+        (&none, &asserted(&unsigned("ES256", "a")), "private_key_jwt a"),
+        (
+            &none,
+            &asserted(&unsigned("ES256", "https://api.test")),
+            "invalid_client",
+        ),
+        (&none, &asserted(&unsigned("ES256", "a\0")), "invalid_client"),
+        (
+            &none,
+            &format!("client_id=b&{}", asserted(&unsigned("ES256", "a"))),
+            "private_key_jwt b",
+        ),
+        (
+            &none,
+            &asserted(&unsigned("ES256", "a")).replace("bearer", "BEARER"),
+            "invalid_client",
+        ),
+        (&plain, &asserted(&unsigned("ES256", "a")), bad),
         (&none, "client_id=a&client_secret=s&client_assertion=x", bad),
         (&plain, "", "client_secret_basic a s"),
         (&plain, "client_id=a", "client_secret_basic a s"),

@@ -114,6 +114,68 @@ fn c039_a_public_key_is_no_hmac_secret() {
 }
 
 #[test]
+fn c039_a_shared_secret_vouches_for_hs256_only_and_only_where_one_is_asked_for() {
+    let secret = b"a secret that two parties share, long enough".as_slice();
+    let made = |alg: &str, secret: &[u8]| {
+        let message = format!(
+            "{}.{}",
+            b64(json!({ "alg": alg }).to_string()),
+            b64(r#"{"sub":"me"}"#)
+        );
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
+        format!("{message}.{}", b64(tag))
+    };
+    let by = |token: &str, secrets: &[&[u8]]| {
+        let token = Unverified::parse(token)?;
+        let verified = token.verify_by_secret(secrets.iter().copied(), Typ::JwtOrAbsent);
+        verified.map(drop)
+    };
+    let token = made("HS256", secret);
+    assert_eq!(by(&token, &[b"other", secret]), Ok(()));
+    assert_eq!(Unverified::parse(&token).unwrap().claimed("sub"), Some("me"));
+    assert_eq!(by(&token, &[b"other"]), Err(Error::Signature));
+    assert_eq!(by(&token, &[]), Err(Error::Signature));
+    assert_eq!(
+        by(&format!("{}AA", &token[..token.len() - 43]), &[secret]),
+        Err(Error::Signature)
+    );
+    for alg in ["HS384", "HS512", "none", "hs256"] {
+        assert_eq!(by(&made(alg, secret), &[secret]), Err(Error::Algorithm), "{alg}");
+    }
+    // One that a key has signed is not looked at with a secret, whatever the secret is.
+    let signed = with_header("ES256", &json!({ "alg": "ES256" }));
+    assert_eq!(by(&signed, &[secret]), Err(Error::Algorithm));
+    let confused = made("ES256", secret);
+    assert_eq!(by(&confused, &[secret]), Err(Error::Algorithm));
+    assert_eq!(verdict(&confused), Err(Error::Signature));
+}
+
+#[test]
+fn c041_a_type_that_came_late_is_admitted_beside_those_before_it_and_no_other() {
+    let typ = Typ::IsOrJwtOrAbsent("oauth-authz-req+jwt");
+    for (given, passes) in [
+        (json!("oauth-authz-req+jwt"), true),
+        (json!("application/oauth-authz-req+jwt"), true),
+        (json!("JWT"), true),
+        (json!(null), true),
+        (json!("at+jwt"), false),
+        (json!("client-authentication+jwt"), false),
+        (json!(""), false),
+    ] {
+        let header = match given.is_null() {
+            true => json!({ "alg": "ES256" }),
+            false => json!({ "alg": "ES256", "typ": given }),
+        };
+        let token = Unverified::parse(&with_header("ES256", &header)).unwrap();
+        assert_eq!(
+            token.verify(&set(EVERY), Alg::ALL, typ).is_ok(),
+            passes,
+            "{given}"
+        );
+    }
+}
+
+#[test]
 fn c039_an_algorithm_that_the_caller_does_not_allow_is_refused() {
     let token = Unverified::parse(&with_header("RS256", &json!({ "alg": "RS256", "kid": "RS256" }))).unwrap();
     let verdict = token.verify(&set(EVERY), &[Alg::Es256, Alg::Ps256], Typ::JwtOrAbsent);

@@ -12,6 +12,24 @@ pub(super) fn with(members: Value) -> Value {
     document
 }
 
+/// RFC 7515 Appendix A.3.
+pub(super) fn ec() -> Value {
+    json!({
+        "kty": "EC", "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    })
+}
+
+fn private() -> Value {
+    let mut key = ec();
+    key["d"] = json!("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI");
+    key
+}
+
+fn weak() -> Value {
+    json!({ "kty": "RSA", "e": "AQAB", "n": "_".repeat(171) })
+}
+
 /// Documents that describe no client, each with the member to blame.
 pub(super) fn bad() -> Vec<(&'static str, Value)> {
     let mut all = vec![
@@ -37,6 +55,44 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             "token_endpoint_auth_method",
             with(json!({ "token_endpoint_auth_method": "private_key_jwt" })),
         ),
+        (
+            "jwks",
+            with(json!({ "jwks": { "keys": [ec()] }, "jwks_uri": "https://a.test/jwks" })),
+        ),
+        (
+            "jwks",
+            with(json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": [] } })),
+        ),
+        (
+            "jwks",
+            with(json!({
+                "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": [ec()] },
+                "token_endpoint_auth_signing_alg": "RS256",
+            })),
+        ),
+        ("jwks", with(json!({ "jwks": {} }))),
+        ("jwks", with(json!({ "jwks": { "keys": {} } }))),
+        ("jwks", with(json!({ "jwks": { "keys": ["x"] } }))),
+        ("jwks", with(json!({ "jwks": { "keys": vec![ec(); 51] } }))),
+        (
+            "jwks",
+            with(json!({ "jwks": { "keys": [{ "kty": "x", "long": "x".repeat(33_000) }] } })),
+        ),
+        (
+            "jwks",
+            with(json!({ "jwks": { "keys": [{ "kty": "oct", "k": "AAAA" }] } })),
+        ),
+        ("jwks", with(json!({ "jwks": { "keys": [ec(), private()] } }))),
+        ("jwks", with(json!({ "jwks": { "keys": [weak()] } }))),
+        (
+            "token_endpoint_auth_signing_alg",
+            with(json!({ "token_endpoint_auth_signing_alg": "none" })),
+        ),
+        (
+            "token_endpoint_auth_signing_alg",
+            with(json!({ "token_endpoint_auth_signing_alg": "HS512" })),
+        ),
+        ("assertion_audience", with(json!({ "assertion_audience": "any" }))),
         ("grant_types", with(json!({ "grant_types": [] }))),
         ("grant_types", with(json!({ "grant_types": ["password"] }))),
         (
@@ -207,6 +263,22 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         let long = format!("https://a.test/{}", "x".repeat(2048));
         all.push((member, with(json!({ member: long }))));
     }
+    for url in [
+        "",
+        "a.test",
+        "http://a.test/jwks",
+        "ftp://a.test/jwks",
+        "https://a.test/jwks#f",
+        "https://u:p@a.test/jwks",
+        "https://127.0.0.1/jwks",
+        "https://169.254.169.254/jwks",
+        "https://[::1]/jwks",
+        "https://2130706433/jwks",
+        "https://é.test/jwks",
+        "https://a.test/\u{0}",
+    ] {
+        all.push(("jwks_uri", with(json!({ "jwks_uri": url }))));
+    }
     let (text, texts, flag) = (json!("https://a.test/"), json!(["https://a.test/"]), json!(true));
     let wrong = |right: &[&Value]| {
         let all = [
@@ -238,7 +310,17 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             ][..],
             wrong(&[&text]),
         ),
-        (&["application_type", "token_endpoint_auth_method"], wrong(&[])),
+        (&["jwks_uri"], wrong(&[&text])),
+        (
+            &[
+                "application_type",
+                "token_endpoint_auth_method",
+                "token_endpoint_auth_signing_alg",
+                "assertion_audience",
+                "jwks",
+            ],
+            wrong(&[]),
+        ),
         (&["redirect_uris", "post_logout_redirect_uris"], wrong(&[&texts])),
         (&["grant_types", "response_types", "contacts"], wrong(&[])),
         (

@@ -269,6 +269,10 @@ const ORDER: &[&str] = &[
     "post_logout_redirect_uris",
     "application_type",
     "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
+    "assertion_audience",
+    "jwks_uri",
+    "jwks",
     "require_pkce",
     "grant_types",
     "response_types",
@@ -306,9 +310,12 @@ mod tests {
             "logo_uri": "https://a.test/l", "policy_uri": "https://a.test/p", "tos_uri": "https://a.test/t",
             "frontchannel_logout_uri": "https://a.test/out", "frontchannel_logout_session_required": true,
             "initiate_login_uri": "https://a.test/start",
-            "contacts": ["a@a.test"], "require_pkce": true,
+            "contacts": ["a@a.test"], "require_pkce": true, "token_endpoint_auth_signing_alg": "ES256",
+            "assertion_audience": "compatible", "jwks": { "keys": [] },
         });
-        let metadata = registry::metadata(&full).unwrap();
+        let mut metadata = registry::metadata(&full).unwrap();
+        // No client has both.
+        metadata.jwks_uri = Some("https://a.test/jwks".to_owned());
         let client = clients::Client::new("c".into(), Trust::Trusted, metadata, Timestamp::from_secs(0));
         let answer = answer(&client, Some(&"secret".into()));
         let members = answer.json.as_object().unwrap();

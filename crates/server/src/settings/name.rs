@@ -58,18 +58,16 @@ impl Name {
             Self::TrustedProxies => Some("none"),
             Self::Limits => Some("on"),
             Self::ResponseTypes => Some("code"),
-            Self::Issuer | Self::TlsCert | Self::TlsKey => None,
+            Self::Issuer | Self::TlsCert | Self::TlsKey | Self::EgressCa | Self::EgressAllowPrivate => None,
             // `--dev` has another than the others.
             Self::Registration => None,
             Self::RegistrationTrust => Some("unverified"),
             Self::RegistrationRequirePkce => Some("true"),
+            Self::RegistrationAssertionAudience => Some("issuer"),
             Self::PrivateListen
             | Self::MtlsListen
             | Self::MtlsUrl
-            | Self::MtlsRoots
-            | Self::EgressCa
-            | Self::EgressAllowPrivate
-            | Self::RegistrationAssertionAudience => self.not_there_yet().and_then(|missing| missing.only),
+            | Self::MtlsRoots => self.not_there_yet().and_then(|missing| missing.only),
         }
     }
 
@@ -82,11 +80,14 @@ impl Name {
             | Self::TlsCert
             | Self::TlsKey
             | Self::TrustedProxies
+            | Self::EgressCa
+            | Self::EgressAllowPrivate
             | Self::Limits
             | Self::ResponseTypes
             | Self::Registration
             | Self::RegistrationTrust
-            | Self::RegistrationRequirePkce => return None,
+            | Self::RegistrationRequirePkce
+            | Self::RegistrationAssertionAudience => return None,
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",
@@ -95,13 +96,6 @@ impl Name {
                 None,
                 "this version cannot ask for client certificates; leave it unset",
             ),
-            Self::EgressCa | Self::EgressAllowPrivate => (
-                None,
-                "this version fetches nothing from other servers; leave it unset",
-            ),
-            Self::RegistrationAssertionAudience => (
-                Some("issuer"),
-                "this version has no client assertions; leave it unset or issuer",
             ),
         };
         Some(NotThereYet { only, line })

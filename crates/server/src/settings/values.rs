@@ -1,12 +1,13 @@
 //! What the text of a setting means. A fault says what to write instead and never repeats a secret.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use protocol::{Issuer, ResponseTypes, Secret};
-use url::Url;
+use url::{Host, Url};
 
 pub(super) fn issuer(text: &str) -> Result<Issuer, String> {
     Issuer::parse(text).map_err(|fault| fault.to_string())
@@ -30,6 +31,28 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     pub key: PathBuf,
 }
+
+/// Host names, with commas or spaces between them.
+pub(super) fn hosts(text: &str) -> Result<BTreeSet<String>, String> {
+    let names = text.split([',', ' ']).filter(|name| !name.is_empty());
+    names
+        .map(|name| match Host::parse(name) {
+            Ok(Host::Domain(host)) => Ok(host),
+            _ => Err(format!("{name:?} must be a host name, without port and path")),
+        })
+        .collect()
+}
+
+/// The certificates in a PEM file.
+pub(super) fn certificates(text: &str) -> Result<Vec<u8>, String> {
+    let pem = std::fs::read(text).map_err(|error| format!("cannot read {text:?}: {error}"))?;
+    if !pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
+        return Err(format!("{text:?} must hold certificates in PEM"));
+    }
+    Ok(pem)
+}
+
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Whether rate limits, and the cap of connections per address, apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The flags of `client create` and `client update` that stand for members of RFC 7591 §2.
 
 use clap::Args;
+use clients::AssertionAudience;
+use jws::Alg;
 use protocol::{ClientAuthMethod, GrantType, ResponseType};
 use serde_json::{Map, Value, json};
 
@@ -35,6 +37,18 @@ pub(super) struct Members {
     /// How it authenticates at the token endpoint
     #[arg(long, value_name = "METHOD", value_parser = word(ClientAuthMethod::ALL, ClientAuthMethod::as_str))]
     auth_method: Option<ClientAuthMethod>,
+    /// Its public keys: a file with a JWK set
+    #[arg(long, value_name = "FILE", value_parser = jwk_set, conflicts_with = "jwks_uri")]
+    jwks: Option<Value>,
+    /// Where its public keys are
+    #[arg(long, value_name = "URL")]
+    jwks_uri: Option<String>,
+    /// The one algorithm of its client assertions; without, each that the server knows
+    #[arg(long, value_name = "ALG", value_parser = word(Alg::ALL, Alg::as_str))]
+    auth_signing_alg: Option<Alg>,
+    /// Whom its assertions name; compatible (also the endpoint's URL, also among others) is weaker, for old libraries
+    #[arg(long, value_name = "RULE", value_parser = word(AssertionAudience::ALL, AssertionAudience::as_str))]
+    assertion_audience: Option<AssertionAudience>,
     /// Its home page
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
@@ -74,6 +88,19 @@ impl Members {
             ),
             ("grant_types", self.grant_types.map(|all| json!(all))),
             ("response_types", response_types.map(|all| json!(all))),
+            // One takes the other away.
+            ("jwks", self.jwks_uri.is_some().then_some(Value::Null)),
+            ("jwks_uri", self.jwks.is_some().then_some(Value::Null)),
+            ("jwks", self.jwks),
+            ("jwks_uri", self.jwks_uri.map(or_none)),
+            (
+                "token_endpoint_auth_signing_alg",
+                self.auth_signing_alg.map(|alg| alg.as_str().into()),
+            ),
+            (
+                "assertion_audience",
+                self.assertion_audience.map(|rule| rule.as_str().into()),
+            ),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
             (
                 "frontchannel_logout_uri",
@@ -91,6 +118,11 @@ impl Members {
             }
         }
     }
+}
+
+fn jwk_set(file: &str) -> Result<Value, String> {
+    let text = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
+    serde_json::from_slice(&text).map_err(|error| format!("holds no JSON: {error}"))
 }
 
 /// RFC 7592 §2.2: null counts as left out.

@@ -1,0 +1,70 @@
+//! The keys of a client and what it signs with them: RFC 7591 §2, OpenID Connect Dynamic Client Registration §2.
+
+use clients::Metadata;
+use jws::{Alg, KeySet};
+use protocol::{ClientAuthMethod, Error};
+use serde_json::Value;
+
+use crate::document::{Document, invalid};
+
+/// Bytes of a key set in a registration; a larger one stands behind a URL.
+const MAX_JWKS: usize = 32 * 1024;
+
+/// The key set that stands in the document: public keys, none of them weak. A name for each is not asked for.
+pub(crate) fn jwks(document: Document<'_>) -> Result<Option<Value>, Error> {
+    let Some(jwks) = document.object("jwks")? else {
+        return Ok(None);
+    };
+    let Some(Value::Array(keys)) = jwks.get("keys") else {
+        return Err(invalid(
+            "jwks",
+            "expected an object with an array keys (RFC 7517)",
+        ));
+    };
+    if jwks.to_string().len() > MAX_JWKS {
+        return Err(invalid("jwks", "expected at most 32 KiB; use jwks_uri for more"));
+    }
+    for key in keys {
+        jws::check_public(key).map_err(|fault| invalid("jwks", fault))?;
+    }
+    KeySet::of_client(jwks).map_err(|fault| invalid("jwks", fault))?;
+    // Members beside the keys mean nothing.
+    Ok(Some(serde_json::json!({ "keys": keys })))
+}
+
+/// A URL that we will fetch from.
+pub(crate) fn fetched(document: Document<'_>, member: &str) -> Result<Option<String>, Error> {
+    let Some(text) = document.text(member)? else {
+        return Ok(None);
+    };
+    let url = egress::url::parse(text).map_err(|fault| invalid(member, fault))?;
+    match url.fragment() {
+        None => Ok(Some(text.to_owned())),
+        Some(_) => Err(invalid(member, "expected a URL without fragment")),
+    }
+}
+
+/// What does not fit together, and the member to change.
+pub(crate) fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
+    if metadata.jwks.is_some() && metadata.jwks_uri.is_some() {
+        return Some(("jwks", "give jwks or jwks_uri, not both"));
+    }
+    if metadata.token_endpoint_auth_method != ClientAuthMethod::PrivateKeyJwt {
+        return None;
+    }
+    let pinned = metadata.token_endpoint_auth_signing_alg;
+    let algs = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
+    match &metadata.jwks {
+        None if metadata.jwks_uri.is_none() => Some((
+            "token_endpoint_auth_method",
+            "private_key_jwt needs the client's public keys: give jwks or jwks_uri",
+        )),
+        Some(jwks) if !KeySet::of_client(jwks).is_ok_and(|keys| algs.iter().any(|alg| keys.has(*alg))) => {
+            Some((
+                "jwks",
+                "none of the keys is for signatures by RS256, PS256, ES256 or EdDSA, or by token_endpoint_auth_signing_alg",
+            ))
+        }
+        _ => None,
+    }
+}
