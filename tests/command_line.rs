@@ -191,7 +191,7 @@ async fn two_commands_on_an_empty_database_make_one_schema_and_one_key_ring() {
                 desk.json("user list"),
             );
             assert_eq!(column(&first, "kid"), column(&second, "kid"));
-            assert_eq!(column(&first, "alg"), ["RS256", "ES256"]);
+            assert_eq!(column(&first, "alg"), ["RS256", "PS256", "ES256", "EdDSA"]);
             assert_eq!(
                 column(&desk.json("keys list").await, "kid"),
                 column(&first, "kid")

@@ -143,14 +143,17 @@ impl Sealed {
 }
 
 /// Bytes of a PKCS #8 key that nobody but its owner knows: of an RSA key the coefficient, which comes last
-/// (RFC 8017 Appendix A.1.2); of an EC key the private number (RFC 5915 §3).
+/// (RFC 8017 Appendix A.1.2); of an EC key the private number (RFC 5915 §3); of an Ed25519 key the seed (RFC 8410 §7).
 fn private_part(alg: &str, pkcs8: &[u8]) -> Vec<u8> {
-    const VERSION_AND_TAG: [u8; 5] = [0x02, 0x01, 0x01, 0x04, 0x20];
-    if alg == "RS256" {
-        return pkcs8[pkcs8.len() - 64..].to_vec();
-    }
-    let at = pkcs8.windows(5).position(|bytes| bytes == VERSION_AND_TAG);
-    let start = at.expect("an ECPrivateKey") + VERSION_AND_TAG.len();
+    const VERSION_AND_TAG: &[u8] = &[0x02, 0x01, 0x01, 0x04, 0x20];
+    const SEED: &[u8] = &[0x04, 0x22, 0x04, 0x20];
+    let before = match alg {
+        "RS256" | "PS256" => return pkcs8[pkcs8.len() - 64..].to_vec(),
+        "EdDSA" => SEED,
+        _ => VERSION_AND_TAG,
+    };
+    let at = pkcs8.windows(before.len()).position(|bytes| bytes == before);
+    let start = at.expect("a private key") + before.len();
     pkcs8[start..start + 32].to_vec()
 }
 

@@ -66,7 +66,7 @@ async fn confidential(client_id: &ClientId, conn: &mut Conn) -> Result<Client, E
     match records::for_change(client_id, conn).await? {
         None => Err(Error::invalid_request("there is no client with this client_id")),
         Some(client) if !client.has_secret() => Err(Error::invalid_request(
-            "this client authenticates without a secret; change its token_endpoint_auth_method first",
+            "a client that is public or signs its assertions has no secret; change its token_endpoint_auth_method first",
         )),
         Some(client) => Ok(client),
     }

@@ -311,7 +311,7 @@ mod tests {
             "frontchannel_logout_uri": "https://a.test/out", "frontchannel_logout_session_required": true,
             "initiate_login_uri": "https://a.test/start",
             "contacts": ["a@a.test"], "require_pkce": true, "token_endpoint_auth_signing_alg": "ES256",
-            "assertion_audience": "compatible", "jwks": { "keys": [] },
+            "assertion_audience": "compatible", "jwks": { "keys": [{ "kty": "x" }] },
         });
         let mut metadata = registry::metadata(&full).unwrap();
         // No client has both.
