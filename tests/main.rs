@@ -31,6 +31,7 @@ mod forged_tokens;
 mod hostile;
 mod https;
 mod introspection;
+mod ledger;
 mod logout;
 mod machines;
 mod pages;

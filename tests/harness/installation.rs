@@ -12,7 +12,7 @@ pub(crate) struct Installation {
     pub(crate) folder: TempDir,
     pub(crate) database: db::Url,
     pub(crate) issuer: String,
-    port: u16,
+    pub(crate) port: u16,
     database_url: String,
 }
 

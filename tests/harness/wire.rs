@@ -220,30 +220,44 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body
 impl App {
     /// The bytes of [`App::redeem`].
     pub(crate) fn redemption(&self, code: &str) -> Vec<u8> {
-        self.asking_for_tokens(&[
+        let params = [
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", &self.redirect_uri),
             ("code_verifier", VERIFIER),
-        ])
+        ];
+        self.form("/token", &params)
     }
 
     /// The bytes of [`App::refresh`].
     pub(crate) fn refreshing(&self, refresh_token: &str) -> Vec<u8> {
-        self.asking_for_tokens(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+        let params = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        self.form("/token", &params)
     }
 
-    fn asking_for_tokens(&self, params: &[(&str, &str)]) -> Vec<u8> {
+    /// The bytes of [`App::for_itself`], within all that it registered.
+    pub(crate) fn acting(&self, resource: &str) -> Vec<u8> {
+        let params = [("grant_type", "client_credentials"), ("resource", resource)];
+        self.form("/token", &params)
+    }
+
+    /// The bytes of [`App::revoke`].
+    pub(crate) fn returning(&self, token: &str) -> Vec<u8> {
+        self.form("/revoke", &[("token", token)])
+    }
+
+    /// The bytes of [`App::introspect`].
+    pub(crate) fn asking_about(&self, token: &str) -> Vec<u8> {
+        self.form("/introspect", &[("token", token)])
+    }
+
+    fn form(&self, path: &str, params: &[(&str, &str)]) -> Vec<u8> {
         match &self.secret {
             Some(secret) => {
                 let basic = STANDARD.encode(format!("{}:{}", self.id, secret.expose()));
-                post("/token", &[("authorization", &format!("Basic {basic}"))], params)
+                post(path, &[("authorization", &format!("Basic {basic}"))], params)
             }
-            None => post(
-                "/token",
-                &[],
-                &[params, &[("client_id", self.id.as_str())]].concat(),
-            ),
+            None => post(path, &[], &[params, &[("client_id", self.id.as_str())]].concat()),
         }
     }
 }

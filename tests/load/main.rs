@@ -11,8 +11,16 @@
     clippy::unwrap_used
 )]
 
+// Not all of it is used here.
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../harness/mod.rs"]
+mod harness;
+#[path = "../ledger/mod.rs"]
+mod ledger;
+
 mod client;
 mod footprint;
+mod kills;
 mod place;
 mod slow_loris;
 mod throughput;
@@ -38,6 +46,9 @@ fn main() -> ExitCode {
     }
     if wants("footprint") {
         fine &= footprint::run();
+    }
+    if wants("kills") {
+        fine &= kills::run();
     }
     match fine {
         true => ExitCode::SUCCESS,
