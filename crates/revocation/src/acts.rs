@@ -1,6 +1,6 @@
 //! The statements of each act.
 
-use db::{Conn, execute, run};
+use db::{Conn, Database, execute, run};
 use events::changes::{self, Topic};
 use protocol::{ApprovalId, ClientId, Timestamp, access_token};
 
@@ -47,6 +47,18 @@ const DISABLE: &str = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2) 
 const TOUCH: &str = "UPDATE users SET epoch = epoch WHERE sub = $1 AND $2 > 0";
 /// With its consents, before the approvals: locks are taken in one order everywhere.
 const DELETE_CLIENT: &str = "DELETE FROM clients WHERE client_id = $1 RETURNING generation";
+
+const HAS_ENDED: &str = "SELECT COUNT(*) FROM approvals WHERE approval_id = $1 AND ended_at IS NOT NULL";
+
+/// What has ended stays ended. Asked before a transaction is begun: of a thousand who send the same used code, all
+/// would wait in line for the same row.
+pub(crate) async fn has_ended(id: &ApprovalId, db: &Database) -> db::Result<bool> {
+    let mut conn = db.reader().await?;
+    let (count,): (i64,) = run!(&mut conn, |c| sqlx::query_as(HAS_ENDED)
+        .bind(id.as_str())
+        .fetch_one(c))?;
+    Ok(count > 0)
+}
 
 pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
     match act {

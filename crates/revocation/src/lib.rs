@@ -69,6 +69,11 @@ pub enum Outcome {
 /// # Errors
 /// When the database fails: then nothing was changed.
 pub async fn perform(act: Act, by: &Context, db: &Database, now: Timestamp) -> db::Result<Outcome> {
+    if let Act::EndApproval(id, _) = &act
+        && acts::has_ended(id, db).await?
+    {
+        return Ok(Outcome::Ended(0));
+    }
     let by = by.clone();
     db.transact(move |conn| Box::pin(async move { perform_in(&act, &by, conn, now).await }))
         .await
