@@ -52,7 +52,7 @@ async fn attempt(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Op
             let approving = approving(flow, &bound, session, consent);
             match authorize.gate.approve(approving, now).await? {
                 Approved::Granted(granted) => {
-                    let answer = authorize.gate.say(*granted, target)?;
+                    let answer = authorize.gate.say(*granted, target).await?;
                     authorize.touch(session, now).await;
                     let shell = authorize.shell(visit);
                     Ok(Some(bound.answer(answer, &authorize.issuer, shell)))

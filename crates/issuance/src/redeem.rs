@@ -24,6 +24,8 @@ impl Gate {
         let (approval, nonce) = (code.approval.clone(), code.nonce.clone());
         let offline = approval.user().is_some_and(|user| user.offline);
         let family = offline.then(|| Family::begin(approval.clone(), secret.id.clone(), now));
+        let scope = target.of(&approval.scope);
+        let seat = self.seat(&approval, &scope, &target)?;
         let write = Write {
             approval: approval.id.clone(),
             access_until: now + ACCESS_TOKEN_LIFE,
@@ -37,7 +39,6 @@ impl Gate {
         }
 
         let refresh_token = family.and_then(|family| family.token(family.generation, &secret.key));
-        let scope = target.of(&approval.scope);
         let released = self.released(&approval).await?;
         Ok(Entitlement {
             approval,
@@ -47,6 +48,7 @@ impl Gate {
             nonce,
             released,
             issued_at: now,
+            seat,
         })
     }
 }

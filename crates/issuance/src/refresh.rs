@@ -3,7 +3,7 @@
 use db::Conn;
 use grants::Family;
 use grants::families::{self, Holder, Presented, Verdict};
-use keyring::Purpose;
+use keyring::{Purpose, Seat};
 use protocol::{Error, Scope, Timestamp};
 
 use crate::writes::{Kind, Write, Written};
@@ -27,6 +27,8 @@ impl Gate {
         (scope, target): (Scope, Target),
         now: Timestamp,
     ) -> Result<Entitlement, Refusal> {
+        let scope = target.of(&scope);
+        let seat = self.seat(&family.approval, &scope, &target)?;
         for _ in 0..ATTEMPTS {
             let generation = match family.judge(presented.generation, holder, now) {
                 Verdict::Rotate => family.generation.saturating_add(1),
@@ -51,7 +53,7 @@ impl Gate {
                 now,
             };
             match self.writes.submit(write).await? {
-                Written::Done => return self.entitle(family, generation, (scope, target), now).await,
+                Written::Done => return self.entitle(family, generation, (scope, target, seat), now).await,
                 Written::Ended => return Err(ended().into()),
                 Written::Lost => {
                     let read = families::by_id(&family.id, &mut self.db.reader().await?).await?;
@@ -66,12 +68,11 @@ impl Gate {
         &self,
         family: Family,
         generation: i64,
-        (scope, target): (Scope, Target),
+        (scope, target, seat): (Scope, Target, Seat),
         now: Timestamp,
     ) -> Result<Entitlement, Refusal> {
         let secret = self.keyring.secret_by_id(Purpose::Refresh, &family.secret_id);
         let secret = secret.ok_or_else(|| Error::server_error("the secret of a refresh token is gone"))?;
-        let scope = target.of(&scope);
         let released = self.released(&family.approval).await?;
         Ok(Entitlement {
             refresh_token: family.token(generation, &secret.key),
@@ -82,6 +83,7 @@ impl Gate {
             nonce: None,
             released,
             issued_at: now,
+            seat,
         })
     }
 }

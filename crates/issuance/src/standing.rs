@@ -26,18 +26,20 @@ impl Gate {
         };
         let (approval, created_at) =
             standing.ok_or_else(|| Error::invalid_client("this client has been deleted or revoked"))?;
+        let approval = Approval {
+            id: approval,
+            client_id: id.clone(),
+            client_generation: generation,
+            party: Party::Service,
+            scope: Scope::default(),
+            resources: Vec::new(),
+            claims: Default::default(),
+            created_at,
+            ended_at: None,
+        };
         Ok(Entitlement {
-            approval: Approval {
-                id: approval,
-                client_id: id.clone(),
-                client_generation: generation,
-                party: Party::Service,
-                scope: Scope::default(),
-                resources: Vec::new(),
-                claims: Default::default(),
-                created_at,
-                ended_at: None,
-            },
+            seat: self.seat(&approval, &scope, &target)?,
+            approval,
             scope,
             target,
             refresh_token: None,

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grants::{Approval, ByUser};
+use keyring::Seat;
 use protocol::access_token::{self, Claims};
 use protocol::{ClientId, Error, Jti, Scope, Secret, SigningAlg, Subject, Timestamp, scope};
 use serde::Serialize;
@@ -24,6 +25,7 @@ pub struct Entitlement {
     /// What the ID token says about the user.
     pub(crate) released: Map<String, Value>,
     pub(crate) issued_at: Timestamp,
+    pub(crate) seat: Seat,
 }
 
 /// RFC 6750 §4.
@@ -88,19 +90,16 @@ impl Gate {
     ///
     /// # Errors
     /// When a ring has no key.
-    pub fn sign(&self, entitlement: Entitlement) -> Result<TokenResponse, Error> {
-        let access_token = self.access_token(&entitlement)?;
-        let user = entitlement.approval.user();
-        let id_token = user
-            .filter(|_| entitlement.scope.contains(scope::OPENID))
-            .map(|user| {
-                let alongside = Alongside {
-                    code: None,
-                    access_token: Some(&access_token),
-                };
-                self.id_token(&entitlement, user, alongside)
-            })
-            .transpose()?;
+    pub async fn sign(&self, entitlement: Entitlement) -> Result<TokenResponse, Error> {
+        let access_token = self.access_token(&entitlement).await?;
+        let alongside = Alongside {
+            code: None,
+            access_token: Some(&access_token),
+        };
+        let id_token = match identified(&entitlement.approval, &entitlement.scope) {
+            Some(user) => Some(self.id_token(&entitlement, user, alongside).await?),
+            None => None,
+        };
         Ok(TokenResponse {
             access_token,
             token_type: TOKEN_TYPE,
@@ -111,7 +110,7 @@ impl Gate {
         })
     }
 
-    pub(crate) fn access_token(&self, granted: &Entitlement) -> Result<String, Error> {
+    pub(crate) async fn access_token(&self, granted: &Entitlement) -> Result<String, Error> {
         let approval = &granted.approval;
         let claims = Claims {
             iss: self.issuer.as_str().to_owned(),
@@ -129,13 +128,14 @@ impl Gate {
             roles: Vec::new(),
             cnf: None,
         };
-        let signer = self.keyring.signer(granted.target.alg(), granted.issued_at)?;
-        signer
-            .sign(access_token::TYP, &claims)
-            .map_err(Error::server_error)
+        let token = (access_token::TYP, &claims);
+        let signed = self
+            .keyring
+            .sign(granted.target.alg(), token, &granted.seat, granted.issued_at);
+        Ok(signed.await?)
     }
 
-    pub(crate) fn id_token(
+    pub(crate) async fn id_token(
         &self,
         granted: &Entitlement,
         user: &ByUser,
@@ -156,9 +156,26 @@ impl Gate {
             c_hash: alongside.code.map(half_hash),
             released: &granted.released,
         };
-        let signer = self.keyring.signer(ID_TOKEN_ALG, granted.issued_at)?;
-        signer.sign("JWT", &claims).map_err(Error::server_error)
+        let signed = self
+            .keyring
+            .sign(ID_TOKEN_ALG, ("JWT", &claims), &granted.seat, granted.issued_at);
+        Ok(signed.await?)
     }
+
+    /// Room for the signatures that will be needed. Taken before the write: a code that was claimed for tokens which
+    /// then cannot be signed would be lost.
+    pub(crate) fn seat(&self, approval: &Approval, scope: &Scope, target: &Target) -> Result<Seat, Error> {
+        let seat = match identified(approval, scope) {
+            Some(_) => self.keyring.seat(&[target.alg(), ID_TOKEN_ALG]),
+            None => self.keyring.seat(&[target.alg()]),
+        };
+        Ok(seat?)
+    }
+}
+
+/// Whom an ID token would be about.
+fn identified<'a>(approval: &'a Approval, scope: &Scope) -> Option<&'a ByUser> {
+    approval.user().filter(|_| scope.contains(scope::OPENID))
 }
 
 /// `at_hash` and `c_hash`: the left half of the digest that belongs to RS256 and ES256 alike (OpenID Connect Core

@@ -3,13 +3,15 @@
 //! Decides how a key is made, kept, described and used. The only user of josekit, which assembles tokens and
 //! JWKs, and of rsa, which checks every RSA key as an independent second opinion. Signatures are by aws-lc-rs.
 
+mod pool;
 mod self_check;
 mod signer;
 mod signing_key;
 
+pub use pool::{Pool, SEATS, Seat};
 pub use signing_key::SigningKey;
 
-/// A key or a token that could not be made. Always our own failure.
+/// A key or a token that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the key could not be generated")]
@@ -22,6 +24,9 @@ pub enum Error {
     Export,
     #[error("the claims could not be written as JSON")]
     Claims(#[source] serde_json::Error),
+    /// Not our failure, and it passes.
+    #[error("too many signatures are waiting to be made")]
+    Busy,
     #[error("josekit refused")]
     Jose(#[from] josekit::JoseError),
 }

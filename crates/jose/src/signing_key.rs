@@ -86,15 +86,19 @@ impl SigningKey {
     }
 
     /// A compact JWS over these claims, with `typ`, `alg` and `kid` in its header. ES256 and EdDSA take microseconds;
-    /// an RSA signature takes a quarter of a millisecond and belongs on a pool.
+    /// an RSA signature takes a quarter of a millisecond and belongs on a [pool](crate::Pool).
     ///
     /// # Errors
     /// When the claims cannot be written as JSON.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
         let payload = serde_json::to_vec(claims).map_err(Error::Claims)?;
+        self.sign_payload(typ, &payload)
+    }
+
+    pub(crate) fn sign_payload(&self, typ: &str, payload: &[u8]) -> Result<String, Error> {
         let mut header = JwsHeader::new();
         header.set_token_type(typ);
-        Ok(serialize_compact(&payload, &header, &self.signer)?)
+        Ok(serialize_compact(payload, &header, &self.signer)?)
     }
 }
 

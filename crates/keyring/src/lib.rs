@@ -17,9 +17,10 @@ use arc_swap::ArcSwap;
 use db::{Conn, Database};
 use events::Context;
 use events::changes::{Topic, Versions, Watcher};
-use jose::SigningKey;
+use jose::{Pool, SigningKey};
 use protocol::{SigningAlg, Timestamp};
 
+pub use jose::{SEATS, Seat};
 pub use master::MasterKey;
 pub use publication::Published;
 pub use ring::{Policy, Stage};
@@ -44,6 +45,7 @@ struct Inner {
     policy: Policy,
     snapshot: ArcSwap<Snapshot>,
     published: ArcSwap<Published>,
+    pool: Pool,
 }
 
 /// Why the keys cannot be used.
@@ -55,6 +57,8 @@ pub enum Error {
     Sealed(String),
     #[error("a key is not usable: {0}")]
     Key(#[from] jose::Error),
+    #[error("no thread for signatures: {0}")]
+    NoThread(#[from] std::io::Error),
     #[error("there is no {0} key that may sign now")]
     NoSigner(SigningAlg),
     #[error("there is no secret for {0}")]
@@ -65,6 +69,7 @@ impl From<Error> for protocol::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Database(error) => error.into(),
+            Error::Key(jose::Error::Busy) => Self::temporarily_unavailable(error),
             other => Self::server_error(other),
         }
     }
@@ -89,6 +94,7 @@ impl Keyring {
             policy,
             snapshot: ArcSwap::from_pointee(snapshot),
             published: ArcSwap::from_pointee(published),
+            pool: Pool::start()?,
         }));
         keyring.ensure_secrets(now).await?;
         keyring.maintain(now).await?;
@@ -200,6 +206,30 @@ impl Keyring {
             .load()
             .signer(alg, now)
             .ok_or(Error::NoSigner(alg))
+    }
+
+    /// Room for signatures with these algorithms: to be taken before anything is claimed that a signature is to
+    /// answer for.
+    ///
+    /// # Errors
+    /// At once, when too many are waiting.
+    pub fn seat(&self, algs: &[SigningAlg]) -> Result<Seat, Error> {
+        Ok(self.0.pool.seat(algs)?)
+    }
+
+    /// A compact JWS by the key that signs with this algorithm now.
+    ///
+    /// # Errors
+    /// [`Error::NoSigner`] when its ring is empty.
+    pub async fn sign(
+        &self,
+        alg: SigningAlg,
+        (typ, claims): (&'static str, &impl serde::Serialize),
+        seat: &Seat,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        let key = self.signer(alg, now)?;
+        Ok(self.0.pool.sign(&key, typ, claims, seat).await?)
     }
 
     /// The newest secret for a purpose.

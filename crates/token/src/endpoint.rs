@@ -32,7 +32,7 @@ pub(crate) async fn exchange(
         Ok(entitlement) => entitlement,
         Err(refusal) => return Err(refuse(refusal, grant_type, &by, &token, now).await),
     };
-    Ok(NoStore(token.gate.sign(entitlement)?))
+    Ok(NoStore(token.gate.sign(entitlement).await?))
 }
 
 fn grant_type(params: &Params, client: &Client) -> Result<GrantType, Error> {
