@@ -17,20 +17,29 @@ use crate::harness::process::{Ended, run};
 struct Desk {
     folder: TempDir,
     database: String,
+    _temporary: Option<db::testing::Temporary>,
 }
 
 /// One desk for each kind of database.
 async fn desks() -> [Desk; 2] {
-    let db::Url::Postgres(postgres) = db::testing::postgres_url().await else {
+    let database = db::testing::postgres_url().await;
+    let temporary = db::testing::temporary(&database);
+    let db::Url::Postgres(postgres) = database else {
         panic!("a postgres:// URL");
     };
-    ["sqlite://here.db".to_owned(), postgres].map(Desk::at)
+    let [here, mut there] = ["sqlite://here.db".to_owned(), postgres].map(Desk::at);
+    there._temporary = Some(temporary);
+    [here, there]
 }
 
 impl Desk {
     fn at(database: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, database }
+        Self {
+            folder,
+            database,
+            _temporary: None,
+        }
     }
 
     async fn run(&self, arguments: &[&str], stdin: &str) -> Ended {

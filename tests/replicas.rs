@@ -145,7 +145,9 @@ async fn everything_is_heard_of(replicas: &[Replica], folder: &Path, environment
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_postgres_hear_what_a_third_changes() {
     let folder = tempfile::tempdir().unwrap();
-    let db::Url::Postgres(url) = db::testing::postgres_url().await else {
+    let database = db::testing::postgres_url().await;
+    let _temporary = db::testing::temporary(&database);
+    let db::Url::Postgres(url) = database else {
         panic!("no PostgreSQL")
     };
     let environment = [("COUNTERSIGN_DATABASE_URL", url.as_str())];

@@ -1,6 +1,7 @@
 //! An installation as an operator has it: a folder, a database, and servers in processes of their own that can be
 //! started, ended, killed and started again.
 
+use db::testing::{Temporary, temporary};
 use tempfile::TempDir;
 
 use super::World;
@@ -14,6 +15,8 @@ pub(crate) struct Installation {
     pub(crate) issuer: String,
     pub(crate) port: u16,
     database_url: String,
+    /// Gone with the installation, if it was made for a test.
+    _temporary: Temporary,
 }
 
 impl Installation {
@@ -28,6 +31,7 @@ impl Installation {
                 db::Url::Sqlite(path) => format!("sqlite://{}", path.display()),
                 db::Url::Postgres(url) => url.clone(),
             },
+            _temporary: temporary(&database),
             database,
         }
     }

@@ -147,6 +147,14 @@ impl Process {
         self.stderr.text()
     }
 
+    /// The most memory that it ever held, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a Linux system");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = peak.and_then(|text| text.split_whitespace().next()?.parse().ok());
+        number.expect("a number of KiB")
+    }
+
     /// As when the power fails: it is given no time for anything.
     pub(crate) fn kill_dash_nine(&mut self) {
         self.child.kill().expect("it can be killed");

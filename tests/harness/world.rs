@@ -16,6 +16,7 @@ use countersign::middleware::Shell;
 use countersign::settings::{Flags, Mode, Settings};
 use countersign::wiring::Parts;
 use db::Database;
+use db::testing::{Temporary, temporary};
 use egress::Egress;
 use events::Context;
 use keyring::Keyring;
@@ -51,6 +52,7 @@ pub(crate) struct World {
     clock: Option<Arc<AtomicI64>>,
     hasher: Hasher,
     running: Running,
+    _temporary: Option<Temporary>,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,8 @@ pub(crate) struct Own {
     pub(crate) hasher: Option<HasherSettings>,
     pub(crate) response_types: Option<ResponseTypes>,
     pub(crate) registration: Option<Terms>,
+    /// COUNTERSIGN_LIMITS, which is off.
+    pub(crate) limits: Option<&'static str>,
 }
 
 impl Drop for Running {
@@ -129,6 +133,7 @@ impl World {
             clock: None,
             hasher: cheap_hasher(),
             running: Running::Elsewhere { _replicas: replicas },
+            _temporary: None,
         }
     }
 
@@ -171,6 +176,7 @@ impl World {
                 process,
                 _folder: folder,
             },
+            _temporary: None,
         }
     }
 
@@ -186,6 +192,7 @@ impl World {
             clock: None,
             hasher: cheap_hasher(),
             running: Running::ByTheTest,
+            _temporary: None,
         }
     }
 
@@ -195,6 +202,16 @@ impl World {
             Running::Alone { process, .. } => process.stderr(),
             Running::Here { .. } | Running::Elsewhere { .. } | Running::ByTheTest => {
                 panic!("only a process alone has a log")
+            }
+        }
+    }
+
+    /// The most memory that the process ever held, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        match &self.running {
+            Running::Alone { process, .. } => process.peak_memory(),
+            Running::Here { .. } | Running::Elsewhere { .. } | Running::ByTheTest => {
+                panic!("only a process alone has memory of its own")
             }
         }
     }
@@ -223,7 +240,7 @@ impl World {
         .await
         .expect("the server opens")
         .admitting(own.response_types.unwrap_or(ResponseTypes::Code));
-        let environment = [("COUNTERSIGN_LIMITS", "off"), REGISTRATION];
+        let environment = [("COUNTERSIGN_LIMITS", own.limits.unwrap_or("off")), REGISTRATION];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
         let settings = settings.expect("valid settings");
@@ -247,6 +264,7 @@ impl World {
                 server: tokio::spawn(listener::serve(listener, app, limits, std::future::pending())),
                 _folder: folder,
             },
+            _temporary: Some(temporary(&database)),
         }
     }
 
@@ -278,6 +296,15 @@ impl World {
             i64::try_from(time.as_secs()).expect("a sane time"),
             Ordering::SeqCst,
         );
+    }
+
+    /// Sets the clock of the server in this process by so many seconds, forward or back.
+    pub(crate) fn step(&self, seconds: i64) {
+        let clock = self
+            .clock
+            .as_ref()
+            .expect("only a server in this process has a clock to set");
+        clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// Everything that the server in this process answers with, behind its connections.
@@ -445,6 +472,7 @@ struct Replicas {
     ports: [u16; 2],
     database: db::Url,
     _processes: [Process; 2],
+    _temporary: Temporary,
     _folder: TempDir,
 }
 
@@ -473,6 +501,7 @@ impl Replicas {
         );
         Self {
             ports,
+            _temporary: temporary(&database),
             database,
             _processes: [first, second],
             _folder: folder,

@@ -42,6 +42,7 @@ pub(crate) struct Place {
     minted: Arc<AtomicU64>,
     _background: Background,
     _folder: TempDir,
+    _temporary: db::testing::Temporary,
 }
 
 impl Place {
@@ -75,6 +76,7 @@ impl Place {
             gate: Gate::new(parts.db.clone(), parts.keyring.clone(), parts.issuer.clone()),
             _background: Background::start(&parts),
             _folder: folder,
+            _temporary: db::testing::temporary(&database),
             minted: Arc::new(AtomicU64::new(0)),
             address,
             parts,
