@@ -11,6 +11,7 @@ pub(crate) mod process;
 pub(crate) mod rp;
 pub(crate) mod site;
 pub(crate) mod visitor;
+pub(crate) mod wall;
 pub(crate) mod wire;
 pub(crate) mod world;
 

@@ -1,9 +1,12 @@
 //! A connection to whichever database is in use.
 
+use std::io;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite};
+use tokio::time::timeout;
 
 use crate::error::is_broken;
 use crate::presence::Presence;
@@ -20,6 +23,20 @@ pub enum Conn {
 pub struct PostgresConn {
     inner: PoolConnection<Postgres>,
     presence: Presence,
+    broken: bool,
+}
+
+/// PostgreSQL itself gives up on a statement after half of this: whoever has heard nothing for so long has lost it,
+/// and over a network that swallows everything would wait for a quarter of an hour.
+const LOST: Duration = Duration::from_secs(10);
+
+/// What a statement came to, or that nobody answers.
+#[doc(hidden)]
+pub async fn answered<T>(statement: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    match timeout(LOST, statement).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
+    }
 }
 
 impl Conn {
@@ -35,6 +52,14 @@ impl Conn {
         matches!(self, Self::Postgres(_))
     }
 
+    /// Whether nothing can be said on it any more. It closes when it is dropped.
+    pub(crate) fn is_broken(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(conn) => conn.broken,
+        }
+    }
+
     /// Closes it instead of giving it back.
     pub(crate) async fn discard(self) -> sqlx::Result<()> {
         match self {
@@ -46,7 +71,11 @@ impl Conn {
 
 impl PostgresConn {
     pub(crate) fn new(inner: PoolConnection<Postgres>, presence: Presence) -> Self {
-        Self { inner, presence }
+        Self {
+            inner,
+            presence,
+            broken: false,
+        }
     }
 
     /// Looks at what a statement came to: a connection that was cut, or that leads to a server which has become
@@ -57,6 +86,7 @@ impl PostgresConn {
             && is_broken(error)
         {
             self.inner.close_on_drop();
+            self.broken = true;
             self.presence.broke();
         }
         outcome

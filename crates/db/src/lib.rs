@@ -14,6 +14,8 @@ pub mod testing;
 mod transact;
 
 pub use batch::{Batch, Batcher};
+#[doc(hidden)]
+pub use conn::answered;
 pub use conn::{Conn, PostgresConn};
 pub use connect::{Database, Url};
 pub use error::{Error, Result};
@@ -37,7 +39,7 @@ macro_rules! run {
             $crate::Conn::Postgres(inner) => {
                 let outcome = {
                     let $c = &mut **inner;
-                    $query.await
+                    $crate::answered($query).await
                 };
                 inner.judged(outcome)
             }
@@ -59,7 +61,7 @@ macro_rules! execute {
                 .await
                 .map(|done| done.rows_affected()),
             $crate::Conn::Postgres(inner) => {
-                let outcome = $query.execute(&mut **inner).await;
+                let outcome = $crate::answered($query.execute(&mut **inner)).await;
                 inner.judged(outcome).map(|done| done.rows_affected())
             }
         }

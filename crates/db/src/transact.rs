@@ -27,9 +27,11 @@ impl Database {
             let outcome = work(&mut conn).await;
             let ended = match &outcome {
                 Ok(_) => commit(&mut conn).await,
+                // Its end is the end of the transaction.
+                Err(_) if conn.is_broken() => Ok(()),
                 Err(_) => rollback(&mut conn).await,
             };
-            if ended.is_err() {
+            if ended.is_err() && !conn.is_broken() {
                 // Its state is unknown: never hand it to the next request.
                 discard(conn).await;
             }
