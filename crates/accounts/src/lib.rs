@@ -1,5 +1,6 @@
 //! Users, their credentials, browsers, sessions and claims.
 
+pub mod attempts;
 pub mod claims;
 pub mod email;
 pub mod import;

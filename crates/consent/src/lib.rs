@@ -10,6 +10,7 @@ mod views;
 
 use std::sync::Arc;
 
+use accounts::attempts::Attempts;
 use accounts::passwords::Hasher;
 use axum::Router;
 use axum::response::Response;
@@ -27,6 +28,7 @@ use protocol::{Error, Issuer, Params, RequestId, Secret, Timestamp, path};
 pub struct Consent {
     pub front: Front,
     pub hasher: Hasher,
+    pub attempts: Attempts,
     pub clients: Directory,
     pub issuer: Issuer,
 }

@@ -12,8 +12,8 @@ use axum::response::{IntoResponse as _, Response};
 use events::Context;
 use grants::Flow;
 use grants::flow::{Answer, Binding};
-use http::header::{SET_COOKIE, USER_AGENT};
-use http::{HeaderMap, StatusCode};
+use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::front::session_for;
 use pages::{Lifetime, Page};
 use protocol::form::Form;
@@ -117,6 +117,7 @@ impl Consent {
         let status = match before.faults.as_slice() {
             [] => StatusCode::OK,
             [LoginFault::Busy, ..] => StatusCode::SERVICE_UNAVAILABLE,
+            [LoginFault::TooMany, ..] => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         };
         let client = self
@@ -136,7 +137,14 @@ impl Consent {
             remember: before.remember,
             faults: before.faults,
         };
-        Ok(Page::new(view).with_status(status).into_response())
+        let mut response = Page::new(view).with_status(status).into_response();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            // RFC 6585 §4. As long as the page says.
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("60"));
+        }
+        Ok(response)
     }
 
     /// The form once more, still filled, saying what was wrong.
@@ -186,6 +194,11 @@ impl Consent {
             return Ok(Err(LoginFault::Wrong));
         };
 
+        let Ok(attempt) = self.attempts.begin(by.network(), visit.now) else {
+            tracing::info!("a sign-in was not looked at: too many from its network, or of all, have failed");
+            return Ok(Err(LoginFault::TooMany));
+        };
+
         let user = match Email::parse(username) {
             Ok(email) => users::by_email(&email, &mut self.front.db.reader().await?).await?,
             // No account can have it, so there is nobody whose existence the missing look-up could tell.
@@ -196,6 +209,7 @@ impl Consent {
             Ok(outcome) => outcome,
             Err(overloaded) => {
                 tracing::warn!(%overloaded, "sign-in refused");
+                attempt.give_back();
                 return Ok(Err(LoginFault::Busy));
             }
         };
@@ -206,6 +220,7 @@ impl Consent {
             self.count_failure(user.map(|user| user.sub), by, visit).await?;
             return Ok(Err(LoginFault::Wrong));
         };
+        attempt.give_back();
         if outcome == Outcome::RightButOutdated {
             self.rehash(user, password).await;
         }

@@ -53,6 +53,8 @@ pub(crate) enum LoginFault {
     Wrong,
     /// Too many passwords are being checked; send the page with 503.
     Busy,
+    /// Too many sign-ins from there have failed; send the page with 429.
+    TooMany,
 }
 
 /// `templates/consent.html`: OpenID Connect Core §3.1.2.4.
@@ -209,7 +211,7 @@ impl Login {
         match (fault, &self.who) {
             (LoginFault::UsernameMissing, _) | (LoginFault::Wrong, Who::Anyone { .. }) => Some("username"),
             (LoginFault::PasswordMissing, _) | (LoginFault::Wrong, Who::Known(_)) => Some("current-password"),
-            (LoginFault::Busy, _) => None,
+            (LoginFault::Busy | LoginFault::TooMany, _) => None,
         }
     }
 
@@ -237,6 +239,7 @@ impl Login {
             (LoginFault::Wrong, Who::Anyone { .. }) => texts.text("login-wrong"),
             (LoginFault::Wrong, Who::Known(_)) => texts.text("login-wrong-password"),
             (LoginFault::Busy, _) => texts.text("login-busy"),
+            (LoginFault::TooMany, _) => texts.text("login-too-many"),
         }
     }
 

@@ -313,6 +313,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn c075_a_full_queue_says_so_at_once_and_what_is_in_it_is_done() {
+        const TOO_MANY: usize = 100;
+        both(|db| async move {
+            counters(&db).await;
+            let batcher = Batcher::<Adding>::start(db);
+            let tasks: Vec<_> = (0..MAX_QUEUE + TOO_MANY)
+                .map(|n| {
+                    let batcher = batcher.clone();
+                    tokio::spawn(async move { batcher.submit(add(&n.to_string(), 1)).await })
+                })
+                .collect();
+            let mut refused = 0;
+            for task in tasks {
+                match task.await.unwrap() {
+                    Ok(answer) => assert_eq!(answer, None),
+                    Err(Error::Overloaded) => refused += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert!((1..=TOO_MANY).contains(&refused), "{refused} were refused");
+            let busy = protocol::Error::from(Error::Overloaded);
+            assert_eq!(busy.status(), 503);
+            assert_eq!(
+                batcher.submit(add("a", 1)).await.unwrap(),
+                Some(1),
+                "there is room again"
+            );
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn a_poisoned_command_hurts_only_itself() {
         both(|db| async move {
             counters(&db).await;

@@ -144,10 +144,8 @@ mod tests {
                 .collect();
             for (n, token) in asked.into_iter().enumerate() {
                 let token = token.await.unwrap();
-                let verified = Unverified::parse(&token)
-                    .unwrap()
-                    .verify(&keys, Alg::ALL, Typ::Is("JWT"))
-                    .unwrap();
+                let parsed = Unverified::parse(&token).unwrap();
+                let verified = parsed.verify(&keys, Alg::ALL, Typ::Is("JWT")).unwrap();
                 let claims: serde_json::Value = verified.claims().unwrap();
                 assert_eq!(claims["n"], n);
             }

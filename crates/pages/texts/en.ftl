@@ -25,6 +25,7 @@ login-wrong-password = That password isn't right. Try again.
 login-username-missing = Enter your email
 login-password-missing = Enter your password
 login-busy = We're busy just now. Wait a few seconds, then sign in again.
+login-too-many = Too many sign-ins from your network have failed. Wait a minute, then try again.
 
 ## What an app says of itself
 

@@ -11,6 +11,7 @@ mod cors;
 
 use std::panic::AssertUnwindSafe;
 
+use accounts::attempts::Attempts;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -26,7 +27,7 @@ use tracing::Instrument as _;
 pub use cors::{Cors, cors};
 
 use crate::listener::{Limits, PeerAddress};
-use crate::settings::TrustedProxies;
+use crate::settings::{RateLimits, TrustedProxies};
 use body::Arrival;
 
 /// What the outer layer has to know.
@@ -49,6 +50,14 @@ impl Shell {
             secure: issuer.is_secure(),
             proxies,
             limits,
+        }
+    }
+
+    /// The bound on sign-ins that fail.
+    pub(crate) fn attempts(&self) -> Attempts {
+        match self.limits.sign_ins {
+            RateLimits::On => Attempts::limited(),
+            RateLimits::Off => Attempts::unlimited(),
         }
     }
 

@@ -128,6 +128,7 @@ impl Parts {
         .merge(consent::router(Consent {
             front: front.clone(),
             hasher: self.hasher.clone(),
+            attempts: shell.attempts(),
             clients: self.clients.clone(),
             issuer: self.issuer.clone(),
         }))

@@ -141,13 +141,14 @@ fn api(text: &str) -> Vec<Group> {
 }
 
 fn every_page(word: &str) -> Vec<String> {
-    use LoginFault::{Busy, PasswordMissing, UsernameMissing, Wrong};
+    use LoginFault::{Busy, PasswordMissing, TooMany, UsernameMissing, Wrong};
     let uri = "http://127.0.0.1:3000/cb";
     vec![
         login(Some(word), anyone(""), &[]),
         login(None, anyone(word), &[Wrong]),
         login(Some(word), anyone(word), &[UsernameMissing, PasswordMissing]),
         login(Some(word), anyone(word), &[Busy]),
+        login(Some(word), anyone(word), &[TooMany]),
         login(Some(word), Who::Known(person(Some(word))), &[Wrong]),
         login(Some(word), Who::Known(person(None)), &[PasswordMissing]),
         consent(word, Trust::Unverified, uri, own(Some(word)), vec![]),

@@ -26,6 +26,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one address, or of one /64 of IPv6; `None` for no such limit.
     pub per_address: Option<usize>,
+    /// Whether sign-ins that fail are bounded.
+    pub sign_ins: RateLimits,
     /// Proxies bring many clients over few connections; their number is not limited per address.
     pub exempt: TrustedProxies,
 }
@@ -51,6 +53,7 @@ impl Limits {
                 RateLimits::On => Some((connections / 4).max(1)),
                 RateLimits::Off => None,
             },
+            sign_ins: settings.limits,
             exempt: settings.trusted_proxies.clone(),
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::middleware::Shell;
-use crate::settings::TrustedProxies;
+use crate::settings::{RateLimits, TrustedProxies};
 
 pub(crate) fn short_limits() -> Limits {
     Limits {
@@ -23,6 +23,7 @@ pub(crate) fn short_limits() -> Limits {
         grace: Duration::from_millis(600),
         connections: 1000,
         per_address: Some(500),
+        sign_ins: RateLimits::Off,
         exempt: TrustedProxies::default(),
     }
 }
