@@ -2,8 +2,9 @@
 //!
 //! Nothing depends on the deleting: whether something has expired is decided when it is used.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use db::Database;
 use protocol::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,6 +16,11 @@ const TIDY: Duration = Duration::from_secs(60);
 const BATCH: u32 = 1000;
 /// What takes a transaction each. More than can register themselves in the same time.
 const FEW: u32 = 200;
+/// What is past is deleted so much later: a clock that was set wrong for a while must not cost what lives, nor the
+/// records of what was revoked (C110).
+const AFTERWARDS: Duration = Duration::from_secs(2 * 60 * 60);
+/// A step of the clock by more than this is told to the operator.
+const STEP: i64 = 30;
 
 /// Tasks that end with this value.
 #[derive(Debug)]
@@ -41,32 +47,55 @@ impl Drop for Background {
 async fn tidy(parts: Parts) {
     let mut ticks = interval(TIDY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = (parts.clock.now(), Instant::now());
     loop {
         ticks.tick().await;
         let now = parts.clock.now();
+        if let Some(seconds) = step(before, (now, Instant::now())) {
+            tracing::error!(
+                seconds,
+                "the clock of this machine was set: tokens live too long or too short"
+            );
+        }
+        before = (now, Instant::now());
         if let Err(error) = parts.keyring.maintain(now).await {
             tracing::warn!(%error, "the key rings could not be looked after");
         }
         if let Err(error) = revocation::expire_unused(FEW, &parts.db, now).await {
             tracing::warn!(%error, "clients that nobody uses could not be deleted");
         }
-        if let Err(error) = forget(&parts, now).await {
+        if let Err(error) = forget(&parts.db, now).await {
             tracing::warn!(%error, "expired rows could not be deleted");
         }
     }
 }
 
-async fn forget(parts: &Parts, now: Timestamp) -> db::Result<()> {
-    let work = parts.db.transact(move |conn| {
+/// By how many seconds the clock was set between two instants, if it was: it should have gone on as time has.
+fn step((then, since): (Timestamp, Instant), (now, at): (Timestamp, Instant)) -> Option<i64> {
+    let passed = i64::try_from(at.duration_since(since).as_secs()).unwrap_or(i64::MAX);
+    let step = now
+        .as_secs()
+        .saturating_sub(then.as_secs())
+        .saturating_sub(passed);
+    (step.saturating_abs() > STEP).then_some(step)
+}
+
+/// Deletes what is past, a batch of each kind.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
+    let past = now - AFTERWARDS;
+    let work = db.transact(move |conn| {
         Box::pin(async move {
-            let revocations = events::revocations::forget(conn, now).await?;
+            let revocations = events::revocations::forget(conn, past).await?;
             revocation::remember_clients(conn, now).await?;
-            let approvals = grants::approvals::forget(conn, now).await?;
-            let assertions = clients::assertions::forget(BATCH, conn, now).await?;
-            let browsers = accounts::sessions::sweep(BATCH, conn, now).await?;
-            let events = events::audit::sweep(BATCH, conn, now).await?;
-            let tokens = clients::initial_tokens::sweep(BATCH, conn, now).await?;
-            let counts = clients::registrations::quota::sweep(BATCH, conn, now).await?;
+            let approvals = grants::approvals::forget(conn, past).await?;
+            let assertions = clients::assertions::forget(BATCH, conn, past).await?;
+            let browsers = accounts::sessions::sweep(BATCH, conn, past).await?;
+            let events = events::audit::sweep(BATCH, conn, past).await?;
+            let tokens = clients::initial_tokens::sweep(BATCH, conn, past).await?;
+            let counts = clients::registrations::quota::sweep(BATCH, conn, past).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
             Ok::<_, db::Error>((
@@ -92,4 +121,23 @@ async fn forget(parts: &Parts, now: Timestamp) -> db::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c110_a_clock_that_was_set_is_noticed_and_one_that_goes_on_is_not() {
+        let (then, since) = (Timestamp::from_secs(1_000_000), Instant::now());
+        let after = |seconds: i64, passed: u64| {
+            let now = Timestamp::from_secs(then.as_secs() + seconds);
+            step((then, since), (now, since + Duration::from_secs(passed)))
+        };
+        assert_eq!(after(60, 60), None);
+        assert_eq!(after(90, 60), None);
+        assert_eq!(after(3660, 60), Some(3600));
+        assert_eq!(after(-3540, 60), Some(-3600));
+        assert_eq!(after(600, 600), None, "a machine that slept");
+    }
 }
