@@ -89,7 +89,7 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
     let work = db.transact(move |conn| {
         Box::pin(async move {
             let revocations = events::revocations::forget(conn, past).await?;
-            revocation::remember_clients(conn, now).await?;
+            revocation::remember_clients(conn, past).await?;
             let approvals = grants::approvals::forget(conn, past).await?;
             let assertions = clients::assertions::forget(BATCH, conn, past).await?;
             let browsers = accounts::sessions::sweep(BATCH, conn, past).await?;
