@@ -19,18 +19,24 @@ mod harness;
 mod ledger;
 
 mod client;
+mod codes;
 mod footprint;
 mod kills;
+mod meter;
 mod place;
 mod slow_loris;
 mod throughput;
 
+use std::fs::File;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    let nowhere = Arc::new(File::options().write(true).open("/dev/null").expect("/dev/null"));
+    countersign::logging::start_into(move || nowhere.clone());
     // cargo bench adds --bench.
     let wanted: Vec<String> = std::env::args()
         .skip(1)
@@ -39,7 +45,8 @@ fn main() -> ExitCode {
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
     let mut fine = true;
     if wants("throughput") {
-        fine &= throughput::run();
+        fine &= throughput::run(&throughput::SQLITE);
+        fine &= throughput::run(&throughput::POSTGRES);
     }
     if wants("slow-loris") {
         fine &= slow_loris::run();

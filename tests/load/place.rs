@@ -1,59 +1,85 @@
-//! A server in this process with everything switched on, and rows to work with.
+//! A server in this process with everything switched on, and those who call it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use accounts::email::Email;
 use accounts::passwords::HasherSettings;
 use accounts::sessions::{self, Acr, Amr, SignIn};
 use accounts::users::{self, Draft};
+use axum::Router;
+use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clients::Trust;
+use clients::{ResourceServer, Trust, resources};
 use countersign::background::Background;
 use countersign::listener::{self, Limits};
 use countersign::middleware::Shell;
 use countersign::settings::{Flags, Mode, Settings};
 use countersign::wiring::Parts;
+use db::{BoxFuture, Conn};
 use egress::Egress;
+use events::Context;
 use grants::consents::{self, Confirmed};
-use issuance::{Approved, Approving, Gate};
-use protocol::pkce::CodeChallenge;
-use protocol::{ClientId, Clock, FlowId, Issuer, ResponseType, Scope, SessionId, Subject};
-use serde_json::json;
+use protocol::{ClientId, Clock, ConsentId, FlowId, Issuer, Scope, Secret, SessionId, SigningAlg, Subject};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-/// RFC 7636 Appendix B.
-pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const REDIRECT_URI: &str = "https://app.example.com/cb";
+/// Of the API whose tokens ES256 signs, and of the one whose tokens RS256 signs.
+pub(crate) const APIS: [Api; 2] = [
+    Api {
+        identifier: "https://api.example.com/",
+        alg: SigningAlg::Es256,
+        scope: "read",
+    },
+    Api {
+        identifier: "https://old-api.example.com/",
+        alg: SigningAlg::Rs256,
+        scope: "read-old",
+    },
+];
+pub(crate) const REDIRECT_URI: &str = "https://app.example.com/cb";
+
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) identifier: &'static str,
+    pub(crate) alg: SigningAlg,
+    pub(crate) scope: &'static str,
+}
 
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) address: SocketAddr,
+    /// The same listener around nothing but a "hello": what our layers cost is the difference.
+    pub(crate) bare: SocketAddr,
     pub(crate) parts: Parts,
-    pub(crate) authorization: String,
-    gate: Gate,
-    client_id: ClientId,
-    sub: Subject,
-    session_id: SessionId,
-    minted: Arc<AtomicU64>,
+    pub(crate) app: Caller,
+    pub(crate) machine: Caller,
+    pub(crate) asking: Caller,
+    pub(crate) sub: Subject,
+    pub(crate) session_id: SessionId,
+    pub(crate) consent_id: ConsentId,
     _background: Background,
     _folder: TempDir,
     _temporary: db::testing::Temporary,
 }
 
+/// Who proves who it is with a secret.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) id: String,
+    pub(crate) authorization: String,
+}
+
 impl Place {
-    pub(crate) async fn open(database: db::Url) -> Self {
+    pub(crate) async fn open(database: &db::Url) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let issuer = Issuer::parse(&format!("http://{address}")).expect("an issuer");
         let parts = Parts::open(
             issuer,
-            &database,
+            database,
             folder.path(),
             Egress::new(egress::Settings::default()).expect("a client"),
             HasherSettings::default(),
@@ -61,127 +87,122 @@ impl Place {
         )
         .await;
         let parts = parts.expect("the server opens");
+
         let environment = [("COUNTERSIGN_LIMITS".to_owned(), "off".to_owned())];
         let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
         let settings = settings.expect("valid settings");
         let limits = Limits::new(&settings);
         let shell = Shell::new(&parts.issuer, settings.trusted_proxies, limits.clone());
-        let hello = axum::Router::new().route("/hello", axum::routing::get(|| async { "hello" }));
-        let app = parts.router_with(hello, shell);
-        tokio::spawn(listener::serve(listener, app, limits, std::future::pending()));
+        let app = parts.router_with(hello(), shell);
+        tokio::spawn(listener::serve(
+            listener,
+            app,
+            limits.clone(),
+            std::future::pending(),
+        ));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let bare = listener.local_addr().expect("bound");
+        tokio::spawn(listener::serve(listener, hello(), limits, std::future::pending()));
 
-        let (client_id, authorization) = register(&parts).await;
+        for api in &APIS {
+            define(api, &parts).await;
+        }
+        let asking = secret_of(&APIS[0], &parts).await;
+        let app = register(
+            json!({
+                "client_name": "App",
+                "redirect_uris": [REDIRECT_URI],
+                "grant_types": ["authorization_code", "refresh_token"],
+            }),
+            &parts,
+        );
+        let app = app.await;
+        let scopes = APIS.map(|api| api.scope).join(" ");
+        let machine = json!({
+            "client_name": "Machine", "grant_types": ["client_credentials"], "response_types": [],
+            "redirect_uris": [], "scope": scopes,
+        });
+        let machine = register(machine, &parts).await;
         let (sub, session_id) = sign_in(&parts).await;
-        let place = Self {
-            gate: Gate::new(parts.db.clone(), parts.keyring.clone(), parts.issuer.clone()),
+        let consent_id = allow(&sub, &app, &session_id, &parts).await;
+        parts.clients.refresh().await.expect("the database");
+        Self {
             _background: Background::start(&parts),
             _folder: folder,
-            _temporary: db::testing::temporary(&database),
-            minted: Arc::new(AtomicU64::new(0)),
+            _temporary: db::testing::temporary(database),
             address,
+            bare,
             parts,
-            authorization,
-            client_id,
+            app,
+            machine,
+            asking,
             sub,
             session_id,
-        };
-        place.allow().await;
-        place
-    }
-
-    /// A new authorization code, as the authorization endpoint would have made it.
-    pub(crate) async fn code(&self) -> String {
-        let now = self.parts.clock.now();
-        let mut conn = self.parts.db.reader().await.expect("a reader");
-        let consent = consents::of(&self.sub, &self.client_id, &mut conn).await;
-        let consent = consent.expect("a read").expect("the consent");
-        drop(conn);
-        let approving = Approving {
-            flow_id: FlowId::random(),
-            client_id: self.client_id.clone(),
-            client_version: 1,
-            client_generation: 1,
-            sub: self.sub.clone(),
-            session_id: self.session_id.clone(),
-            consent_id: consent.id,
-            response_type: ResponseType::Code,
-            scope: scope(),
-            resources: Vec::new(),
-            claims: Default::default(),
-            beyond: Vec::new(),
-            offline: true,
-            auth_time: now,
-            acr: Acr::Pwd.to_string(),
-            amr: vec![Amr::Pwd.to_string()],
-            redirect_uri: REDIRECT_URI.to_owned(),
-            redirect_uri_implied: false,
-            code_challenge: Some(CodeChallenge::try_from(CHALLENGE.to_owned()).expect("a challenge")),
-            nonce: Some("nonce".to_owned()),
-        };
-        self.minted.fetch_add(1, Ordering::Relaxed);
-        match self.gate.approve(approving, now).await.expect("a write") {
-            Approved::Granted(granted) => granted.code().expect("a code").expose().to_owned(),
-            other => panic!("no code: {other:?}"),
+            consent_id,
         }
     }
 
-    pub(crate) fn redemption(&self, code: &str) -> Vec<u8> {
-        let body = format!(
-            "grant_type=authorization_code&code={code}&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb\
-             &code_verifier={VERIFIER}"
-        );
-        super::client::post("/token", &self.authorization, &body)
-    }
-
-    async fn allow(&self) {
-        let confirmed = Confirmed {
-            sub: self.sub.clone(),
-            client_id: self.client_id.clone(),
-            client_version: 1,
-            scope: scope(),
-            resources: Vec::new(),
-            claims: Vec::new(),
-            session_id: self.session_id.clone(),
-            flow_id: FlowId::random(),
-        };
-        let now = self.parts.clock.now();
-        let work = self.parts.db.transact(move |conn| {
-            Box::pin(async move { consents::record(&confirmed, &events::Context::server(), conn, now).await })
-        });
-        work.await.expect("a consent");
+    pub(crate) fn client_id(&self) -> ClientId {
+        self.app.id.as_str().into()
     }
 }
 
+fn hello() -> Router {
+    Router::new().route("/hello", get(|| async { "hello" }))
+}
+
+/// All that the user may ever allow.
 fn scope() -> Scope {
-    Scope::parse("openid profile email offline_access").expect("a scope")
+    Scope::parse("openid profile email offline_access read read-old").expect("a scope")
 }
 
-async fn register(parts: &Parts) -> (ClientId, String) {
-    let document = json!({
-        "client_name": "Load",
-        "redirect_uris": [REDIRECT_URI],
-        "grant_types": ["authorization_code", "refresh_token"],
+async fn write<T, W>(parts: &Parts, work: W) -> T
+where
+    T: Send + 'static,
+    W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, protocol::Error>> + Send + 'static,
+{
+    parts.db.transact(work).await.expect("a write")
+}
+
+async fn define(api: &Api, parts: &Parts) {
+    let scopes = [(api.scope.to_owned(), "Read your reports".to_owned())].into();
+    let own = ResourceServer::define(api.identifier, "Reports", api.alg, scopes, parts.clock.now());
+    let own = own.expect("valid");
+    let defined = write(parts, move |conn| {
+        Box::pin(async move { resources::insert(&own, &Context::server(), conn).await })
     });
+    defined.await;
+}
+
+async fn secret_of(api: &Api, parts: &Parts) -> Caller {
+    let (identifier, now) = (api.identifier, parts.clock.now());
+    let added = write(parts, move |conn| {
+        Box::pin(async move { resources::secrets::add(identifier, &Context::server(), conn, now).await })
+    });
+    Caller::new(identifier, &added.await.secret)
+}
+
+async fn register(document: Value, parts: &Parts) -> Caller {
     let now = parts.clock.now();
-    let work = parts.db.transact(move |conn| {
-        Box::pin(async move {
-            registry::register(&document, Trust::Trusted, &events::Context::server(), conn, now).await
-        })
+    let registered = write(parts, move |conn| {
+        Box::pin(
+            async move { registry::register(&document, Trust::Trusted, &Context::server(), conn, now).await },
+        )
     });
-    let registered = work.await.expect("a client");
-    let secret = registered.secret.expect("a secret");
-    let pair = format!("{}:{}", registered.client.id, secret.expose());
-    (registered.client.id, format!("Basic {}", STANDARD.encode(pair)))
+    let registered = registered.await;
+    Caller::new(
+        registered.client.id.as_str(),
+        &registered.secret.expect("a secret"),
+    )
 }
 
 async fn sign_in(parts: &Parts) -> (Subject, SessionId) {
     let now = parts.clock.now();
-    let draft = Draft::new(Email::parse(&format!("{}@example.com", now.as_secs())).expect("an address"));
-    let work = parts.db.transact(move |conn| {
+    let draft = Draft::new(Email::parse("load@example.com").expect("an address"));
+    let signed_in = write(parts, move |conn| {
         Box::pin(async move {
-            let user = users::insert(draft, &events::Context::server(), conn, now)
-                .await
-                .expect("a user");
+            let user = users::insert(draft, &Context::server(), conn, now).await;
+            let user = user.expect("a user");
             let proof = SignIn {
                 presented: None,
                 sub: user.sub.clone(),
@@ -192,11 +213,44 @@ async fn sign_in(parts: &Parts) -> (Subject, SessionId) {
                 acr: Acr::Pwd,
                 amr: vec![Amr::Pwd],
             };
-            let signed_in = sessions::sign_in(proof, &events::Context::server(), conn, now)
-                .await?
-                .expect("a session");
-            Ok::<_, db::Error>((user.sub, signed_in.session.session_id))
+            let signed_in = sessions::sign_in(proof, &Context::server(), conn, now).await?;
+            Ok((user.sub, signed_in.expect("a session").session.session_id))
         })
     });
-    work.await.expect("a session")
+    signed_in.await
+}
+
+async fn allow(sub: &Subject, app: &Caller, session_id: &SessionId, parts: &Parts) -> ConsentId {
+    let (sub, client_id) = (sub.clone(), ClientId::from(app.id.as_str()));
+    let confirmed = Confirmed {
+        sub: sub.clone(),
+        client_id: client_id.clone(),
+        client_version: 1,
+        scope: scope(),
+        resources: APIS.map(|api| api.identifier.to_owned()).to_vec(),
+        claims: Vec::new(),
+        session_id: session_id.clone(),
+        flow_id: FlowId::random(),
+    };
+    let now = parts.clock.now();
+    let allowed = write(parts, move |conn| {
+        Box::pin(async move {
+            consents::record(&confirmed, &Context::server(), conn, now).await?;
+            let consent = consents::of(&sub, &client_id, conn).await?;
+            Ok(consent.expect("the consent").id)
+        })
+    });
+    allowed.await
+}
+
+impl Caller {
+    /// RFC 6749 §2.3.1: both halves are form-urlencoded.
+    fn new(id: &str, secret: &Secret) -> Self {
+        let encoded = id.replace(':', "%3A").replace('/', "%2F");
+        let pair = format!("{encoded}:{}", secret.expose());
+        Self {
+            id: id.to_owned(),
+            authorization: format!("Basic {}", STANDARD.encode(pair)),
+        }
+    }
 }

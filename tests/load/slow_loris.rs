@@ -4,25 +4,17 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::runtime::Builder;
 
 use crate::client::{Connection, get};
+use crate::meter::Meter;
 use crate::place::Place;
 
 const LORISES: usize = 5_000;
 const GOOD_REQUESTS: usize = 4_000;
 
 pub(crate) fn run() -> bool {
-    let server = Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let load = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let place = server.block_on(async { Place::open(db::testing::sqlite_url()).await });
+    let load = Meter::new();
+    let place = load.server.block_on(Place::open(&db::testing::sqlite_url()));
 
     let alone = load.block_on(good_client(&place));
     let lorises: Vec<_> = load.block_on(async {

@@ -1,240 +1,216 @@
 //! Requests per second of each kind through the real router with all middleware, each beside the bare "hello" of
-//! the same run. Client and server share the machine.
+//! the same router, asked in the same seconds. Client and server share the machine.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
 
-use tokio::runtime::{Builder, Runtime};
+use crate::client::{Connection, get, member, post};
+use crate::codes::{self, Asks};
+use crate::meter::{Meter, median};
+use crate::place::{APIS, Caller, Place};
 
-use crate::client::{Connection, get, member};
-use crate::place::Place;
-
-const CONNECTIONS: usize = 64;
-const ROUND: Duration = Duration::from_secs(2);
 /// Odd, so that there is a middle one.
 const ROUNDS: usize = 3;
+const CODES: usize = 4_000;
 
-/// What a prototype reached on two cores, client included; the aim is 70 % of it with everything switched on,
-/// and below half of the aim the run fails.
-struct Aim {
+/// A kind of request, with what a prototype reached on two cores, client included, as a share of "hello". The aim
+/// is 70 % of it with everything switched on; below half of the aim the run fails.
+struct Kind {
     name: &'static str,
     prototype: f64,
+    what: What,
 }
 
-const fn aim(name: &'static str, prototype: f64) -> Aim {
-    Aim { name, prototype }
+#[derive(Clone, Copy)]
+enum What {
+    Get(&'static str),
+    Introspection,
+    /// For the API of [`APIS`] at this place.
+    ClientCredentials(usize),
+    Redemption(Asks),
+    Refresh(Asks),
 }
 
-pub(crate) fn run() -> bool {
-    let mut fine = true;
-    let postgres = std::env::var(db::testing::POSTGRES_VARIABLE).is_ok();
-    fine &= on("SQLite, synchronous=FULL", false);
-    if postgres {
-        fine &= on("PostgreSQL", true);
-    } else {
-        println!(
-            "PostgreSQL: not measured, {} is not set",
-            db::testing::POSTGRES_VARIABLE
-        );
-    }
-    fine
+/// Which database, and what it makes of what waits for its disk.
+pub(crate) struct On {
+    pub(crate) name: &'static str,
+    pub(crate) postgres: bool,
 }
 
-fn on(name: &str, postgres: bool) -> bool {
-    let server = Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let load = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let place = Arc::new(server.block_on(async {
-        let url = match postgres {
+pub(crate) const SQLITE: On = On {
+    name: "SQLite, synchronous=FULL",
+    postgres: false,
+};
+pub(crate) const POSTGRES: On = On {
+    name: "PostgreSQL, synchronous_commit=on",
+    postgres: true,
+};
+
+impl On {
+    pub(crate) async fn url(&self) -> db::Url {
+        match self.postgres {
             true => db::testing::postgres_url().await,
             false => db::testing::sqlite_url(),
-        };
-        Place::open(url).await
-    }));
-    let refresh = aim("refresh with rotation", if postgres { 0.30 } else { 0.17 });
-    let redeem = aim("code redemption", if postgres { 0.20 } else { 0.14 });
+        }
+    }
 
-    println!(
-        "\n{name}, {CONNECTIONS} connections, median of {ROUNDS} rounds of {} s",
-        ROUND.as_secs()
-    );
+    /// The prototype did not redeem codes. A redemption writes three rows where a refresh writes two, one of them
+    /// new: two thirds of a refresh. With an ID token, an RS256 signature is what both wait for.
+    fn kinds(&self) -> Vec<Kind> {
+        let kind = |name, prototype, what| Kind {
+            name,
+            prototype,
+            what,
+        };
+        let refresh = if self.postgres { 0.30 } else { 0.17 };
+        vec![
+            kind("JWKS", 0.93, What::Get("/jwks")),
+            kind("discovery", 0.93, What::Get("/.well-known/openid-configuration")),
+            kind("introspection", 0.75, What::Introspection),
+            kind("client_credentials ES256", 0.41, What::ClientCredentials(0)),
+            kind("client_credentials RS256", 0.06, What::ClientCredentials(1)),
+            kind("refresh", refresh, What::Refresh(Asks::Access)),
+            kind(
+                "code redemption",
+                refresh * 2.0 / 3.0,
+                What::Redemption(Asks::Access),
+            ),
+            kind("refresh, with ID token", 0.05, What::Refresh(Asks::Identity)),
+            kind(
+                "redemption, with ID token",
+                0.05,
+                What::Redemption(Asks::Identity),
+            ),
+        ]
+    }
+}
+
+pub(crate) fn run(on: &On) -> bool {
+    let meter = Meter::new();
+    let place = meter
+        .server
+        .block_on(async { Arc::new(Place::open(&on.url().await).await) });
+    println!("\n{}: median of {ROUNDS} rounds", on.name);
     println!(
         "{:<28} {:>10} {:>8} {:>8}  fails below",
         "", "per second", "of hello", "aim"
     );
-    let mut hellos = Vec::new();
-    let mut rows: Vec<(Aim, Vec<f64>)> = vec![
-        (aim("JWKS", 0.93), vec![]),
-        (aim("discovery", 0.93), vec![]),
-        (refresh, vec![]),
-        (redeem, vec![]),
-    ];
-    for _ in 0..ROUNDS {
-        let hello = fixed(&load, &place, get("/hello"));
-        hellos.push(hello);
-        for (aim, figures) in &mut rows {
-            figures.push(
-                match aim.name {
-                    "JWKS" => fixed(&load, &place, get("/jwks")),
-                    "discovery" => fixed(&load, &place, get("/.well-known/openid-configuration")),
-                    "code redemption" => redemptions(&server, &load, &place),
-                    _ => refreshes(&server, &load, &place),
-                } / hello,
-            );
-        }
-    }
-    let hello = median(&mut hellos);
-    println!("{:<28} {hello:>10.0} {:>8.2}", "hello", 1.0);
+    let bare = meter.rate(place.bare, vec![get("/hello")]);
+    let hello = meter.rate(place.address, vec![get("/hello")]);
+    println!(
+        "{:<28} {bare:>10.0} {:>8.2}",
+        "hello, none of our layers",
+        bare / hello
+    );
+
     let mut fine = true;
-    for (aim, mut figures) in rows {
-        let (ratio, wanted) = (median(&mut figures), aim.prototype * 0.7);
-        let verdict = if ratio < wanted / 2.0 { "  FAILED" } else { "" };
+    let kinds = on.kinds();
+    let figures = ratios(
+        &kinds.iter().map(|kind| kind.what).collect::<Vec<_>>(),
+        &meter,
+        &place,
+    );
+    for (kind, (rate, ratio)) in kinds.into_iter().zip(figures) {
+        let aim = kind.prototype * 0.7;
+        let verdict = if ratio < aim / 2.0 { "  FAILED" } else { "" };
         fine &= verdict.is_empty();
         println!(
-            "{:<28} {:>10.0} {ratio:>8.3} {wanted:>8.3}  {:.3}{verdict}",
-            aim.name,
-            ratio * hello,
-            wanted / 2.0
+            "{:<28} {rate:>10.0} {ratio:>8.3} {aim:>8.3}  {:.3}{verdict}",
+            kind.name,
+            aim / 2.0
         );
     }
     fine
 }
 
-fn median(figures: &mut [f64]) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+/// For each kind of request the rate and its share of "hello", which is asked before and after.
+fn ratios(kinds: &[What], meter: &Meter, place: &Arc<Place>) -> Vec<(f64, f64)> {
+    let hello = || meter.rate(place.address, vec![get("/hello")]);
+    let mut figures = vec![(Vec::new(), Vec::new()); kinds.len()];
+    for _ in 0..ROUNDS {
+        let mut before = hello();
+        for (what, (rates, shares)) in kinds.iter().zip(&mut figures) {
+            let rate = what.rate(meter, place);
+            let after = hello();
+            rates.push(rate);
+            shares.push(rate / ((before + after) / 2.0));
+            before = after;
+        }
+    }
+    figures
+        .into_iter()
+        .map(|(mut rates, mut shares)| (median(&mut rates), median(&mut shares)))
+        .collect()
 }
 
-/// The same request over and over.
-fn fixed(load: &Runtime, place: &Arc<Place>, request: Vec<u8>) -> f64 {
-    let (address, request) = (place.address, Arc::new(request));
-    measure(load, move |stop, count| {
-        let request = request.clone();
-        async move {
-            let mut connection = Connection::open(address).await.expect("a connection");
-            while !stop.load(Ordering::Relaxed) {
-                assert_eq!(connection.send(&request).await.expect("an answer").status, 200);
-                count.fetch_add(1, Ordering::Relaxed);
+impl What {
+    fn rate(self, meter: &Meter, place: &Arc<Place>) -> f64 {
+        match self {
+            Self::Get(path) => meter.rate(place.address, vec![get(path)]),
+            Self::Introspection => {
+                let tokens = meter
+                    .server
+                    .block_on(tokens("access_token", Asks::Access, meter, place));
+                let ask = |token: &String| {
+                    post(
+                        "/introspect",
+                        &place.asking.authorization,
+                        &format!("token={token}"),
+                    )
+                };
+                meter.rate(place.address, tokens.iter().map(ask).collect())
+            }
+            Self::ClientCredentials(at) => {
+                let resource = APIS[at].identifier.replace(':', "%3A").replace('/', "%2F");
+                let body = format!("grant_type=client_credentials&resource={resource}");
+                meter.rate(
+                    place.address,
+                    vec![post("/token", &place.machine.authorization, &body)],
+                )
+            }
+            Self::Redemption(asks) => {
+                let requests = meter.server.block_on(codes::redemptions(CODES, asks, place));
+                meter.rate_until_used_up(place.address, requests)
+            }
+            Self::Refresh(asks) => {
+                let tokens = meter.server.block_on(tokens("refresh_token", asks, meter, place));
+                refreshes(tokens, &place.app, meter, place)
             }
         }
-    })
+    }
+}
+
+/// One token of this kind for each connection, each of an authorization of its own.
+async fn tokens(member_name: &str, asks: Asks, meter: &Meter, place: &Place) -> Vec<String> {
+    let mut connection = Connection::open(place.address).await.expect("a connection");
+    let mut tokens = Vec::new();
+    for request in codes::redemptions(meter.connections, asks, place).await {
+        let answer = connection.send(&request).await.expect("an answer");
+        let token = member(answer.body, member_name);
+        let token = token.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(answer.body)));
+        tokens.push(token.to_owned());
+    }
+    tokens
 }
 
 /// Each connection refreshes its own family, always with the newest token.
-fn refreshes(server: &Runtime, load: &Runtime, place: &Arc<Place>) -> f64 {
-    let starts: Vec<String> = server.block_on(async {
-        let mut tokens = Vec::new();
-        let mut connection = Connection::open(place.address).await.expect("a connection");
-        for _ in 0..CONNECTIONS {
-            let request = place.redemption(&place.code().await);
-            let answer = connection.send(&request).await.expect("an answer");
-            tokens.push(
-                member(answer.body, "refresh_token")
-                    .expect("a refresh token")
-                    .to_owned(),
-            );
-        }
-        tokens
-    });
-    let starts = Arc::new(std::sync::Mutex::new(starts));
-    let (address, authorization) = (place.address, place.authorization.clone());
-    measure(load, move |stop, count| {
-        let mut token = starts
-            .lock()
-            .expect("not poisoned")
-            .pop()
-            .expect("one for each connection");
+fn refreshes(tokens: Vec<String>, app: &Caller, meter: &Meter, place: &Place) -> f64 {
+    let (address, authorization) = (place.address, app.authorization.clone());
+    let tokens = Arc::new(Mutex::new(tokens));
+    meter.rate_of(move |running| {
+        let mut token = tokens.lock().expect("not poisoned").pop().expect("one for each");
         let authorization = authorization.clone();
         async move {
             let mut connection = Connection::open(address).await.expect("a connection");
-            while !stop.load(Ordering::Relaxed) {
+            while running.goes_on() {
                 let body = format!("grant_type=refresh_token&refresh_token={token}");
-                let request = crate::client::post("/token", &authorization, &body);
-                let answer = connection.send(&request).await.expect("an answer");
+                let answer = connection.send(&post("/token", &authorization, &body)).await;
+                let answer = answer.expect("an answer");
                 assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(answer.body));
                 token = member(answer.body, "refresh_token")
                     .expect("a successor")
                     .to_owned();
-                count.fetch_add(1, Ordering::Relaxed);
+                running.count();
             }
         }
-    })
-}
-
-/// Redeems codes made beforehand until they are used up; making them is not measured.
-fn redemptions(server: &Runtime, load: &Runtime, place: &Arc<Place>) -> f64 {
-    const CODES: usize = 6000;
-    let requests: Vec<Vec<u8>> = server.block_on(async {
-        let making: Vec<_> = (0..16)
-            .map(|_| {
-                let place = place.clone();
-                tokio::spawn(async move {
-                    let mut requests = Vec::new();
-                    for _ in 0..CODES / 16 {
-                        requests.push(place.redemption(&place.code().await));
-                    }
-                    requests
-                })
-            })
-            .collect();
-        let mut requests = Vec::new();
-        for task in making {
-            requests.extend(task.await.expect("codes"));
-        }
-        requests
-    });
-    let (total, address) = (requests.len(), place.address);
-    let requests = Arc::new(std::sync::Mutex::new(requests));
-    let started = Instant::now();
-    load.block_on(async {
-        let tasks: Vec<_> = (0..CONNECTIONS)
-            .map(|_| {
-                let requests = requests.clone();
-                tokio::spawn(async move {
-                    let mut connection = Connection::open(address).await.expect("a connection");
-                    loop {
-                        let Some(request) = requests.lock().expect("not poisoned").pop() else {
-                            return;
-                        };
-                        let answer = connection.send(&request).await.expect("an answer");
-                        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(answer.body));
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.expect("redemptions");
-        }
-    });
-    total as f64 / started.elapsed().as_secs_f64()
-}
-
-fn measure<F, W>(load: &Runtime, work: F) -> f64
-where
-    F: Fn(Arc<AtomicBool>, Arc<AtomicU64>) -> W,
-    W: Future<Output = ()> + Send + 'static,
-{
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    load.block_on(async {
-        let tasks: Vec<_> = (0..CONNECTIONS)
-            .map(|_| tokio::spawn(work(stop.clone(), count.clone())))
-            .collect();
-        // What the first requests of a connection cost is not what is asked.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let (before, started) = (count.load(Ordering::Relaxed), Instant::now());
-        tokio::time::sleep(ROUND).await;
-        let rate = (count.load(Ordering::Relaxed) - before) as f64 / started.elapsed().as_secs_f64();
-        stop.store(true, Ordering::Relaxed);
-        for task in tasks {
-            task.await.expect("no request fails");
-        }
-        rate
     })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use db::{Conn, execute, run};
 use events::audit::{self, Credentials};
+use events::changes::{self, Topic};
 use events::{Context, Event};
 use protocol::{Asked, Scope, Subject, Timestamp};
 use serde_json::{Map, Value};
@@ -262,6 +263,10 @@ async fn record_update(
         true => Credentials::Kept,
         false => Credentials::Changed,
     };
+    if credentials == Credentials::Changed {
+        // The user's sessions are void from now on, and no record names what hangs from them.
+        changes::bump(Topic::Revocations, conn).await?;
+    }
     let sub = &after.sub;
     audit::record(&Event::UserUpdated { sub, credentials }, by, conn, now).await
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use db::Database;
-use events::changes::{Topic, Versions, Watcher};
+use events::changes::{SILENCE, Topic, Versions, Watcher};
 use protocol::{ClientId, Error};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
@@ -23,9 +23,6 @@ use tokio::time::{Instant, sleep};
 use crate::{Caller, Client, Credentials, ResourceServer, authenticate, origins, records, resources};
 use latest::Latest;
 use snapshot::Snapshot;
-
-/// After this long without word from the database, memory is not believed.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// The directory, behind any number of clones.
 #[derive(Clone, Debug)]

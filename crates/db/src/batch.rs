@@ -3,7 +3,8 @@
 //! A transaction per request is bound by the disk's flush; a batch shares one. No timer holds anyone back:
 //! batches arise because commands queue while the batch before them commits. Everyone is answered after the
 //! commit. A row is touched once per batch: a command for a key that is taken waits for the next batch, unless
-//! it shares the answer of the one that is in it.
+//! it shares the answer of the one that is in it. What only reads can be batched as well: a statement costs its
+//! way to the database and back more than its rows.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -18,8 +19,17 @@ const MAX_BATCH: usize = 256;
 /// Commands that may wait. Beyond that the answer is "come back", which costs nobody memory.
 const MAX_QUEUE: usize = 8192;
 
+/// What the commands of a kind do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
 /// A kind of batch.
 pub trait Batch: 'static {
+    const ACCESS: Access;
+
     type Command: Clone + Send + Sync + 'static;
     type Answer: Clone + Send + 'static;
 
@@ -29,7 +39,8 @@ pub trait Batch: 'static {
     /// Whether the answer to `first` is the answer to `later` as well.
     fn shares(first: &Self::Command, later: &Self::Command) -> bool;
 
-    /// Runs commands of different keys in the transaction that is open; one answer each, in their order.
+    /// Runs commands of different keys, if they write in the transaction that is open; one answer each, in their
+    /// order.
     fn run<'c>(commands: &'c [Self::Command], conn: &'c mut Conn)
     -> BoxFuture<'c, Result<Vec<Self::Answer>>>;
 }
@@ -128,7 +139,7 @@ fn take<B: Batch>(deferred: &mut VecDeque<Queued<B>>) -> Vec<Taken<B>> {
 /// One transaction for all; if it fails, one for each, so that a poisoned command hurts only itself.
 async fn carry_out<B: Batch>(db: &Database, batch: Vec<Taken<B>>) {
     let commands: Vec<B::Command> = batch.iter().map(|taken| taken.command.clone()).collect();
-    match transact::<B>(db, commands).await {
+    match run::<B>(db, commands).await {
         Ok(answers) => {
             for (taken, answer) in batch.into_iter().zip(answers) {
                 answer_all::<B>(taken.replies, Ok(answer));
@@ -143,7 +154,7 @@ async fn carry_out<B: Batch>(db: &Database, batch: Vec<Taken<B>>) {
         Err(error) => {
             tracing::warn!(%error, commands = batch.len(), "a batch failed and is run one by one");
             for taken in batch {
-                match transact::<B>(db, vec![taken.command]).await {
+                match run::<B>(db, vec![taken.command]).await {
                     Ok(mut answers) => match answers.pop() {
                         Some(answer) => answer_all::<B>(taken.replies, Ok(answer)),
                         None => {
@@ -157,16 +168,32 @@ async fn carry_out<B: Batch>(db: &Database, batch: Vec<Taken<B>>) {
     }
 }
 
-async fn transact<B: Batch>(db: &Database, commands: Vec<B::Command>) -> Result<Vec<B::Answer>> {
+async fn run<B: Batch>(db: &Database, commands: Vec<B::Command>) -> Result<Vec<B::Answer>> {
     let expected = commands.len();
-    let done = db.transact(move |conn| Box::pin(async move { B::run(&commands, conn).await }));
-    let answers = done.await?;
+    let answers = match B::ACCESS {
+        Access::Write => {
+            let done = db.transact(move |conn| Box::pin(async move { B::run(&commands, conn).await }));
+            done.await?
+        }
+        Access::Read => read::<B>(db, commands).await?,
+    };
     match answers.len() == expected {
         true => Ok(answers),
         false => Err(Error::Setup(
             "a batch has not as many answers as commands".to_owned(),
         )),
     }
+}
+
+/// In a task of its own, so that a panic does not end the batches that follow.
+async fn read<B: Batch>(db: &Database, commands: Vec<B::Command>) -> Result<Vec<B::Answer>> {
+    let db = db.clone();
+    let reading = tokio::spawn(async move {
+        let mut conn = db.reader().await?;
+        B::run(&commands, &mut conn).await
+    });
+    let read = reading.await;
+    read.map_err(|panic| Error::Setup(format!("a reading did not run to its end: {panic}")))?
 }
 
 fn answer_all<B: Batch>(replies: Vec<Reply<B>>, answer: Result<B::Answer>) {
@@ -181,6 +208,18 @@ fn fail_all<B: Batch>(replies: Vec<Reply<B>>, error: &Error) {
     for reply in replies {
         let _ = reply.send(Err(error.again()));
     }
+}
+
+/// The rows of a [`set!`](crate::set) statement, as the JSON array that it takes; `None` when there are none.
+///
+/// # Errors
+/// When a row cannot be written as JSON.
+pub fn rows<R: serde::Serialize>(rows: impl Iterator<Item = R>) -> Result<Option<String>> {
+    let rows: Vec<R> = rows.collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    serde_json::to_string(&rows).map(Some).map_err(Error::corrupt)
 }
 
 /// A statement over a set of rows, which comes as one JSON array of objects in `$1` and is called `s`: in the
@@ -232,6 +271,7 @@ mod tests {
     );
 
     impl Batch for Adding {
+        const ACCESS: Access = Access::Write;
         type Command = Add;
         type Answer = Option<i64>;
 

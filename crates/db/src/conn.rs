@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres, Sqlite};
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 use tokio::time::timeout;
 
 use crate::error::is_broken;
@@ -14,8 +14,15 @@ use crate::presence::Presence;
 /// A pooled connection. Queries run on it through [`crate::run!`].
 #[derive(Debug)]
 pub enum Conn {
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(SqliteConn),
     Postgres(PostgresConn),
+}
+
+/// A connection to SQLite.
+#[derive(Debug)]
+pub struct SqliteConn {
+    inner: PoolConnection<Sqlite>,
+    mark: Option<i64>,
 }
 
 /// A connection to PostgreSQL, which knows when it is of no use any more.
@@ -24,6 +31,7 @@ pub struct PostgresConn {
     inner: PoolConnection<Postgres>,
     presence: Presence,
     broken: bool,
+    mark: Option<i64>,
 }
 
 /// PostgreSQL itself gives up on a statement after half of this: whoever has heard nothing for so long has lost it,
@@ -60,12 +68,45 @@ impl Conn {
         }
     }
 
+    /// Has the transaction raise [`crate::Database::mark`] to this number when it commits.
+    pub fn leave_mark(&mut self, number: i64) {
+        let mark = self.mark();
+        *mark = (*mark).max(Some(number));
+    }
+
+    pub(crate) fn mark(&mut self) -> &mut Option<i64> {
+        match self {
+            Self::Sqlite(conn) => &mut conn.mark,
+            Self::Postgres(conn) => &mut conn.mark,
+        }
+    }
+
     /// Closes it instead of giving it back.
     pub(crate) async fn discard(self) -> sqlx::Result<()> {
         match self {
-            Self::Sqlite(inner) => inner.close().await,
+            Self::Sqlite(conn) => conn.inner.close().await,
             Self::Postgres(conn) => conn.inner.close().await,
         }
+    }
+}
+
+impl SqliteConn {
+    pub(crate) fn new(inner: PoolConnection<Sqlite>) -> Self {
+        Self { inner, mark: None }
+    }
+}
+
+impl Deref for SqliteConn {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for SqliteConn {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
     }
 }
 
@@ -75,6 +116,7 @@ impl PostgresConn {
             inner,
             presence,
             broken: false,
+            mark: None,
         }
     }
 

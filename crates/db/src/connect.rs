@@ -8,7 +8,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 
-use crate::conn::PostgresConn;
+use crate::conn::{PostgresConn, SqliteConn};
+use crate::mark::Mark;
 use crate::presence::Presence;
 use crate::{Conn, Error, Result};
 
@@ -25,6 +26,7 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 pub struct Database {
     pub(crate) pools: Pools,
     pub(crate) presence: Presence,
+    pub(crate) mark: Mark,
 }
 
 #[derive(Clone, Debug)]
@@ -93,14 +95,14 @@ impl Database {
     /// [`Error::Unavailable`] when none becomes free in time.
     pub async fn reader(&self) -> Result<Conn> {
         match &self.pools {
-            Pools::Sqlite { readers, .. } => Ok(Conn::Sqlite(readers.acquire().await?)),
+            Pools::Sqlite { readers, .. } => Ok(Conn::Sqlite(SqliteConn::new(readers.acquire().await?))),
             Pools::Postgres(pool) => self.acquire(pool).await,
         }
     }
 
     pub(crate) async fn writer(&self) -> Result<Conn> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => Ok(Conn::Sqlite(writer.acquire().await?)),
+            Pools::Sqlite { writer, .. } => Ok(Conn::Sqlite(SqliteConn::new(writer.acquire().await?))),
             Pools::Postgres(pool) => self.acquire(pool).await,
         }
     }
@@ -117,6 +119,13 @@ impl Database {
     /// seconds, requests are told so at once instead of waiting for a connection.
     pub fn note_reachable(&self, reachable: bool) {
         self.presence.note(reachable);
+    }
+
+    /// The highest number that a transaction of this process left when it committed ([`Conn::leave_mark`]). It is
+    /// raised before the transaction is answered: who compares what it remembers with this never contradicts an
+    /// answer that the same process gave.
+    pub fn mark(&self) -> i64 {
+        self.mark.highest()
     }
 
     /// Closes every connection; on SQLite this checkpoints the write-ahead log.
@@ -162,6 +171,7 @@ async fn sqlite(path: &std::path::Path) -> Result<Database> {
     Ok(Database {
         pools: Pools::Sqlite { writer, readers },
         presence: Presence::new(),
+        mark: Mark::default(),
     })
 }
 
@@ -192,6 +202,7 @@ async fn postgres(url: &str) -> Result<Database> {
     Ok(Database {
         pools: Pools::Postgres(pool),
         presence,
+        mark: Mark::default(),
     })
 }
 

@@ -8,15 +8,16 @@ mod conn;
 mod connect;
 mod error;
 mod listen;
+mod mark;
 mod migrate;
 mod presence;
 pub mod testing;
 mod transact;
 
-pub use batch::{Batch, Batcher};
+pub use batch::{Access, Batch, Batcher};
 #[doc(hidden)]
 pub use conn::answered;
-pub use conn::{Conn, PostgresConn};
+pub use conn::{Conn, PostgresConn, SqliteConn};
 pub use connect::{Database, Url};
 pub use error::{Error, Result};
 pub use listen::{Heard, Listener};

@@ -9,11 +9,12 @@ use sqlx::{ConnectOptions as _, PgPool};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::connect::Pools;
+use crate::mark::Mark;
 use crate::presence::Presence;
 use crate::{Database, Error, Result};
 
 /// How often SQLite is looked at; the pragma reads one number from shared memory.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(25);
 /// A server that takes longer to answer is treated as away.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -23,6 +24,7 @@ pub struct Listener {
     ear: Ear,
     opened: Instant,
     presence: Presence,
+    mark: Mark,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl Database {
             ear,
             opened,
             presence: self.presence.clone(),
+            mark: self.mark.clone(),
         })
     }
 }
@@ -107,7 +110,10 @@ impl Listener {
                     if Instant::now() >= until {
                         return Ok(Heard::Silence);
                     }
-                    sleep(LOOK).await;
+                    tokio::select! {
+                        () = self.mark.raised() => {}
+                        () = sleep(LOOK) => {}
+                    }
                 }
             }
         }

@@ -31,6 +31,12 @@ impl Database {
                 Err(_) if conn.is_broken() => Ok(()),
                 Err(_) => rollback(&mut conn).await,
             };
+            // A commit whose answer was lost may have happened.
+            if outcome.is_ok()
+                && let Some(number) = conn.mark().take()
+            {
+                db.mark.raise(number);
+            }
             if ended.is_err() && !conn.is_broken() {
                 // Its state is unknown: never hand it to the next request.
                 discard(conn).await;

@@ -14,12 +14,16 @@ use protocol::wire_enum;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::revocations;
+
 wire_enum! {
     /// What processes keep in memory.
     pub enum Topic {
         Keys => "keys",
         Clients => "clients",
         Resources => "resources",
+        /// What was found to be live. Its version is the sequence of the revocation records.
+        Revocations => "revocations",
     }
 }
 
@@ -29,7 +33,8 @@ const BUMP: &str = "UPDATE changes SET version = version + 1 WHERE topic = $1";
 const BUMP_AND_NOTIFY: &str = "WITH bumped AS (UPDATE changes SET version = version + 1 \
     WHERE topic = $1 AND xmin <> pg_current_xact_id()::xid) SELECT pg_notify('countersign', $1)";
 const LOCK: &str = "SELECT version FROM changes WHERE topic = $1 FOR UPDATE";
-const VERSIONS: &str = "SELECT topic, version FROM changes";
+const VERSIONS: &str = "SELECT topic, version FROM changes \
+    UNION ALL SELECT 'revocations', sequence FROM revocation_counter";
 
 /// Tells everybody, when the transaction commits, that something of this topic has changed. Holds the topic until
 /// then: two who change it take turns.
@@ -37,9 +42,14 @@ const VERSIONS: &str = "SELECT topic, version FROM changes";
 /// # Errors
 /// When the database fails.
 pub async fn bump(topic: Topic, conn: &mut Conn) -> db::Result<()> {
-    let statement = conn.either(BUMP, BUMP_AND_NOTIFY);
-    execute!(conn, sqlx::query(statement).bind(topic.as_str()))?;
-    Ok(())
+    match topic {
+        Topic::Keys | Topic::Clients | Topic::Resources => {
+            let statement = conn.either(BUMP, BUMP_AND_NOTIFY);
+            execute!(conn, sqlx::query(statement).bind(topic.as_str()))?;
+            Ok(())
+        }
+        Topic::Revocations => revocations::without_record(conn).await,
+    }
 }
 
 /// Holds a topic until the transaction ends, so that what is read of it cannot change.
@@ -86,6 +96,9 @@ impl Versions {
     }
 }
 
+/// After this long without word from the database, what is in memory is not believed.
+pub const SILENCE: Duration = Duration::from_secs(1);
+
 /// How often the versions are read when no notice comes. Well below the second after which nobody relies on what
 /// is in memory.
 const LOOK: Duration = Duration::from_millis(250);
@@ -122,6 +135,11 @@ impl Watcher {
     /// database has to be asked.
     pub fn is_fresh(&self, within: Duration) -> bool {
         self.pulse.silence() <= within
+    }
+
+    /// The version of a topic, as last heard.
+    pub fn version(&self, topic: Topic) -> i64 {
+        self.seen.borrow().of(topic)
     }
 
     /// Waits until the version of a topic is another than `held`.

@@ -23,12 +23,17 @@ wire_enum! {
 const LEEWAY: Duration = Duration::from_secs(5 * 60);
 
 const NEXT: &str = "UPDATE revocation_counter SET sequence = sequence + $1 WHERE one = 1 RETURNING sequence";
+const NEXT_AND_NOTIFY: &str = "WITH next AS \
+    (UPDATE revocation_counter SET sequence = sequence + $1 WHERE one = 1 RETURNING sequence) \
+    SELECT sequence, pg_notify('countersign', 'revocations') FROM next";
 const RECORD: &str = "INSERT INTO revocations (sequence, kind, subject, generation, until) \
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, subject) DO UPDATE SET \
     sequence = excluded.sequence, generation = excluded.generation, until = excluded.until";
 const COVERS: &str = "SELECT 1 FROM revocations WHERE (kind = 'approval' AND subject = $1) \
     OR (kind = 'client' AND subject = $2 AND generation > $3) OR (kind = 'token' AND subject = $4) LIMIT 1";
 const GENERATION: &str = "SELECT generation FROM revocations WHERE kind = 'client' AND subject = $1";
+const SINCE: &str = "SELECT kind, subject, generation FROM revocations \
+    WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
 const FORGET: &str = "DELETE FROM revocations WHERE until < $1";
 
 /// Records that these approvals have ended. Each comes with the latest `exp` of its access tokens; one whose
@@ -87,6 +92,15 @@ pub async fn token_ended(jti: &Jti, exp: Timestamp, conn: &mut Conn) -> db::Resu
     record(sequence, Kind::Token, jti.as_str(), None, exp + LEEWAY, conn).await
 }
 
+/// Something ended of which no record can tell: a number is left out, and whoever finds it missing forgets all
+/// that it remembers.
+///
+/// # Errors
+/// When the database fails.
+pub async fn without_record(conn: &mut Conn) -> db::Result<()> {
+    next(1, conn).await.map(drop)
+}
+
 /// The smallest generation of a client that no record covers: one whose id was used before begins there.
 ///
 /// # Errors
@@ -112,6 +126,44 @@ pub async fn covers(token: &Claims, conn: &mut Conn) -> db::Result<bool> {
     Ok(found.is_some())
 }
 
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub kind: Kind,
+    pub subject: String,
+    /// Of a client: tokens of smaller generations are void.
+    pub generation: Option<i64>,
+}
+
+/// Every record after `held` and up to `last`; `None` when numbers are missing, or there are more than `limit`:
+/// then something has ended that nobody is told by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn since(held: i64, last: i64, limit: usize, conn: &mut Conn) -> db::Result<Option<Vec<Record>>> {
+    let expected = usize::try_from(last.saturating_sub(held)).ok();
+    let Some(expected) = expected.filter(|expected| *expected <= limit) else {
+        return Ok(None);
+    };
+    let rows: Vec<(String, String, Option<i64>)> = run!(conn, |c| sqlx::query_as(SINCE)
+        .bind(held)
+        .bind(last)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(c))?;
+    if rows.len() != expected {
+        return Ok(None);
+    }
+    let record = |(kind, subject, generation): (String, String, Option<i64>)| {
+        let kind = kind.parse().map_err(db::Error::corrupt)?;
+        Ok(Record {
+            kind,
+            subject,
+            generation,
+        })
+    };
+    rows.into_iter().map(record).collect::<db::Result<_>>().map(Some)
+}
+
 /// Deletes records that concern no token any more.
 ///
 /// # Errors
@@ -123,7 +175,10 @@ pub async fn forget(conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
 /// Takes `count` numbers and returns the last of them.
 async fn next(count: usize, conn: &mut Conn) -> db::Result<i64> {
     let count = i64::try_from(count).map_err(db::Error::corrupt)?;
-    let (last,): (i64,) = run!(conn, |c| sqlx::query_as(NEXT).bind(count).fetch_one(c))?;
+    let statement = conn.either(NEXT, NEXT_AND_NOTIFY);
+    let (last,): (i64,) = run!(conn, |c| sqlx::query_as(statement).bind(count).fetch_one(c))?;
+    // What this process answers from now on contradicts nothing of what it answers to this transaction.
+    conn.leave_mark(last);
     Ok(last)
 }
 

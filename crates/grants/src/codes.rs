@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use db::batch::rows;
 use db::{Conn, execute, run, set};
 use protocol::opaque::{self, Kind};
 use protocol::pkce::{CodeChallenge, CodeVerifier};
 use protocol::{ApprovalId, Error, FlowId, Secret, Timestamp};
 use seal::Key;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::approvals::{self, Approval};
 
@@ -130,19 +131,43 @@ pub async fn insert(code: &Code, conn: &mut Conn) -> db::Result<()> {
     Ok(())
 }
 
+macro_rules! select {
+    ($which:literal) => {
+        concat!(
+            "SELECT k.secret_id, k.redirect_uri, k.redirect_uri_implied, k.code_challenge, k.nonce, k.expires_at, \
+             k.claimed_at, ",
+            approvals::columns!(),
+            " FROM codes k JOIN approvals a ON a.approval_id = k.approval_id WHERE k.approval_id ",
+            $which
+        )
+    };
+}
+
 /// # Errors
 /// When the database fails.
 pub async fn by_approval(id: &ApprovalId, conn: &mut Conn) -> db::Result<Option<Code>> {
-    const BY_APPROVAL: &str = concat!(
-        "SELECT k.secret_id, k.redirect_uri, k.redirect_uri_implied, k.code_challenge, k.nonce, k.expires_at, \
-         k.claimed_at, ",
-        approvals::columns!(),
-        " FROM codes k JOIN approvals a ON a.approval_id = k.approval_id WHERE k.approval_id = $1"
-    );
+    const BY_APPROVAL: &str = select!("= $1");
     let row: Option<Row> = run!(conn, |c| sqlx::query_as(BY_APPROVAL)
         .bind(id.as_str())
         .fetch_optional(c))?;
     row.map(Code::try_from).transpose()
+}
+
+/// The codes of those of these approvals that have one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_approvals(ids: &[&ApprovalId], conn: &mut Conn) -> db::Result<Vec<Code>> {
+    const BY_APPROVALS: (&str, &str) = (
+        select!("IN (SELECT value FROM json_each($1))"),
+        select!("= ANY(ARRAY(SELECT json_array_elements_text($1::json)))"),
+    );
+    let Some(ids) = rows(ids.iter())? else {
+        return Ok(Vec::new());
+    };
+    let statement = conn.either(BY_APPROVALS.0, BY_APPROVALS.1);
+    let found: Vec<Row> = run!(conn, |c| sqlx::query_as(statement).bind(&ids).fetch_all(c))?;
+    found.into_iter().map(Code::try_from).collect()
 }
 
 /// Claims the codes of these approvals, each at its own moment; returns those it could. Of any number of
@@ -154,10 +179,12 @@ pub async fn claim_all(
     codes: impl Iterator<Item = (&ApprovalId, Timestamp)>,
     conn: &mut Conn,
 ) -> db::Result<HashSet<String>> {
-    let rows: Vec<Value> = codes
-        .map(|(id, now)| json!({ "id": id.as_str(), "now": now.as_secs() }))
-        .collect();
-    crate::returned(CLAIM, rows, conn).await
+    #[derive(Serialize)]
+    struct Row<'c> {
+        id: &'c ApprovalId,
+        now: Timestamp,
+    }
+    crate::returned(CLAIM, rows(codes.map(|(id, now)| Row { id, now }))?, conn).await
 }
 
 #[derive(sqlx::FromRow)]

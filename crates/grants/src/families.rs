@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use db::batch::rows;
 use db::{Conn, execute, run, set};
 use protocol::opaque::{self, Kind};
-use protocol::{ClientId, FamilyId, Secret, Timestamp};
+use protocol::{ApprovalId, ClientId, FamilyId, Secret, Timestamp};
 use seal::Key;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::approvals::{self, Approval};
 
@@ -100,14 +101,21 @@ pub struct Moving<'f> {
     pub now: Timestamp,
 }
 
-impl Moving<'_> {
-    fn row(&self) -> Value {
-        json!({
-            "id": self.family.as_str(),
-            "generation": self.generation,
-            "now": self.now.as_secs(),
-            "idle": (self.now + IDLE).as_secs(),
-        })
+impl<'f> Moving<'f> {
+    fn row(self) -> impl Serialize + use<'f> {
+        #[derive(Serialize)]
+        struct Row<'f> {
+            id: &'f FamilyId,
+            generation: i64,
+            now: Timestamp,
+            idle: Timestamp,
+        }
+        Row {
+            id: self.family,
+            generation: self.generation,
+            now: self.now,
+            idle: self.now + IDLE,
+        }
     }
 }
 
@@ -155,18 +163,30 @@ impl Family {
         seal::same(&self.code(presented.generation, key), &presented.code)
     }
 
-    fn row(&self) -> Value {
-        json!({
-            "id": self.id.as_str(),
-            "approval": self.approval.id.as_str(),
-            "client": self.client_id.as_str(),
-            "secret": self.secret_id,
-            "salt": self.salt,
-            "generation": self.generation,
-            "reached": self.reached_at.as_secs(),
-            "idle": self.idle_until.as_secs(),
-            "expires": self.expires_at.as_secs(),
-        })
+    fn row(&self) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Row<'f> {
+            id: &'f FamilyId,
+            approval: &'f ApprovalId,
+            client: &'f ClientId,
+            secret: &'f str,
+            salt: &'f str,
+            generation: i64,
+            reached: Timestamp,
+            idle: Timestamp,
+            expires: Timestamp,
+        }
+        Row {
+            id: &self.id,
+            approval: &self.approval.id,
+            client: &self.client_id,
+            secret: &self.secret_id,
+            salt: &self.salt,
+            generation: self.generation,
+            reached: self.reached_at,
+            idle: self.idle_until,
+            expires: self.expires_at,
+        }
     }
 
     fn code(&self, generation: i64, key: &Key) -> [u8; 32] {
@@ -203,27 +223,50 @@ impl Family {
 /// # Errors
 /// When the database fails.
 pub async fn insert_all(families: impl Iterator<Item = &Family>, conn: &mut Conn) -> db::Result<()> {
-    let rows: Vec<Value> = families.map(Family::row).collect();
-    if rows.is_empty() {
+    let Some(rows) = rows(families.map(Family::row))? else {
         return Ok(());
-    }
+    };
     let statement = conn.either(INSERT.0, INSERT.1);
-    execute!(conn, sqlx::query(statement).bind(Value::from(rows).to_string()))?;
+    execute!(conn, sqlx::query(statement).bind(&rows))?;
     Ok(())
+}
+
+macro_rules! select {
+    ($which:literal) => {
+        concat!(
+            "SELECT f.family_id, f.secret_id, f.salt, f.generation, f.reached_at, f.idle_until, f.expires_at, ",
+            approvals::columns!(),
+            " FROM families f JOIN approvals a ON a.approval_id = f.approval_id WHERE f.family_id ",
+            $which
+        )
+    };
 }
 
 /// # Errors
 /// When the database fails.
 pub async fn by_id(id: &FamilyId, conn: &mut Conn) -> db::Result<Option<Family>> {
-    const BY_ID: &str = concat!(
-        "SELECT f.family_id, f.secret_id, f.salt, f.generation, f.reached_at, f.idle_until, f.expires_at, ",
-        approvals::columns!(),
-        " FROM families f JOIN approvals a ON a.approval_id = f.approval_id WHERE f.family_id = $1"
-    );
+    const BY_ID: &str = select!("= $1");
     let row: Option<Row> = run!(conn, |c| sqlx::query_as(BY_ID)
         .bind(id.as_str())
         .fetch_optional(c))?;
     row.map(Family::try_from).transpose()
+}
+
+/// Those of these families that there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_ids(ids: &[&FamilyId], conn: &mut Conn) -> db::Result<Vec<Family>> {
+    const BY_IDS: (&str, &str) = (
+        select!("IN (SELECT value FROM json_each($1))"),
+        select!("= ANY(ARRAY(SELECT json_array_elements_text($1::json)))"),
+    );
+    let Some(ids) = rows(ids.iter())? else {
+        return Ok(Vec::new());
+    };
+    let statement = conn.either(BY_IDS.0, BY_IDS.1);
+    let found: Vec<Row> = run!(conn, |c| sqlx::query_as(statement).bind(&ids).fetch_all(c))?;
+    found.into_iter().map(Family::try_from).collect()
 }
 
 /// Moves families from their generations to the next; returns those it could. Of any number of callers, one is
@@ -235,7 +278,7 @@ pub async fn rotate_all(
     families: impl Iterator<Item = Moving<'_>>,
     conn: &mut Conn,
 ) -> db::Result<HashSet<String>> {
-    crate::returned(ROTATE, families.map(|family| family.row()).collect(), conn).await
+    crate::returned(ROTATE, rows(families.map(Moving::row))?, conn).await
 }
 
 /// The families that still stand at their generations.
@@ -246,7 +289,7 @@ pub async fn standing(
     families: impl Iterator<Item = Moving<'_>>,
     conn: &mut Conn,
 ) -> db::Result<HashSet<String>> {
-    crate::returned(STANDING, families.map(|family| family.row()).collect(), conn).await
+    crate::returned(STANDING, rows(families.map(Moving::row))?, conn).await
 }
 
 #[derive(sqlx::FromRow)]

@@ -28,16 +28,13 @@ fn scope(column: &'static str, text: &str) -> db::Result<protocol::Scope> {
 /// Runs a set statement and returns the ids it names; nothing for no rows.
 async fn returned(
     (sqlite, postgres): (&'static str, &'static str),
-    rows: Vec<serde_json::Value>,
+    rows: Option<String>,
     conn: &mut db::Conn,
 ) -> db::Result<std::collections::HashSet<String>> {
-    if rows.is_empty() {
+    let Some(rows) = rows else {
         return Ok(Default::default());
-    }
-    let (statement, rows) = (
-        conn.either(sqlite, postgres),
-        serde_json::Value::from(rows).to_string(),
-    );
+    };
+    let statement = conn.either(sqlite, postgres);
     let ids: Vec<(String,)> = db::run!(conn, |c| sqlx::query_as(statement).bind(&rows).fetch_all(c))?;
     Ok(ids.into_iter().map(|(id,)| id).collect())
 }

@@ -1,5 +1,7 @@
 //! The one judge of our own access tokens: RFC 9068 §4, RFC 6750.
 
+use std::sync::Arc;
+
 use db::Database;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -9,19 +11,26 @@ use protocol::access_token::Claims;
 use protocol::error::Challenge;
 use protocol::{Error, Issuer, Timestamp};
 
-use crate::live;
+use crate::known::Found;
+use crate::{Known, live};
 
 /// Judges tokens presented to endpoints of ours.
 #[derive(Clone, Debug)]
 pub struct Bearer {
     db: Database,
     keyring: Keyring,
+    known: Known,
     issuer: Issuer,
 }
 
 impl Bearer {
-    pub fn new(db: Database, keyring: Keyring, issuer: Issuer) -> Self {
-        Self { db, keyring, issuer }
+    pub fn new(db: Database, keyring: Keyring, known: Known, issuer: Issuer) -> Self {
+        Self {
+            db,
+            keyring,
+            known,
+            issuer,
+        }
     }
 
     /// The claims of a token that is ours, meant for the one named, alive and not revoked, of an approval that
@@ -29,16 +38,35 @@ impl Bearer {
     ///
     /// # Errors
     /// What is wrong with the token, or that this could not be found out.
-    pub async fn judge(&self, token: &str, meant: Meant<'_>, now: Timestamp) -> Result<Claims, Refused> {
-        let claims = self.read(token, meant, now)?;
+    pub async fn judge(&self, token: &str, meant: Meant<'_>, now: Timestamp) -> Result<Arc<Claims>, Refused> {
+        let digest = seal::sha256(token.as_bytes());
+        let published = self.keyring.published(now);
+        if let Some(known) = self.known.token(&digest, &published, now) {
+            return match meant {
+                Meant::For(wanted) if !known.aud.contains(wanted) => Err(jws::Error::Audience.into()),
+                Meant::For(_) | Meant::Anyone => Ok(known),
+            };
+        }
+        let before = self.known.before();
+        let claims = Arc::new(self.read(token, meant, now)?);
+        let until = self.look_up(&claims, now).await?;
+        let found = Found {
+            claims: claims.clone(),
+            published,
+            until: until.min(claims.exp),
+        };
+        self.known.keep_token(digest, found, before);
+        Ok(claims)
+    }
+
+    /// Until when the approval of a token is live, by the database.
+    async fn look_up(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, Refused> {
         let mut conn = self.db.reader().await?;
-        if events::revocations::covers(&claims, &mut conn).await? {
+        if events::revocations::covers(claims, &mut conn).await? {
             return Err(Refused::Revoked);
         }
-        match live::is_live(&claims.approval, &mut conn, now).await? {
-            true => Ok(claims),
-            false => Err(Refused::Ended),
-        }
+        let until = live::live_until(&claims.approval, &mut conn, now).await?;
+        until.ok_or(Refused::Ended)
     }
 
     /// The claims of a token that is ours, meant for the one named, and not expired. Whether anything has ended

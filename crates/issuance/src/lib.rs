@@ -8,7 +8,9 @@ mod approve;
 pub mod bearer;
 mod granted;
 mod hint;
+mod known;
 mod live;
+mod reads;
 mod redeem;
 mod refresh;
 mod sid;
@@ -23,6 +25,7 @@ use db::{Batcher, Database};
 use keyring::Keyring;
 use protocol::{ApprovalId, Error, Issuer};
 
+use reads::Reads;
 use writes::Writes;
 
 pub use approve::{Approved, Approving};
@@ -30,6 +33,7 @@ pub use bearer::{Bearer, Refused};
 pub use granted::Granted;
 pub use hint::Hint;
 pub use jws::Meant;
+pub use known::Known;
 pub use sid::sid;
 pub use target::Target;
 
@@ -45,6 +49,8 @@ pub struct Gate {
     pub(crate) db: Database,
     pub(crate) keyring: Keyring,
     pub(crate) issuer: Issuer,
+    pub(crate) known: Known,
+    pub(crate) reads: Batcher<Reads>,
     pub(crate) writes: Batcher<Writes>,
 }
 
@@ -57,13 +63,16 @@ pub enum Refusal {
 }
 
 impl Gate {
-    /// Starts the task that writes; needs a runtime.
-    pub fn new(db: Database, keyring: Keyring, issuer: Issuer) -> Self {
+    /// Starts the tasks that read and write; needs a runtime.
+    pub fn new(db: Database, keyring: Keyring, known: Known, issuer: Issuer) -> Self {
+        let reads = Batcher::start(db.clone());
         let writes = Batcher::start(db.clone());
         Self {
             db,
             keyring,
             issuer,
+            known,
+            reads,
             writes,
         }
     }

@@ -30,8 +30,11 @@ macro_rules! live {
 }
 pub(crate) use live;
 
+/// With the first moment at which it can end by itself: its own end, or that of the session it does not outlive.
 const IS_LIVE: &str = concat!(
-    "SELECT 1 FROM approvals WHERE approvals.approval_id = $1 AND ",
+    "SELECT approvals.live_until, s.idle_until, s.expires_at FROM approvals \
+     LEFT JOIN sessions s ON s.session_id = approvals.session_id AND NOT approvals.offline \
+     WHERE approvals.approval_id = $1 AND ",
     live!("$2")
 );
 const STANDING: &str = concat!(
@@ -40,14 +43,23 @@ const STANDING: &str = concat!(
     live!("$3")
 );
 
+/// Until when an approval is live if nobody ends it; `None` when it is not.
+///
 /// # Errors
 /// When the database fails: then nobody may assume that it is.
-pub(crate) async fn is_live(id: &ApprovalId, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
-    let found: Option<(i32,)> = run!(conn, |c| sqlx::query_as(IS_LIVE)
+pub(crate) async fn live_until(
+    id: &ApprovalId,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Option<Timestamp>> {
+    let found: Option<(i64, Option<i64>, Option<i64>)> = run!(conn, |c| sqlx::query_as(IS_LIVE)
         .bind(id.as_str())
         .bind(now.as_secs())
         .fetch_optional(c))?;
-    Ok(found.is_some())
+    Ok(found.map(|(own, idle, absolute)| {
+        let ends = [Some(own), idle, absolute];
+        Timestamp::from_secs(ends.into_iter().flatten().min().unwrap_or(own))
+    }))
 }
 
 /// The live standing approval of a client at this generation, and since when it stands.

@@ -1,9 +1,10 @@
 //! Redeeming an authorization code: RFC 6749 §4.1.3.
 
-use grants::{Code, Family};
+use grants::{Code, Family, codes};
 use keyring::Purpose;
 use protocol::{Error, Timestamp};
 
+use crate::reads::{Found, Read};
 use crate::writes::{Kind, Write, Written};
 use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended};
 
@@ -54,9 +55,19 @@ impl Gate {
 }
 
 impl Gate {
-    /// Whether a presented text is this code. Changes nothing.
-    pub fn made(&self, code: &Code, presented: &str) -> bool {
+    /// Finds the code that was presented and checks that we made it. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn code(&self, presented: &str) -> Result<Option<Code>, Error> {
+        let Some(approval) = codes::claimed_approval(presented) else {
+            return Ok(None);
+        };
+        let Found::Code(code) = self.reads.submit(Read::Code(approval)).await? else {
+            return Ok(None);
+        };
         let secret = self.keyring.secret_by_id(Purpose::Code, &code.secret_id);
-        secret.is_some_and(|secret| code.is(presented, &secret.key))
+        let ours = secret.is_some_and(|secret| code.is(presented, &secret.key));
+        Ok(ours.then_some(*code))
     }
 }

@@ -6,6 +6,7 @@ use grants::families::{self, Holder, Presented, Verdict};
 use keyring::{Purpose, Seat};
 use protocol::{Error, Scope, Timestamp};
 
+use crate::reads::{Found, Read};
 use crate::writes::{Kind, Write, Written};
 use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended, live};
 
@@ -102,7 +103,9 @@ impl Gate {
         now: Timestamp,
     ) -> Result<bool, Error> {
         match family.judge(presented.generation, holder, now) {
-            Verdict::Rotate | Verdict::Repeat => Ok(live::is_live(&family.approval.id, conn, now).await?),
+            Verdict::Rotate | Verdict::Repeat => {
+                Ok(live::live_until(&family.approval.id, conn, now).await?.is_some())
+            }
             Verdict::SuspectedReuse | Verdict::ProvenReuse | Verdict::Expired | Verdict::Unknown => Ok(false),
         }
     }
@@ -111,11 +114,13 @@ impl Gate {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn family(&self, presented: &Presented, conn: &mut Conn) -> Result<Option<Family>, Error> {
-        let family = families::by_id(&presented.family_id, conn).await?;
-        Ok(family.filter(|family| {
-            let secret = self.keyring.secret_by_id(Purpose::Refresh, &family.secret_id);
-            secret.is_some_and(|secret| family.made(presented, &secret.key))
-        }))
+    pub async fn family(&self, presented: &Presented) -> Result<Option<Family>, Error> {
+        let read = Read::Family(presented.family_id.clone());
+        let Found::Family(family) = self.reads.submit(read).await? else {
+            return Ok(None);
+        };
+        let secret = self.keyring.secret_by_id(Purpose::Refresh, &family.secret_id);
+        let ours = secret.is_some_and(|secret| family.made(presented, &secret.key));
+        Ok(ours.then_some(*family))
     }
 }

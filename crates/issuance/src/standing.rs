@@ -4,6 +4,7 @@ use clients::{Client, records};
 use grants::{Approval, Party, approvals};
 use protocol::{ApprovalId, Error, Scope, Timestamp};
 
+use crate::known::Standing;
 use crate::{Entitlement, Gate, Target, live};
 
 impl Gate {
@@ -19,22 +20,19 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Entitlement, Error> {
         let (id, generation) = (&client.id, client.generation);
-        let found = live::standing(id, generation, &mut self.db.reader().await?, now).await?;
-        let standing = match found {
-            Some(standing) => Some(standing),
-            None => self.establish(client, now).await?,
+        let standing = match self.known.standing(id, generation) {
+            Some(known) => known,
+            None => self.find_standing(client, now).await?,
         };
-        let (approval, created_at) =
-            standing.ok_or_else(|| Error::invalid_client("this client has been deleted or revoked"))?;
         let approval = Approval {
-            id: approval,
+            id: standing.id,
             client_id: id.clone(),
             client_generation: generation,
             party: Party::Service,
             scope: Scope::default(),
             resources: Vec::new(),
             claims: Default::default(),
-            created_at,
+            created_at: standing.created_at,
             ended_at: None,
         };
         Ok(Entitlement {
@@ -47,6 +45,25 @@ impl Gate {
             released: Default::default(),
             issued_at: now,
         })
+    }
+
+    async fn find_standing(&self, client: &Client, now: Timestamp) -> Result<Standing, Error> {
+        let (id, generation) = (&client.id, client.generation);
+        let before = self.known.before();
+        let found = live::standing(id, generation, &mut self.db.reader().await?, now).await?;
+        let found = match found {
+            Some(found) => Some(found),
+            None => self.establish(client, now).await?,
+        };
+        let (approval, created_at) =
+            found.ok_or_else(|| Error::invalid_client("this client has been deleted or revoked"))?;
+        let standing = Standing {
+            id: approval,
+            client_generation: generation,
+            created_at,
+        };
+        self.known.keep_standing(id.clone(), standing.clone(), before);
+        Ok(standing)
     }
 
     /// The standing approval of a client that has none yet, written while the client is held; `None` when the

@@ -5,11 +5,11 @@
 
 use std::collections::HashSet;
 
-use db::{Batch, BoxFuture, Conn, execute, run, set};
+use db::{Access, Batch, BoxFuture, Conn, execute, run, set};
 use grants::families::Moving;
 use grants::{Family, codes, families};
 use protocol::{ApprovalId, FamilyId, Timestamp};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::live::live;
 
@@ -62,6 +62,8 @@ const ADVANCE: (&str, &str) = set!(
 pub(crate) struct Writes;
 
 impl Batch for Writes {
+    const ACCESS: Access = Access::Write;
+
     type Command = Write;
     type Answer = Written;
 
@@ -118,16 +120,24 @@ async fn carry_out(writes: &[Write], conn: &mut Conn) -> db::Result<Vec<Written>
     Ok(writes.iter().map(outcome).collect())
 }
 
+/// A row of [`ADVANCE`].
+#[derive(Serialize)]
+struct Advance<'a> {
+    id: &'a ApprovalId,
+    until: Timestamp,
+    now: Timestamp,
+}
+
 /// Records the mints that are allowed and returns their approvals.
 async fn advance(writes: &[Write], conn: &mut Conn) -> db::Result<HashSet<String>> {
-    let row = |write: &Write| {
-        json!({
-            "id": write.approval.as_str(),
-            "until": write.access_until.as_secs(),
-            "now": write.now.as_secs(),
-        })
+    let rows = db::batch::rows(writes.iter().map(|write| Advance {
+        id: &write.approval,
+        until: write.access_until,
+        now: write.now,
+    }))?;
+    let Some(rows) = rows else {
+        return Ok(HashSet::new());
     };
-    let rows = Value::from(writes.iter().map(row).collect::<Vec<_>>()).to_string();
     if conn.is_postgres() {
         execute!(conn, sqlx::query(LOCK).bind(&rows))?;
     }

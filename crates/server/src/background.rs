@@ -31,6 +31,7 @@ impl Background {
         Self(vec![
             tokio::spawn(parts.keyring.clone().follow(parts.changes.clone())),
             tokio::spawn(parts.clients.clone().follow()),
+            tokio::spawn(parts.known.clone().follow()),
             tokio::spawn(tidy(parts.clone())),
         ])
     }

@@ -17,21 +17,26 @@ const NO_SQL: &str = "sqlx::query=off";
 
 /// Starts logging for a process that serves. Later calls change nothing.
 pub fn start() {
-    start_with(SERVER);
+    start_with(SERVER, io::stderr, io::stderr().is_terminal());
+}
+
+/// The same into another place, as JSON: a measurement pays for every line, and nobody reads them.
+pub fn start_into<W: Write>(place: impl Fn() -> W + Send + Sync + 'static) {
+    start_with(SERVER, place, false);
 }
 
 /// Starts logging for a command, which speaks up only when something is wrong.
 pub fn start_quietly() {
-    start_with(COMMAND);
+    start_with(COMMAND, io::stderr, io::stderr().is_terminal());
 }
 
-fn start_with(default: &str) {
+fn start_with<W: Write>(default: &str, place: impl Fn() -> W + Send + Sync + 'static, for_people: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(std::env::var("RUST_LOG").ok().as_deref(), default))
         .with_ansi(false)
-        .with_writer(OneLine(io::stderr));
+        .with_writer(OneLine(place));
     // The second caller in a process, a test mostly, finds a subscriber in place and keeps it.
-    let _ = if io::stderr().is_terminal() {
+    let _ = if for_people {
         builder.with_target(false).try_init()
     } else {
         builder
@@ -81,6 +86,13 @@ struct Escaping<W>(W);
 impl<W: Write> Write for Escaping<W> {
     /// Gets one whole event, whose last byte is its line feed.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        // Nearly every line.
+        if let Some((b'\n', line)) = event.split_last()
+            && line.iter().all(|byte| matches!(byte, b' '..=b'~'))
+        {
+            self.0.write_all(event)?;
+            return Ok(event.len());
+        }
         let text = String::from_utf8_lossy(event);
         let line = text.strip_suffix('\n').unwrap_or(&text);
         if line.contains(is_harmful) {

@@ -13,7 +13,7 @@ use db::Database;
 use discovery::{Discovery, Offered};
 use egress::Egress;
 use events::changes::Watcher;
-use issuance::{Bearer, Gate};
+use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
 use protocol::{Clock, Issuer, ResponseTypes};
@@ -32,6 +32,7 @@ pub struct Parts {
     pub clients: Directory,
     /// The public keys of clients.
     pub client_keys: Keys,
+    pub known: Known,
     /// Hears what other processes change.
     pub changes: Watcher,
     pub hasher: Hasher,
@@ -64,6 +65,7 @@ impl Parts {
             .map_err(line)?;
         let changes = Watcher::start(&db).await.map_err(line)?;
         let clients = Directory::open(&db, changes.clone()).await.map_err(line)?;
+        let known = Known::open(&db, changes.clone()).await.map_err(line)?;
         let hasher =
             Hasher::start(hasher).map_err(|error| format!("no thread for checking passwords: {error}"))?;
         Ok(Self {
@@ -72,6 +74,7 @@ impl Parts {
             keyring,
             clients,
             client_keys: Keys::new(egress),
+            known,
             changes,
             hasher,
             clock,
@@ -153,7 +156,8 @@ impl Parts {
     }
 
     fn gate(&self) -> Gate {
-        Gate::new(self.db.clone(), self.keyring.clone(), self.issuer.clone())
+        let (db, keyring) = (self.db.clone(), self.keyring.clone());
+        Gate::new(db, keyring, self.known.clone(), self.issuer.clone())
     }
 
     fn registry(&self) -> Registry {
@@ -174,7 +178,7 @@ impl Parts {
             clients: self.clients.clone(),
             authenticator: self.authenticator(),
             gate: self.gate(),
-            bearer: Bearer::new(self.db.clone(), self.keyring.clone(), self.issuer.clone()),
+            bearer: self.bearer(),
             clock: self.clock.clone(),
         })
     }
@@ -186,6 +190,11 @@ impl Parts {
             keys: self.client_keys.clone(),
             issuer: self.issuer.clone(),
         }
+    }
+
+    fn bearer(&self) -> Bearer {
+        let (db, keyring) = (self.db.clone(), self.keyring.clone());
+        Bearer::new(db, keyring, self.known.clone(), self.issuer.clone())
     }
 
     /// Browser apps call from the origins of registered redirect URIs.

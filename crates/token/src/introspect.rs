@@ -5,44 +5,65 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use clients::{Caller, Client, Credentials};
+use grants::Family;
 use grants::families::{Holder, Presented};
 use http::HeaderMap;
 use issuance::{Meant, Refused};
 use protocol::access_token::{Audience, Claims};
 use protocol::form::{Form, NoStore};
 use protocol::{ClientId, Error, Jti, Scope, Subject, Timestamp, path};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::Token;
 
-/// RFC 7662 §2.2.
-#[derive(Debug, Serialize)]
+/// What is known of a live token. Of any other there is nothing to say.
+#[derive(Debug)]
+enum About {
+    Access(Arc<Claims>),
+    Refresh(Box<Family>, Seen),
+}
+
+/// Whether a refresh token is the newest of its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Newest,
+    /// Its successor was sent, and may have been lost.
+    Before,
+}
+
+#[derive(Debug)]
 pub(crate) struct Answer {
-    active: bool,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    iss: String,
     about: Option<About>,
 }
 
-#[derive(Debug, Serialize)]
-struct About {
-    iss: String,
-    sub: Subject,
-    client_id: ClientId,
-    scope: Scope,
+/// RFC 7662 §2.2.
+#[derive(Serialize)]
+struct Members<'a> {
+    active: bool,
+    iss: &'a str,
+    sub: &'a Subject,
+    client_id: &'a ClientId,
+    scope: &'a Scope,
     exp: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<Audience>,
+    aud: Option<&'a Audience>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    jti: Option<Jti>,
+    jti: Option<&'a Jti>,
     /// Of an access token: how it is used (RFC 6749 §7.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    acr: Option<String>,
+    acr: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Inactive {
+    active: bool,
 }
 
 pub(crate) async fn introspect(
@@ -64,11 +85,11 @@ pub(crate) async fn introspect(
             let meant = Meant::For(&api.identifier);
             access_token(presented, meant, &token, now)
                 .await?
-                .map(About::from)
+                .map(About::Access)
         }
     };
     Ok(NoStore(Answer {
-        active: about.is_some(),
+        iss: token.gate.issuer().to_owned(),
         about,
     }))
 }
@@ -90,7 +111,7 @@ async fn of_client(
     }
     let claims = access_token(presented, Meant::Anyone, token, now).await?;
     let own = claims.filter(|claims| claims.client_id == client.id);
-    Ok(own.map(About::from))
+    Ok(own.map(About::Access))
 }
 
 async fn access_token(
@@ -98,7 +119,7 @@ async fn access_token(
     meant: Meant<'_>,
     token: &Token,
     now: Timestamp,
-) -> Result<Option<Claims>, Error> {
+) -> Result<Option<Arc<Claims>>, Error> {
     match token.bearer.judge(presented, meant, now).await {
         Ok(claims) => Ok(Some(claims)),
         Err(Refused::Failed(error)) => Err(error.into()),
@@ -112,48 +133,69 @@ async fn refresh_token(
     token: &Token,
     now: Timestamp,
 ) -> Result<Option<About>, Error> {
-    let mut conn = token.db.reader().await?;
-    let family = token.gate.family(presented, &mut conn).await?;
+    let family = token.gate.family(presented).await?;
     let Some(family) = family.filter(|family| family.client_id == client.id) else {
         return Ok(None);
     };
-    let gate = &token.gate;
-    if !gate
+    let mut conn = token.db.reader().await?;
+    if !token
+        .gate
         .would_refresh(&family, presented, Holder::Confidential, &mut conn, now)
         .await?
     {
         return Ok(None);
     }
-    let approval = &family.approval;
-    Ok(Some(About {
-        iss: gate.issuer().to_owned(),
-        sub: approval.subject(),
-        client_id: family.client_id,
-        scope: approval.scope.clone(),
+    let seen = match presented.generation == family.generation {
+        true => Seen::Newest,
+        false => Seen::Before,
+    };
+    Ok(Some(About::Refresh(Box::new(family), seen)))
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.about {
+            None => Inactive { active: false }.serialize(serializer),
+            Some(About::Access(claims)) => of_access_token(claims).serialize(serializer),
+            Some(About::Refresh(family, seen)) => {
+                let sub = family.approval.subject();
+                of_refresh_token(family, *seen, &self.iss, &sub).serialize(serializer)
+            }
+        }
+    }
+}
+
+fn of_access_token(claims: &Claims) -> Members<'_> {
+    Members {
+        active: true,
+        iss: &claims.iss,
+        sub: &claims.sub,
+        client_id: &claims.client_id,
+        scope: &claims.scope,
+        exp: claims.exp,
+        iat: Some(claims.iat),
+        aud: Some(&claims.aud),
+        jti: Some(&claims.jti),
+        token_type: Some("Bearer"),
+        auth_time: claims.auth_time,
+        acr: claims.acr.as_deref(),
+    }
+}
+
+fn of_refresh_token<'a>(family: &'a Family, seen: Seen, iss: &'a str, sub: &'a Subject) -> Members<'a> {
+    let user = family.approval.user();
+    Members {
+        active: true,
+        iss,
+        sub,
+        client_id: &family.client_id,
+        scope: &family.approval.scope,
         exp: family.idle_until.min(family.expires_at),
-        iat: (presented.generation == family.generation).then_some(family.reached_at),
+        iat: (seen == Seen::Newest).then_some(family.reached_at),
         aud: None,
         jti: None,
         token_type: None,
-        auth_time: approval.user().map(|user| user.auth_time),
-        acr: approval.user().map(|user| user.acr.clone()),
-    }))
-}
-
-impl From<Claims> for About {
-    fn from(claims: Claims) -> Self {
-        Self {
-            iss: claims.iss,
-            sub: claims.sub,
-            client_id: claims.client_id,
-            scope: claims.scope,
-            exp: claims.exp,
-            iat: Some(claims.iat),
-            aud: Some(claims.aud),
-            jti: Some(claims.jti),
-            token_type: Some("Bearer"),
-            auth_time: claims.auth_time,
-            acr: claims.acr,
-        }
+        auth_time: user.map(|user| user.auth_time),
+        acr: user.map(|user| user.acr.as_str()),
     }
 }

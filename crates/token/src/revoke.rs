@@ -46,10 +46,7 @@ pub(crate) async fn revoke(
 /// What ends with this token; nothing when it is not one of this client.
 async fn act(presented: &str, client: &Client, token: &Token, now: Timestamp) -> Result<Option<Act>, Error> {
     if let Some(presented) = Presented::parse(presented) {
-        let family = token
-            .gate
-            .family(&presented, &mut token.db.reader().await?)
-            .await?;
+        let family = token.gate.family(&presented).await?;
         // Of whatever generation: whoever gives back an old one wants the newer ones to end as well.
         let own = family.filter(|family| family.client_id == client.id);
         return Ok(own.map(|family| Act::EndApproval(family.approval.id, Reason::TokenRevoked)));

@@ -34,7 +34,7 @@ pub(crate) async fn show(
     let by_name = grants::approvals::claims_of(&claims.approval, &mut conn).await?;
     let mut answer = user.asked(&by_name.userinfo);
     answer.extend(user.released(&claims.scope));
-    answer.insert("sub".to_owned(), claims.sub.into_string().into());
+    answer.insert("sub".to_owned(), claims.sub.as_str().into());
     Ok(NoStore(answer))
 }
 

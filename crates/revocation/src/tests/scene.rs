@@ -8,8 +8,9 @@ use accounts::users::{self, Draft};
 use clients::{Client, Metadata, Trust, records};
 use db::{Database, execute};
 use events::Context;
+use events::changes::Watcher;
 use grants::consents::{self, Confirmed};
-use issuance::{Approved, Approving, Gate};
+use issuance::{Approved, Approving, Gate, Known};
 use keyring::{Keyring, MasterKey, Policy};
 use protocol::{
     ApprovalId, ClientId, ConsentId, FlowId, Issuer, ResponseType, Scope, SessionId, Subject, Timestamp,
@@ -22,7 +23,9 @@ pub(super) const OUT: Timestamp = Timestamp::from_secs(1_800_000_600);
 pub(super) async fn gate(db: &Database) -> Gate {
     let keyring = Keyring::open(db, MasterKey::ephemeral(), Policy::default(), NOW);
     let issuer = Issuer::parse("https://id.example.com").unwrap();
-    Gate::new(db.clone(), keyring.await.unwrap(), issuer)
+    let changes = Watcher::start(db).await.unwrap();
+    let known = Known::open(db, changes).await.unwrap();
+    Gate::new(db.clone(), keyring.await.unwrap(), known, issuer)
 }
 
 /// Two people, two apps, and approvals of each kind. Nothing in it is in another scene.

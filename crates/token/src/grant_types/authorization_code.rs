@@ -1,7 +1,6 @@
 //! The authorization code grant: RFC 6749 §4.1.3, with PKCE by RFC 7636 §4.5.
 
 use clients::Client;
-use grants::codes;
 use issuance::{Entitlement, Refusal};
 use protocol::pkce::CodeVerifier;
 use protocol::{Error, Params, Timestamp};
@@ -19,16 +18,11 @@ pub(crate) async fn redeem(
     let verifier = params.get("code_verifier").map(CodeVerifier::parse).transpose()?;
 
     let unknown = || Error::invalid_grant("unknown authorization code, or one of another client");
-    let mut conn = token.db.reader().await?;
-    let approval = codes::claimed_approval(presented).ok_or_else(unknown)?;
-    let code = codes::by_approval(&approval, &mut conn)
-        .await?
-        .ok_or_else(unknown)?;
-    if !token.gate.made(&code, presented) || code.approval.client_id != client.id {
+    let code = token.gate.code(presented).await?.ok_or_else(unknown)?;
+    if code.approval.client_id != client.id {
         return Err(unknown().into());
     }
     code.verify(params.get("redirect_uri"), verifier.as_ref())?;
-    drop(conn);
     let target = super::target(params, &code.approval.resources, &token.clients).await?;
 
     token.gate.redeem(code, target, now).await

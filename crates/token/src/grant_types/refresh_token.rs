@@ -16,17 +16,11 @@ pub(crate) async fn redeem(
     let unknown = || Error::invalid_grant("unknown refresh token, or one of another client");
     let presented = Presented::parse(params.require("refresh_token")?).ok_or_else(unknown)?;
 
-    let mut conn = token.db.reader().await?;
-    let family = token
-        .gate
-        .family(&presented, &mut conn)
-        .await?
-        .ok_or_else(unknown)?;
+    let family = token.gate.family(&presented).await?.ok_or_else(unknown)?;
     if family.client_id != client.id {
         return Err(unknown().into());
     }
     let scope = narrowed(params, &family.approval.scope)?;
-    drop(conn);
     let target = super::target(params, &family.approval.resources, &token.clients).await?;
 
     let holder = if client.is_public() {
