@@ -1,11 +1,13 @@
 //! How soon the binary is ready and how much memory it holds when idle.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::client::{Connection, get};
+use crate::throughput::On;
 
 const READY_AIM: Duration = Duration::from_millis(150);
 const IDLE_AIM_MIB: f64 = 30.0;
@@ -21,10 +23,19 @@ impl Drop for Server {
     }
 }
 
-pub(crate) fn run() -> bool {
+pub(crate) fn run(on: &On) -> bool {
     let folder = tempfile::tempdir().expect("a folder");
-    println!("\nstart and idle memory of {}", env!("CARGO_BIN_EXE_countersign"));
-    let first = start(folder.path());
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let database = match runtime.block_on(on.url()) {
+        db::Url::Sqlite(path) => format!("sqlite://{}", path.display()),
+        db::Url::Postgres(url) => url,
+    };
+    println!("\n{}: start and idle memory of the binary", on.name);
+    let start = || start(folder.path(), &database, &runtime);
+    let first = start();
     drop(first.0);
     println!(
         "{:<28} {:>6.0} ms",
@@ -35,7 +46,7 @@ pub(crate) fn run() -> bool {
     let mut last = None;
     for _ in 0..5 {
         drop(last.take());
-        let (server, time) = start(folder.path());
+        let (server, time) = start();
         times.push(time);
         last = Some(server);
     }
@@ -57,7 +68,7 @@ pub(crate) fn run() -> bool {
     ready < READY_AIM * 2 && idle < IDLE_AIM_MIB * 2.0
 }
 
-fn start(folder: &std::path::Path) -> (Server, Duration) {
+fn start(folder: &Path, database: &str, runtime: &Runtime) -> (Server, Duration) {
     let listen = format!("127.0.0.1:{PORT}");
     let began = Instant::now();
     let child = Command::new(env!("CARGO_BIN_EXE_countersign"))
@@ -65,15 +76,12 @@ fn start(folder: &std::path::Path) -> (Server, Duration) {
         .env_clear()
         .env("COUNTERSIGN_ISSUER", format!("http://localhost:{PORT}"))
         .env("COUNTERSIGN_LISTEN", &listen)
+        .env("COUNTERSIGN_DATABASE_URL", database)
         .current_dir(folder)
         .stderr(Stdio::null())
         .spawn()
         .expect("the binary starts");
     let server = Server(child);
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
     runtime.block_on(async {
         let address = listen.parse().expect("an address");
         loop {

@@ -20,6 +20,7 @@ mod ledger;
 
 mod client;
 mod codes;
+mod crowd;
 mod footprint;
 mod kills;
 mod meter;
@@ -48,11 +49,16 @@ fn main() -> ExitCode {
         fine &= throughput::run(&throughput::SQLITE);
         fine &= throughput::run(&throughput::POSTGRES);
     }
+    if wants("crowd") {
+        fine &= crowd::run(&throughput::SQLITE);
+        fine &= crowd::run(&throughput::POSTGRES);
+    }
     if wants("slow-loris") {
         fine &= slow_loris::run();
     }
     if wants("footprint") {
-        fine &= footprint::run();
+        fine &= footprint::run(&throughput::SQLITE);
+        fine &= footprint::run(&throughput::POSTGRES);
     }
     if wants("kills") {
         fine &= kills::run();

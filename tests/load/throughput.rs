@@ -21,7 +21,7 @@ struct Kind {
 }
 
 #[derive(Clone, Copy)]
-enum What {
+pub(crate) enum What {
     Get(&'static str),
     Introspection,
     /// For the API of [`APIS`] at this place.
@@ -123,7 +123,7 @@ pub(crate) fn run(on: &On) -> bool {
 }
 
 /// For each kind of request the rate and its share of "hello", which is asked before and after.
-fn ratios(kinds: &[What], meter: &Meter, place: &Arc<Place>) -> Vec<(f64, f64)> {
+pub(crate) fn ratios(kinds: &[What], meter: &Meter, place: &Arc<Place>) -> Vec<(f64, f64)> {
     let hello = || meter.rate(place.address, vec![get("/hello")]);
     let mut figures = vec![(Vec::new(), Vec::new()); kinds.len()];
     for _ in 0..ROUNDS {
