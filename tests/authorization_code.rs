@@ -78,6 +78,7 @@ everywhere! {
         app.redeem(&world, &code)
             .await
             .assert_refusal(400, "invalid_grant");
+        world.heard_elsewhere().await;
         for token in access {
             userinfo(&world, token).await.assert_refusal(401, "invalid_token");
         }

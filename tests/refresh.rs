@@ -93,6 +93,7 @@ everywhere! {
             app.refresh(&world, first.refresh())
                 .await
                 .assert_refusal(400, "invalid_grant");
+            world.heard_elsewhere().await;
             for tokens in [&first, &second, &third] {
                 userinfo(&world, tokens.access())
                     .await

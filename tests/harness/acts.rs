@@ -15,8 +15,14 @@ impl World {
     pub(crate) async fn end(&self, act: Act) {
         let outcome = revocation::perform(act.clone(), &Context::command_line(), &self.db, self.now()).await;
         assert!(matches!(outcome, Ok(Outcome::Ended(_))), "{act:?}: {outcome:?}");
-        if matches!(act, Act::DeleteClient(_)) {
-            self.heard().await;
+        match act {
+            Act::DeleteClient(_) => self.heard().await,
+            Act::EndApproval(..)
+            | Act::RevokeToken { .. }
+            | Act::EndSession(_)
+            | Act::WithdrawConsent(_)
+            | Act::DisableUser(_)
+            | Act::RevokeUser(_) => self.heard_elsewhere().await,
         }
     }
 

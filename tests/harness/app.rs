@@ -111,8 +111,11 @@ impl App {
 
     /// Gives a token back.
     pub(crate) async fn revoke(&self, world: &World, token: &str) -> Answer {
-        self.call(world, "/revoke", vec![("token", token.to_owned())])
-            .await
+        let answer = self
+            .call(world, "/revoke", vec![("token", token.to_owned())])
+            .await;
+        world.heard_elsewhere().await;
+        answer
     }
 
     /// Asks about a token.

@@ -341,6 +341,14 @@ impl World {
         }
     }
 
+    /// An act that one process answered is known to it; the others hear of it.
+    pub(crate) async fn heard_elsewhere(&self) {
+        match &self.running {
+            Running::Here { .. } => {}
+            Running::Elsewhere { .. } | Running::Alone { .. } | Running::ByTheTest => self.heard().await,
+        }
+    }
+
     pub(crate) fn now(&self) -> protocol::Timestamp {
         match &self.clock {
             Some(clock) => Clock::Manual(clock.clone()).now(),
