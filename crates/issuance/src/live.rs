@@ -43,6 +43,12 @@ const STANDING: &str = concat!(
     live!("$3")
 );
 
+/// # Errors
+/// When the database fails: then nobody may assume that it is.
+pub(crate) async fn is_live(id: &ApprovalId, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+    Ok(live_until(id, conn, now).await?.is_some())
+}
+
 /// Until when an approval is live if nobody ends it; `None` when it is not.
 ///
 /// # Errors

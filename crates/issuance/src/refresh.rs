@@ -103,9 +103,7 @@ impl Gate {
         now: Timestamp,
     ) -> Result<bool, Error> {
         match family.judge(presented.generation, holder, now) {
-            Verdict::Rotate | Verdict::Repeat => {
-                Ok(live::live_until(&family.approval.id, conn, now).await?.is_some())
-            }
+            Verdict::Rotate | Verdict::Repeat => Ok(live::is_live(&family.approval.id, conn, now).await?),
             Verdict::SuspectedReuse | Verdict::ProvenReuse | Verdict::Expired | Verdict::Unknown => Ok(false),
         }
     }
