@@ -1,5 +1,8 @@
 //! Authorization codes made beforehand, many in one transaction, as the gate would have made each.
 
+use std::time::Duration;
+
+use grants::approvals::Lives;
 use grants::{Approval, ByUser, Code, Party, approvals, codes, families};
 use keyring::Purpose;
 use protocol::pkce::CodeChallenge;
@@ -52,10 +55,14 @@ pub(crate) async fn redemptions(count: usize, asks: Asks, place: &Place) -> Vec<
         .iter()
         .map(|code| code.text(&secret.key).expect("a code"))
         .collect();
+    let lives = Lives {
+        access: Duration::ZERO,
+        anything: families::ABSOLUTE,
+    };
     let written = place.parts.db.transact(move |conn| {
         Box::pin(async move {
             for code in &new {
-                approvals::insert(&code.approval, families::ABSOLUTE, conn).await?;
+                approvals::insert(&code.approval, lives, conn).await?;
                 codes::insert(code, conn).await?;
             }
             Ok::<_, db::Error>(())

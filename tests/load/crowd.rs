@@ -175,8 +175,7 @@ async fn insert(statements: Vec<String>, numbers: Range<i64>, place: &Place) {
         Box::pin(async move {
             for statement in statements {
                 let numbered = sqlx::AssertSqlSafe(format!("{}{statement}", numbered(conn)));
-                let query = sqlx::query(numbered).bind(numbers.start).bind(numbers.end);
-                execute!(conn, query)?;
+                execute!(conn, sqlx::query(numbered).bind(numbers.start).bind(numbers.end))?;
             }
             Ok::<_, db::Error>(())
         })
