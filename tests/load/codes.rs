@@ -93,6 +93,7 @@ fn approval(asks: Asks, place: &Place) -> Approval {
         }),
         scope: asks.scope(),
         resources: vec![APIS[0].identifier.to_owned()],
+        claims: Default::default(),
         created_at: now,
         ended_at: None,
     }

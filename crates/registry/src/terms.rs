@@ -2,7 +2,7 @@
 
 use clients::registrations::Vouched;
 use clients::registrations::quota::Hours;
-use clients::{Metadata, Trust};
+use clients::{AssertionAudience, Metadata, Trust};
 use protocol::{ClientAuthMethod, Error, GrantType, ResponseTypes, wire_enum};
 use serde_json::Value;
 
@@ -28,6 +28,8 @@ pub struct Terms {
     pub trust: Trust,
     /// Whether all of them need PKCE. A client may bind itself to it in any case; none is freed by its own wish.
     pub require_pkce: bool,
+    /// Whom what such a client signs may name as its audience. It may be stricter with itself.
+    pub assertion_audience: AssertionAudience,
     pub hours: Hours,
     /// What the authorization endpoint admits: a record that says more would not be true.
     pub response_types: ResponseTypes,
@@ -39,6 +41,7 @@ impl Default for Terms {
             admission: Admission::Closed,
             trust: Trust::Unverified,
             require_pkce: true,
+            assertion_audience: AssertionAudience::Issuer,
             hours: Hours::Counted,
             response_types: ResponseTypes::Code,
         }
@@ -56,6 +59,11 @@ impl Terms {
         let mut metadata = metadata(document)?;
         let own_wish = Document::new(document)?.flag("require_pkce")?;
         let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
+        if Document::new(document)?.word("assertion_audience", AssertionAudience::ALL)?
+            != Some(AssertionAudience::Issuer)
+        {
+            metadata.assertion_audience = self.assertion_audience;
+        }
         metadata.require_pkce = self.require_pkce || public || own_wish == Some(true);
         let admitted = self.response_types.admitted();
         if !metadata.response_types.iter().all(|own| admitted.contains(own)) {

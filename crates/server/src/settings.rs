@@ -14,8 +14,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clients::{AssertionAudience, Trust};
 use clients::registrations::quota::Hours;
+use clients::{AssertionAudience, Trust};
 use protocol::{Issuer, ResponseTypes};
 use registry::{Admission, Terms};
 

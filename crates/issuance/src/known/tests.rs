@@ -53,7 +53,7 @@ impl Scene {
         let granted = (Scope::default(), Target::default());
         let entitlement = self.gate.for_itself(client, granted, NOW).await?;
         let approval = entitlement.approval.id.clone();
-        Ok((approval, self.gate.sign(entitlement)?.access_token))
+        Ok((approval, self.gate.sign(entitlement).await?.access_token))
     }
 
     async fn believes(&self, token: &str) -> bool {

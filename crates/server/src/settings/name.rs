@@ -64,10 +64,9 @@ impl Name {
             Self::RegistrationTrust => Some("unverified"),
             Self::RegistrationRequirePkce => Some("true"),
             Self::RegistrationAssertionAudience => Some("issuer"),
-            Self::PrivateListen
-            | Self::MtlsListen
-            | Self::MtlsUrl
-            | Self::MtlsRoots => self.not_there_yet().and_then(|missing| missing.only),
+            Self::PrivateListen | Self::MtlsListen | Self::MtlsUrl | Self::MtlsRoots => {
+                self.not_there_yet().and_then(|missing| missing.only)
+            }
         }
     }
 
@@ -95,7 +94,6 @@ impl Name {
             Self::MtlsListen | Self::MtlsUrl | Self::MtlsRoots => (
                 None,
                 "this version cannot ask for client certificates; leave it unset",
-            ),
             ),
         };
         Some(NotThereYet { only, line })
