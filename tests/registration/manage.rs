@@ -32,6 +32,7 @@ everywhere! {
         }
         assert_eq!(own.read(&world, now.token()).await.json()["client_name"], "Pages");
         // The secret is the one it was.
+        world.heard().await;
         let user = world.user().await;
         own.app().grant(&world, &user, &[]).await;
     }
