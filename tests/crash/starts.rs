@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use protocol::SigningAlg;
 
 use crate::harness::Installation;
 use crate::harness::process::free_port;
