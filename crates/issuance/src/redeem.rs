@@ -26,6 +26,8 @@ impl Gate {
         let offline = approval.user().is_some_and(|user| user.offline);
         let family = offline.then(|| Family::begin(approval.clone(), secret.id.clone(), now));
         let scope = target.of(&approval.scope);
+        // What can fail comes before the claim: a code used up for an answer that nobody gets is lost to its user.
+        let released = self.released(&approval).await?;
         let seat = self.seat(&approval, &scope, &target)?;
         let write = Write {
             approval: approval.id.clone(),
@@ -40,7 +42,6 @@ impl Gate {
         }
 
         let refresh_token = family.and_then(|family| family.token(family.generation, &secret.key));
-        let released = self.released(&approval).await?;
         Ok(Entitlement {
             approval,
             scope,
