@@ -58,6 +58,11 @@ impl<'w> Visitor<'w> {
         }
     }
 
+    /// Where its forms come from.
+    pub(crate) fn origin(&self) -> &str {
+        self.world.issuer.as_str()
+    }
+
     /// The same person in another browser: no cookies.
     pub(crate) fn elsewhere(&self) -> Self {
         Self::new(self.world)

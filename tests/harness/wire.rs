@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use url::form_urlencoded::Serializer;
 
 use super::app::VERIFIER;
-use super::{Answer, App, World};
+use super::{Answer, App, Visitor, World};
 
 /// Above every limit of the server: whoever reaches it was forgotten.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -215,6 +215,28 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body
         head.push_str(&format!("content-length: {}\r\n", body.len()));
     }
     [head.as_bytes(), b"\r\n", body].concat()
+}
+
+impl Visitor<'_> {
+    /// The bytes of a wrong password at the form of this page.
+    pub(crate) fn guess(&self, page: &Answer, email: &str) -> Vec<u8> {
+        let form = page
+            .form()
+            .with("username", email)
+            .with("password", "a wrong one");
+        let fields: Vec<(&str, &str)> = form
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let headers = [("origin", self.origin()), ("cookie", &cookies.join("; "))];
+        post("/login", &headers, &fields)
+    }
 }
 
 impl App {

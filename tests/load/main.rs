@@ -22,10 +22,12 @@ mod client;
 mod codes;
 mod crowd;
 mod footprint;
+mod heard;
 mod kills;
 mod meter;
 mod place;
 mod slow_loris;
+mod storm;
 mod throughput;
 
 use std::fs::File;
@@ -55,6 +57,13 @@ fn main() -> ExitCode {
     }
     if wants("slow-loris") {
         fine &= slow_loris::run();
+    }
+    if wants("heard") {
+        fine &= heard::run(&throughput::SQLITE);
+        fine &= heard::run(&throughput::POSTGRES);
+    }
+    if wants("storm") {
+        fine &= storm::run();
     }
     if wants("footprint") {
         fine &= footprint::run(&throughput::SQLITE);

@@ -38,7 +38,7 @@ impl Running {
         self.0.1.load(Ordering::Relaxed)
     }
 
-    fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.0.0.store(true, Ordering::Relaxed);
     }
 }

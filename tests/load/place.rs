@@ -1,6 +1,7 @@
 //! A server in this process with everything switched on, and those who call it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use accounts::email::Email;
 use accounts::passwords::HasherSettings;
@@ -77,29 +78,9 @@ impl Place {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let issuer = Issuer::parse(&format!("http://{address}")).expect("an issuer");
-        let parts = Parts::open(
-            issuer,
-            database,
-            folder.path(),
-            Egress::new(egress::Settings::default()).expect("a client"),
-            HasherSettings::default(),
-            Clock::System,
-        )
-        .await;
-        let parts = parts.expect("the server opens");
-
-        let environment = [("COUNTERSIGN_LIMITS".to_owned(), "off".to_owned())];
-        let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
-        let settings = settings.expect("valid settings");
-        let limits = Limits::new(&settings);
-        let shell = Shell::new(&parts.issuer, settings.trusted_proxies, limits.clone());
-        let app = parts.router_with(hello(), shell);
-        tokio::spawn(listener::serve(
-            listener,
-            app,
-            limits.clone(),
-            std::future::pending(),
-        ));
+        let parts = parts(issuer, database, folder.path()).await;
+        let limits = unlimited();
+        serve(listener, &parts, limits.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let bare = listener.local_addr().expect("bound");
         tokio::spawn(listener::serve(listener, hello(), limits, std::future::pending()));
@@ -145,6 +126,45 @@ impl Place {
     pub(crate) fn client_id(&self) -> ClientId {
         self.app.id.as_str().into()
     }
+
+    /// One more server on the same database, as a second replica is.
+    pub(crate) async fn replica(&self, database: &db::Url) -> Replica {
+        let parts = parts(self.parts.issuer.clone(), database, self._folder.path()).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        serve(listener, &parts, unlimited());
+        Replica {
+            address,
+            _background: Background::start(&parts),
+        }
+    }
+}
+
+/// Shares the database of a [`Place`] and nothing else.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) address: SocketAddr,
+    _background: Background,
+}
+
+async fn parts(issuer: Issuer, database: &db::Url, keys: &Path) -> Parts {
+    let egress = Egress::new(egress::Settings::default()).expect("a client");
+    let hasher = HasherSettings::default();
+    let parts = Parts::open(issuer, database, keys, egress, hasher, Clock::System).await;
+    parts.expect("the server opens")
+}
+
+fn serve(listener: TcpListener, parts: &Parts, limits: Limits) {
+    let shell = Shell::new(&parts.issuer, Default::default(), limits.clone());
+    let app = parts.router_with(hello(), shell);
+    tokio::spawn(listener::serve(listener, app, limits, std::future::pending()));
+}
+
+/// One client asks more than any client may.
+fn unlimited() -> Limits {
+    let environment = [("COUNTERSIGN_LIMITS".to_owned(), "off".to_owned())];
+    let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
+    Limits::new(&settings.expect("valid settings"))
 }
 
 fn hello() -> Router {

@@ -13,9 +13,9 @@ use tokio::time::{Duration, timeout};
 
 use super::set_cookies;
 use crate::harness::app::Tokens;
-use crate::harness::wire::{Crowd, Wire, post};
+use crate::harness::wire::{Crowd, Wire};
 use crate::harness::world::{Own, PASSWORD};
-use crate::harness::{Answer, Visitor, World};
+use crate::harness::{Visitor, World};
 
 async fn without_room() -> World {
     let hasher = HasherSettings {
@@ -117,7 +117,7 @@ async fn c075_two_thousand_sign_ins_at_one_instant_take_bounded_memory_and_token
         .await;
     let mut visitor = world.visitor();
     let page = visitor.open(&app.url(&[])).await;
-    let guess = login(&world, &visitor, &page, user.email.shown());
+    let guess = visitor.guess(&page, user.email.shown());
     let mut crowd = Crowd::gather(&world, STORM).await;
 
     let over = AtomicBool::new(false);
@@ -165,26 +165,6 @@ async fn c075_two_thousand_sign_ins_at_one_instant_take_bounded_memory_and_token
         "{}",
         redirect.body
     );
-}
-
-/// The bytes of a guess at the form of this page.
-fn login(world: &World, visitor: &Visitor<'_>, page: &Answer, email: &str) -> Vec<u8> {
-    let form = page
-        .form()
-        .with("username", email)
-        .with("password", "a wrong one");
-    let fields: Vec<(&str, &str)> = form
-        .fields
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    let cookies: Vec<String> = visitor
-        .cookies
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    let headers = [("origin", world.issuer.as_str()), ("cookie", &cookies.join("; "))];
-    post("/login", &headers, &fields)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -235,7 +215,7 @@ async fn c070_who_guesses_is_slowed_down_before_a_password_is_looked_at() {
     let guesser = world.visitor();
     let mut guesser = guesser.elsewhere();
     let page = guesser.open(&app.url(&[])).await;
-    let guess = login(&world, &guesser, &page, user.email.shown());
+    let guess = guesser.guess(&page, user.email.shown());
     let mut wire = Wire::connect(world.origin()).await.expect("a connection");
     let mut looked_at = 0;
     for _ in 0..GUESSES {

@@ -11,6 +11,7 @@ mod listen;
 mod mark;
 mod migrate;
 mod presence;
+mod skew;
 pub mod testing;
 mod transact;
 

@@ -19,7 +19,8 @@ const FEW: u32 = 200;
 /// What is past is deleted so much later: a clock that was set wrong for a while must not cost what lives, nor the
 /// records of what was revoked (C110).
 const AFTERWARDS: Duration = Duration::from_secs(2 * 60 * 60);
-/// A step of the clock by more than this is told to the operator.
+/// A step of the clock by more than this, or such a difference from the database server's, is told to the operator.
+/// In seconds.
 const STEP: i64 = 30;
 
 /// Tasks that end with this value.
@@ -59,6 +60,16 @@ async fn tidy(parts: Parts) {
             );
         }
         before = (now, Instant::now());
+        match parts.db.skew(parts.clock.now()).await {
+            Ok(Some(seconds)) if seconds.abs() > STEP => {
+                tracing::error!(
+                    seconds,
+                    "the clock of this machine is ahead of the database server's, or behind it where this is negative"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the database server was not asked for its time"),
+        }
         if let Err(error) = parts.keyring.maintain(now).await {
             tracing::warn!(%error, "the key rings could not be looked after");
         }
