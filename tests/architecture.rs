@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 7] = [
     &["db", "egress", "jws", "seal"],
     &["events", "jose", "verifier"],
     &["accounts", "clients", "grants", "keyring"],
-    &["demo", "issuance", "pages", "revocation"],
+    &["demo", "issuance", "pages", "revocation", "signals"],
     &["authorize", "consent", "discovery", "registry", "token"],
     &[SERVER],
 ];

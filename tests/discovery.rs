@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::harness::app::{Tokens, VERIFIER, answer, basic, header, payload, post, userinfo};
 use crate::harness::visitor::client;
 use crate::harness::{Answer, App, World, rp};
+use crate::logout::notices;
 
 const DOCUMENTS: [&str; 2] = [
     "/.well-known/openid-configuration",
@@ -328,6 +329,18 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             let token = registered["registration_access_token"].as_str().expect("a token");
             let read = answer(client().get(uri).bearer_auth(token)).await.json();
             assert_eq!(read["client_id"], registered["client_id"]);
+        }
+        "backchannel_logout_supported" | "backchannel_logout_session_supported" => {
+            assert_eq!(value, true);
+            let site = rp::Site::open().await;
+            let metadata = json!({ "backchannel_logout_uri": site.put("/ended", "text/html", "") });
+            let app = world.app_with(metadata).await;
+            let (mut visitor, tokens) = app.sign_in(world, user, &[]).await;
+            let request = format!("/logout?id_token_hint={}", tokens.text("id_token"));
+            visitor.open(&request).await;
+            let told = site.await_posted(1).await;
+            let claims = notices::claims_of(&told[0], &app, world).await;
+            assert_eq!(claims["sid"], tokens.id()["sid"]);
         }
         "frontchannel_logout_supported" | "frontchannel_logout_session_supported" => {
             assert_eq!(value, true);

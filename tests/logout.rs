@@ -4,6 +4,7 @@ mod conformance;
 mod forms;
 mod frames;
 mod hints;
+pub(crate) mod notices;
 
 use std::time::Duration;
 

@@ -1,10 +1,14 @@
-//! The modules of the RP-initiated logout plan.
+//! The modules of the plans of logout: RP-initiated, back-channel, front-channel.
 
 use url::form_urlencoded::Serializer;
 
+use serde_json::{Value, json};
+
 use super::run::{Outcome, Run};
 use crate::harness::app::{address, payload};
+use crate::harness::rp::Site;
 use crate::harness::{Answer, Visitor};
+use crate::logout::notices;
 
 const BYE: &str = "https://suite.example.com/test/a/alias/post_logout_redirect";
 
@@ -169,4 +173,75 @@ pub(super) async fn oidcc_rp_initiated_logout_no_post_logout_redirect_uri(run: R
     )
     .await;
     stays_with_us(&run, visitor, page).await;
+}
+
+async fn metadata(run: &Run<'_>) -> Value {
+    let mut visitor = run.world.visitor();
+    visitor.get("/.well-known/openid-configuration").await.json()
+}
+
+async fn is_announced(run: &Run<'_>, channel: &str) {
+    let metadata = metadata(run).await;
+    assert!(metadata["end_session_endpoint"].is_string());
+    for member in ["supported", "session_supported"] {
+        assert_eq!(metadata[format!("{channel}_logout_{member}")], true);
+    }
+}
+
+pub(super) async fn oidcc_backchannel_logout_discovery_endpoint_verification(run: Run<'_>) {
+    is_announced(&run, "backchannel").await;
+}
+
+pub(super) async fn oidcc_backchannel_rp_initiated_logout(run: Run<'_>) {
+    let site = Site::open().await;
+    let members = json!({
+        "backchannel_logout_uri": site.put("/test/a/alias/backchannel_logout", "text/html", ""),
+        "backchannel_logout_session_required": true,
+    });
+    let run = run.with(members).await;
+    let (mut visitor, outcome) = signed_in(&run).await;
+    let params = [
+        ("id_token_hint", outcome.id_token.as_str()),
+        ("post_logout_redirect_uri", BYE),
+        ("state", "s"),
+    ];
+    let answer = logout(&mut visitor, &params).await;
+    assert_eq!(answer.location(), Some(format!("{BYE}?state=s")));
+    let told = site.await_posted(1).await;
+    let claims = notices::claims_of(&told[0], &run.app, run.world).await;
+    let id_token = payload(&outcome.id_token);
+    for same in ["iss", "aud", "sub", "sid"] {
+        assert_eq!(claims[same], id_token[same], "{same}");
+    }
+    assert!(claims["sid"].is_string() && claims.get("nonce").is_none());
+    is_signed_out(&run, &mut visitor).await;
+}
+
+pub(super) async fn oidcc_frontchannel_logout_discovery_endpoint_verification(run: Run<'_>) {
+    is_announced(&run, "frontchannel").await;
+}
+
+pub(super) async fn oidcc_frontchannel_rp_initiated_logout(run: Run<'_>) {
+    let out = "https://suite.example.com/test/a/alias/frontchannel_logout";
+    let members = json!({ "frontchannel_logout_uri": out, "frontchannel_logout_session_required": true });
+    let run = run.with(members).await;
+    let (mut visitor, outcome) = signed_in(&run).await;
+    let params = [
+        ("id_token_hint", outcome.id_token.as_str()),
+        ("post_logout_redirect_uri", BYE),
+        ("state", "s"),
+    ];
+    let page = logout(&mut visitor, &params).await;
+    let sid = payload(&outcome.id_token)["sid"].clone();
+    let query = Serializer::new(String::new())
+        .append_pair("iss", &run.world.issuer)
+        .append_pair("sid", sid.as_str().expect("a sid"))
+        .finish();
+    let frame = format!("<iframe src=\"{out}?{}\"", query.replace('&', "&#38;"));
+    assert!(page.has(&frame), "{}", page.body);
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("frame-src https://suite.example.com"), "{policy}");
+    let onward = format!("<meta http-equiv=\"refresh\" content=\"0;url={BYE}?state=s\">");
+    assert!(page.has(&onward), "{}", page.body);
+    is_signed_out(&run, &mut visitor).await;
 }

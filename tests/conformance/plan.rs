@@ -128,12 +128,12 @@ const LOGOUT: &[&str] = &[
 const OTHERS: &[(&str, &str)] = &[
     (
         "backchannel",
-        "oidcc-backchannel-rp-initiated-logout-discovery-endpoint-verification",
+        "oidcc-backchannel-logout-discovery-endpoint-verification",
     ),
     ("backchannel", "oidcc-backchannel-rp-initiated-logout"),
     (
         "frontchannel",
-        "oidcc-frontchannel-rp-initiated-logout-discovery-endpoint-verification",
+        "oidcc-frontchannel-logout-discovery-endpoint-verification",
     ),
     ("frontchannel", "oidcc-frontchannel-rp-initiated-logout"),
     ("3rdparty-init-login", "oidcc-3rd_party-init-login"),

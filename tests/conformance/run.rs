@@ -44,6 +44,18 @@ impl<'w> Run<'w> {
         }
     }
 
+    /// The same with a client that registers this besides.
+    pub(crate) async fn with(self, members: Value) -> Self {
+        let mut document = document(&self.row);
+        for (name, value) in members.as_object().expect("an object") {
+            document[name] = value.clone();
+        }
+        Self {
+            app: self.world.app_with(document).await,
+            ..self
+        }
+    }
+
     /// The same with another client.
     pub(crate) async fn other(&self) -> Self {
         Self::new(self.world, self.row, self.user).await
@@ -440,6 +452,11 @@ pub(crate) fn half_hash(text: &str) -> String {
 }
 
 async fn client(world: &World, row: &Row) -> App {
+    world.app_with(document(row)).await
+}
+
+/// What the suite registers.
+pub(crate) fn document(row: &Row) -> Value {
     let response_type = row.response_type;
     let mut grant_types: Vec<&str> = response_type
         .grant_types()
@@ -449,7 +466,7 @@ async fn client(world: &World, row: &Row) -> App {
     if response_type.has_code() {
         grant_types.push("refresh_token");
     }
-    let document = json!({
+    json!({
         "client_name": "Conformance suite",
         "redirect_uris": [REDIRECT_URI],
         "post_logout_redirect_uris": ["https://suite.example.com/test/a/alias/post_logout_redirect"],
@@ -459,6 +476,5 @@ async fn client(world: &World, row: &Row) -> App {
         "contacts": ["certification@example.com"],
         // The suite sends no challenge but in the module that is about it.
         "require_pkce": false,
-    });
-    world.app_with(document).await
+    })
 }

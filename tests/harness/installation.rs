@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::World;
 use super::process::{self, Ended, Process, free_port};
+use super::rp;
 
 #[derive(Debug)]
 pub(crate) struct Installation {
@@ -15,6 +16,8 @@ pub(crate) struct Installation {
     pub(crate) issuer: String,
     pub(crate) port: u16,
     database_url: String,
+    /// What vouches for the sites of apps.
+    root: String,
     /// Gone with the installation, if it was made for a test.
     _temporary: Temporary,
 }
@@ -23,8 +26,10 @@ impl Installation {
     /// Nothing has run on it yet.
     pub(crate) fn on(database: db::Url) -> Self {
         let port = free_port();
+        let folder = tempfile::tempdir().expect("a folder for the keys");
         Self {
-            folder: tempfile::tempdir().expect("a folder for the keys"),
+            root: rp::root_file(folder.path()),
+            folder,
             issuer: format!("http://127.0.0.1:{port}"),
             port,
             database_url: match &database {
@@ -56,10 +61,12 @@ impl Installation {
         World::beside(&self.issuer, &self.database).await
     }
 
-    fn environment(&self) -> [(&str, &str); 3] {
+    fn environment(&self) -> [(&str, &str); 5] {
         [
             ("COUNTERSIGN_ISSUER", &self.issuer),
             ("COUNTERSIGN_DATABASE_URL", &self.database_url),
+            ("COUNTERSIGN_EGRESS_ALLOW_PRIVATE", "localhost"),
+            ("COUNTERSIGN_EGRESS_CA", &self.root),
             ("COUNTERSIGN_LIMITS", "off"),
         ]
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -11,17 +12,19 @@ use aws_lc_rs::signature::{
     RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use axum::Router;
+use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{Method, StatusCode};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -68,6 +71,15 @@ pub(crate) struct Site {
     origin: String,
     documents: Documents,
     asked: Arc<Mutex<Vec<String>>>,
+    posted: Arc<Mutex<Vec<Posted>>>,
+}
+
+/// What came by POST, to whatever path.
+#[derive(Clone, Debug)]
+pub(crate) struct Posted {
+    pub(crate) path: String,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
 }
 
 impl Site {
@@ -81,7 +93,8 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let (documents, asked) = (Documents::default(), Arc::<Mutex<Vec<String>>>::default());
-        let router = router(documents.clone(), asked.clone());
+        let posted = Arc::<Mutex<Vec<Posted>>>::default();
+        let router = router(documents.clone(), asked.clone(), posted.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
@@ -97,6 +110,7 @@ impl Site {
             origin: format!("https://localhost:{port}"),
             documents,
             asked,
+            posted,
         }
     }
 
@@ -111,16 +125,48 @@ impl Site {
         self.documents.lock().expect("not poisoned").remove(path);
     }
 
+    /// What came by POST so far.
+    pub(crate) fn posted(&self) -> Vec<Posted> {
+        self.posted.lock().expect("not poisoned").clone()
+    }
+
+    /// Waits until so much came by POST.
+    pub(crate) async fn await_posted(&self, count: usize) -> Vec<Posted> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let posted = self.posted();
+            if posted.len() >= count {
+                return posted;
+            }
+            assert!(Instant::now() < deadline, "{count} of {posted:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// How often anything was fetched.
     pub(crate) fn asked(&self) -> usize {
         self.asked.lock().expect("not poisoned").len()
     }
 }
 
-fn router(documents: Documents, asked: Arc<Mutex<Vec<String>>>) -> Router {
+/// Far above what anybody takes to be told.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn router(documents: Documents, asked: Arc<Mutex<Vec<String>>>, posted: Arc<Mutex<Vec<Posted>>>) -> Router {
     Router::new().fallback(async move |request: Request| {
         let path = request.uri().path().to_owned();
         asked.lock().expect("not poisoned").push(path.clone());
+        if request.method() == Method::POST {
+            let content_type = request.headers().get(CONTENT_TYPE);
+            let content_type = content_type.and_then(|value| value.to_str().ok());
+            let content_type = content_type.unwrap_or_default().to_owned();
+            let body = to_bytes(request.into_body(), usize::MAX).await.expect("a body");
+            posted.lock().expect("not poisoned").push(Posted {
+                path: path.clone(),
+                content_type,
+                body: String::from_utf8(body.to_vec()).expect("text"),
+            });
+        }
         let found = documents.lock().expect("not poisoned").get(&path).cloned();
         match found {
             Some((content_type, body)) => ([(CONTENT_TYPE, content_type)], body).into_response(),

@@ -41,7 +41,7 @@ fn admits(page: &Answer, origin: &str) -> bool {
 }
 
 everywhere! {
-    async fn oidcc_frontchannel_rp_initiated_logout_discovery_endpoint_verification(world: World) {
+    async fn oidcc_frontchannel_logout_discovery_endpoint_verification(world: World) {
         let metadata = crate::harness::app::answer(
             client().get(world.at("/.well-known/openid-configuration")),
         ).await.json();

@@ -41,6 +41,12 @@ pub struct Metadata {
     pub policy_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
+    /// OpenID Connect Back-Channel Logout §2.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// Kept for those who read it: `sid` is always sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub backchannel_logout_session_required: bool,
     /// OpenID Connect Front-Channel Logout §2. Of the same origin as a redirect URI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
@@ -102,6 +108,8 @@ impl Default for Metadata {
             logo_uri: None,
             policy_uri: None,
             tos_uri: None,
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
             frontchannel_logout_uri: None,
             frontchannel_logout_session_required: false,
             initiate_login_uri: None,

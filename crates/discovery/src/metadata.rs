@@ -47,6 +47,8 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "introspection_endpoint": at(path::INTROSPECTION),
         "jwks_uri": at(path::JWKS),
         "end_session_endpoint": at(path::LOGOUT),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "frontchannel_logout_supported": true,
         "frontchannel_logout_session_supported": true,
         "scopes_supported": scope::STANDARD,

@@ -1,4 +1,4 @@
-//! The one guarded client for URLs that others supplied: key sets, request objects.
+//! The one guarded client for URLs that others supplied: key sets, request objects, who is to hear of a logout.
 //!
 //! Decides which of their servers we talk to, and how much of an answer we take. Whoever registers a client
 //! chooses these URLs, so each could point into the operator's own network (server-side request forgery): only
@@ -32,9 +32,9 @@ use names::{Lookup, Names};
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer.
 pub const MAX_BODY: usize = 64 * 1024;
-/// Fetches at the same time, and of these to one host: nobody makes us a flood, nor keeps others waiting.
-const AT_ONCE: usize = 32;
-const AT_ONCE_PER_HOST: usize = 4;
+/// Exchanges at the same time, and of these with one host: nobody makes us a flood, nor keeps others waiting.
+pub const AT_ONCE: usize = 32;
+pub const AT_ONCE_PER_HOST: usize = 4;
 
 /// What the operator says.
 #[derive(Clone, Debug, Default)]
@@ -118,8 +118,7 @@ impl Egress {
     /// # Errors
     /// For our log only; to whoever supplied the URL all of them are the same.
     pub async fn fetch(&self, url: &str, content_types: &[&str]) -> Result<Bytes, Error> {
-        let url = url::parse(url).map_err(Error::Url)?;
-        url::check_host(&url, &self.0.private_hosts)?;
+        let url = self.checked(url)?;
         let exchange = async {
             let _places = self.wait_for_place(&url).await?;
             let request = self
@@ -130,6 +129,43 @@ impl Egress {
             read(request.send().await.map_err(failure)?, content_types).await
         };
         timeout(TIMEOUT, exchange).await.unwrap_or(Err(Error::Timeout))
+    }
+
+    /// The status of the answer to a POST. What else it says is not read.
+    ///
+    /// # Errors
+    /// For our log only, when there is no answer.
+    pub async fn post(
+        &self,
+        url: &str,
+        content_type: &'static str,
+        body: String,
+    ) -> Result<StatusCode, Error> {
+        let url = self.checked(url)?;
+        let exchange = async {
+            let _places = self.wait_for_place(&url).await?;
+            let request = self.0.client.post(url.clone());
+            let request = request.header(CONTENT_TYPE, content_type).body(body);
+            Ok(request.send().await.map_err(failure)?.status())
+        };
+        timeout(TIMEOUT, exchange).await.unwrap_or(Err(Error::Timeout))
+    }
+
+    /// The same client with places of its own: a crowd that waits for those keeps nobody waiting for these.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self(Arc::new(Inner {
+            client: self.0.client.clone(),
+            private_hosts: self.0.private_hosts.clone(),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            hosts: Mutex::default(),
+        }))
+    }
+
+    fn checked(&self, url: &str) -> Result<Url, Error> {
+        let url = url::parse(url).map_err(Error::Url)?;
+        url::check_host(&url, &self.0.private_hosts)?;
+        Ok(url)
     }
 
     /// One of the places at the host, then one of all: who waits for a slow host takes no place from others.

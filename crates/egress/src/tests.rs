@@ -13,6 +13,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use super::*;
 
 const JSON: &[&str] = &["application/json"];
+const FORM: &str = "application/x-www-form-urlencoded";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 
@@ -22,6 +23,8 @@ struct Site {
     /// Its own certificate, in PEM.
     root: Vec<u8>,
     connections: Arc<AtomicUsize>,
+    /// The beginning of the last request.
+    heard: Arc<Mutex<String>>,
 }
 
 impl Site {
@@ -43,17 +46,20 @@ impl Site {
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
         let (counted, answer) = (connections.clone(), Arc::new(answer.into()));
+        let heard = Arc::<Mutex<String>>::default();
+        let last = heard.clone();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 counted.fetch_add(1, Ordering::SeqCst);
-                let (acceptor, answer) = (acceptor.clone(), answer.clone());
+                let (acceptor, answer, last) = (acceptor.clone(), answer.clone(), last.clone());
                 tokio::spawn(async move {
                     let Ok(mut stream) = acceptor.accept(stream).await else {
                         return;
                     };
                     let mut request = [0; 4096];
-                    let _ = stream.read(&mut request).await;
+                    let length = stream.read(&mut request).await.unwrap_or_default();
+                    *last.lock().unwrap() = String::from_utf8_lossy(&request[..length]).into_owned();
                     tokio::time::sleep(pause).await;
                     let _ = stream.write_all(&answer).await;
                     let _ = stream.shutdown().await;
@@ -64,6 +70,7 @@ impl Site {
             port,
             root: certificate.pem().into_bytes(),
             connections,
+            heard,
         }
     }
 
@@ -122,15 +129,16 @@ async fn c050_c051_no_packet_leaves_for_a_private_address() {
             &[LOOPBACK],
         ),
     ] {
-        let refused = site
-            .client(listed, addresses)
-            .fetch(&url, JSON)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(refused, Error::Address | Error::Url(_)),
-            "{url} {refused}"
-        );
+        let client = site.client(listed, addresses);
+        for refused in [
+            client.fetch(&url, JSON).await.unwrap_err(),
+            client.post(&url, FORM, "a=b".to_owned()).await.unwrap_err(),
+        ] {
+            assert!(
+                matches!(refused, Error::Address | Error::Url(_)),
+                "{url} {refused}"
+            );
+        }
     }
     assert_eq!(site.connections(), 0);
 }
@@ -199,6 +207,54 @@ async fn c050_redirects_other_statuses_other_types_and_long_answers_are_refused(
         egress.fetch(&site.url("rp.test"), JSON).await.unwrap().len(),
         MAX_BODY
     );
+}
+
+#[tokio::test]
+async fn c050_what_is_posted_arrives_as_it_is_and_goes_nowhere_else() {
+    for (answer, status) in [
+        (ok("text/html", "a page"), 200),
+        (
+            "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_owned(),
+            204,
+        ),
+        (
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: https://other.test/\r\nconnection: close\r\n\r\n"
+                .to_owned(),
+            307,
+        ),
+        (ok("text/html", "").replace("200 OK", "500 Oh"), 500),
+        // An answer that never ends is not listened to.
+        (ok("text/html", &"x".repeat(4 * MAX_BODY)), 200),
+    ] {
+        let site = Site::new(answer).await;
+        let egress = site.client(&["rp.test", "other.test"], &[LOOPBACK]);
+        let answered = egress
+            .post(&site.url("rp.test"), FORM, "a=b&c=d".to_owned())
+            .await;
+        assert_eq!(answered.unwrap(), status);
+        assert_eq!(site.connections(), 1);
+        let heard = site.heard.lock().unwrap().to_lowercase();
+        assert!(heard.starts_with("post /jwks http/1.1\r\n"), "{heard}");
+        assert!(heard.contains(&format!("content-type: {FORM}\r\n")), "{heard}");
+        assert!(heard.ends_with("\r\n\r\na=b&c=d"), "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_slow_host_does_not_keep_others_of_their_own_places_waiting() {
+    let site = Site::slow(ok("application/json", "{}"), Duration::from_secs(1)).await;
+    let egress = site.client(&["rp.test"], &[LOOPBACK]);
+    let apart = egress.apart();
+    let all = (0..2 * AT_ONCE_PER_HOST).map(|n| {
+        let (client, url) = ([&egress, &apart][n % 2].clone(), site.url("rp.test"));
+        tokio::spawn(async move { client.fetch(&url, JSON).await.map(drop) })
+    });
+    let all: Vec<_> = all.collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(site.connections(), 2 * AT_ONCE_PER_HOST);
+    for one in all {
+        assert!(one.await.unwrap().is_ok());
+    }
 }
 
 #[tokio::test]

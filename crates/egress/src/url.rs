@@ -26,8 +26,11 @@ pub fn parse(text: &str) -> Result<Url, &'static str> {
     {
         return Err("expected a URL in plain ASCII (write host names in their xn-- form)");
     }
-    if !text.starts_with("https://") {
-        return Err("expected a URL that begins with https://");
+    match text.strip_prefix("https://") {
+        None => return Err("expected a URL that begins with https://"),
+        // A third slash would be skipped, and what follows it be the host.
+        Some(after) if after.starts_with('/') => return Err("expected a URL with a host"),
+        Some(_) => {}
     }
     let url = Url::parse(text).map_err(|_| "expected a valid URL")?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -84,6 +87,7 @@ mod tests {
             "file:///etc/passwd",
             "gopher://app.example.com/",
             "https://",
+            "https:///app.example.com/",
             "https://user@app.example.com/",
             "https://user:pw@app.example.com/",
             "https://app.example.com\\@evil.test/",

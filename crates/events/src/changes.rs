@@ -22,6 +22,8 @@ wire_enum! {
         Keys => "keys",
         Clients => "clients",
         Resources => "resources",
+        /// Nothing in memory: the outbox of logout notices, for whoever sends them.
+        Notices => "notices",
         /// What was found to be live. Its version is the sequence of the revocation records.
         Revocations => "revocations",
     }
@@ -43,7 +45,7 @@ const VERSIONS: &str = "SELECT topic, version FROM changes \
 /// When the database fails.
 pub async fn bump(topic: Topic, conn: &mut Conn) -> db::Result<()> {
     match topic {
-        Topic::Keys | Topic::Clients | Topic::Resources => {
+        Topic::Keys | Topic::Clients | Topic::Resources | Topic::Notices => {
             let statement = conn.either(BUMP, BUMP_AND_NOTIFY);
             execute!(conn, sqlx::query(statement).bind(topic.as_str()))?;
             Ok(())

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod changes;
+pub mod logout_notices;
 pub mod revocations;
 pub mod sign_ins;
 

@@ -13,7 +13,6 @@ mod live;
 mod reads;
 mod redeem;
 mod refresh;
-mod sid;
 mod standing;
 mod target;
 mod tokens;
@@ -33,8 +32,8 @@ pub use bearer::{Bearer, Refused};
 pub use granted::Granted;
 pub use hint::Hint;
 pub use jws::Meant;
+pub use keyring::sid;
 pub use known::Known;
-pub use sid::sid;
 pub use target::Target;
 
 pub use protocol::access_token::LIFE as ACCESS_TOKEN_LIFE;

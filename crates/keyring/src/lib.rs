@@ -8,6 +8,7 @@ mod publication;
 mod records;
 pub mod ring;
 mod secrets;
+mod sid;
 mod snapshot;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use master::MasterKey;
 pub use publication::Published;
 pub use ring::{Policy, Stage};
 pub use secrets::{Purpose, PurposeSecret};
+pub use sid::sid;
 pub use snapshot::RingEntry;
 
 use snapshot::Snapshot;

@@ -56,6 +56,10 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         logo_uri: secure_link(document, "logo_uri")?,
         policy_uri: link(document, "policy_uri")?,
         tos_uri: link(document, "tos_uri")?,
+        backchannel_logout_uri: keys::fetched(document, "backchannel_logout_uri")?,
+        backchannel_logout_session_required: document
+            .flag("backchannel_logout_session_required")?
+            .unwrap_or(default.backchannel_logout_session_required),
         frontchannel_logout_uri: link(document, "frontchannel_logout_uri")?,
         frontchannel_logout_session_required: document
             .flag("frontchannel_logout_session_required")?

@@ -64,6 +64,8 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
         "logo_uri": "https://a.test/logo.png?v=1#x",
         "policy_uri": "http://a.test/policy",
         "tos_uri": "https://xn--hst-hna.test/tos",
+        "backchannel_logout_uri": "https://a.test/ended",
+        "backchannel_logout_session_required": true,
         "frontchannel_logout_uri": "http://localhost:3000/out",
         "frontchannel_logout_session_required": true,
         "initiate_login_uri": "https://a.test/start",

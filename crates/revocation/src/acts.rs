@@ -4,7 +4,7 @@ use db::{Conn, Database, execute, run};
 use events::changes::{self, Topic};
 use protocol::{ApprovalId, ClientId, Timestamp, access_token};
 
-use crate::{Act, Outcome, Reason};
+use crate::{Act, Outcome, Reason, audience};
 
 /// The live approvals that an act ends.
 struct Covered {
@@ -40,7 +40,8 @@ const OF_CLIENT: Covered = covered!("client_id = $1 AND sub IS NOT NULL");
 const DELETE_STANDING: &str = "DELETE FROM approvals WHERE client_id = $1 AND sub IS NULL";
 
 const CLOSE_SESSION: &str = "UPDATE sessions SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL";
-const CLOSE_SESSIONS: &str = "UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL";
+const CLOSE_SESSIONS: &str =
+    "UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL RETURNING session_id";
 const CLOSE_CONSENT: &str = "UPDATE consents SET ended_at = $2 WHERE consent_id = $1 AND ended_at IS NULL";
 const DISABLE: &str = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE sub = $1";
 /// Takes the user's lock, so that no approval is written in between.
@@ -67,7 +68,9 @@ pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::R
             if !change(CLOSE_SESSION, id.as_str(), conn, now).await? {
                 return Ok(Outcome::Unknown);
             }
-            end(&OF_SESSION, id.as_str(), Reason::SignedOut, conn, now).await
+            let ended = end(&OF_SESSION, id.as_str(), Reason::SignedOut, conn, now).await?;
+            audience::notify(id.as_str(), conn, now).await?;
+            Ok(ended)
         }
         Act::WithdrawConsent(id) => {
             if !change(CLOSE_CONSENT, id.as_str(), conn, now).await? {
@@ -125,8 +128,15 @@ async fn end_user(
     if !change(first, sub, conn, now).await? {
         return Ok(Outcome::Unknown);
     }
-    change(CLOSE_SESSIONS, sub, conn, now).await?;
-    end(&OF_USER, sub, reason, conn, now).await
+    let closed: Vec<(String,)> = run!(conn, |c| sqlx::query_as(CLOSE_SESSIONS)
+        .bind(sub)
+        .bind(now.as_secs())
+        .fetch_all(c))?;
+    let ended = end(&OF_USER, sub, reason, conn, now).await?;
+    for (session,) in closed {
+        audience::notify(&session, conn, now).await?;
+    }
+    Ok(ended)
 }
 
 async fn change(statement: &'static str, id: &str, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {

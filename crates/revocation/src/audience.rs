@@ -5,6 +5,7 @@
 //! longer: before the approval goes, what it said of the session is noted. The hot path writes nothing for this.
 
 use db::{Conn, execute, run};
+use events::changes::{self, Topic};
 use protocol::{ClientId, SessionId, Timestamp};
 
 /// As the metadata of a client is stored. The text cannot stand inside a value: there, its quotes are escaped.
@@ -20,6 +21,22 @@ const REMEMBER: &str = "INSERT INTO session_clients (session_id, client_id) \
 /// When the database fails.
 pub async fn remember_clients(conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
     Ok(execute!(conn, sqlx::query(REMEMBER).bind(now.as_secs()))?)
+}
+
+const NOTIFY: &str = "INSERT INTO logout_notices (session_id, client_id, sub, ended_at, due_at) \
+    SELECT s.session_id, c.client_id, s.sub, CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM sessions s \
+    JOIN (SELECT client_id FROM approvals WHERE session_id = $1 AND sub IS NOT NULL \
+    UNION SELECT client_id FROM session_clients WHERE session_id = $1) signed_in ON s.session_id = $1 \
+    JOIN clients c ON c.client_id = signed_in.client_id \
+    WHERE c.metadata LIKE '%\"backchannel_logout_uri\":%' ON CONFLICT DO NOTHING";
+
+/// Writes, in the transaction that ends a session, what its clients are to be told.
+pub(crate) async fn notify(session: &str, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
+    let written = execute!(conn, sqlx::query(NOTIFY).bind(session).bind(now.as_secs()))?;
+    match written {
+        0 => Ok(()),
+        _ => changes::bump(Topic::Notices, conn).await,
+    }
 }
 
 const CLIENTS_OF: &str = "SELECT client_id FROM approvals WHERE session_id = $1 AND sub IS NOT NULL \

@@ -1,4 +1,5 @@
-//! What goes on without a request: keys turn, other processes' changes are taken over, what is past is deleted.
+//! What goes on without a request: keys turn, other processes' changes are taken over, clients are told
+//! of logouts, what is past is deleted.
 //!
 //! Nothing depends on the deleting: whether something has expired is decided when it is used.
 
@@ -33,6 +34,7 @@ impl Background {
             tokio::spawn(parts.keyring.clone().follow(parts.changes.clone())),
             tokio::spawn(parts.clients.clone().follow()),
             tokio::spawn(parts.known.clone().follow()),
+            tokio::spawn(parts.signals().run(parts.changes.clone())),
             tokio::spawn(tidy(parts.clone())),
         ])
     }

@@ -18,6 +18,7 @@ use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
 use protocol::{Clock, Issuer, ResponseTypes};
 use registry::{Admission, Registry, Terms};
+use signals::Signals;
 use token::Token;
 
 use crate::middleware::{Cors, Shell, cors};
@@ -32,6 +33,8 @@ pub struct Parts {
     pub clients: Directory,
     /// The public keys of clients.
     pub client_keys: Keys,
+    /// To whom clients point.
+    pub egress: Egress,
     pub known: Known,
     /// Hears what other processes change.
     pub changes: Watcher,
@@ -73,7 +76,8 @@ impl Parts {
             db,
             keyring,
             clients,
-            client_keys: Keys::new(egress),
+            client_keys: Keys::new(egress.clone()),
+            egress,
             known,
             changes,
             hasher,
@@ -181,6 +185,18 @@ impl Parts {
             bearer: self.bearer(),
             clock: self.clock.clone(),
         })
+    }
+
+    /// Whoever tells clients of a logout.
+    pub(crate) fn signals(&self) -> Signals {
+        Signals {
+            db: self.db.clone(),
+            keyring: self.keyring.clone(),
+            clients: self.clients.clone(),
+            egress: self.egress.apart(),
+            issuer: self.issuer.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     fn authenticator(&self) -> Authenticator {

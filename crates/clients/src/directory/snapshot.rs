@@ -111,7 +111,7 @@ impl Snapshot {
         match topic {
             Topic::Clients => self.clients.version,
             Topic::Resources => self.resources.version,
-            Topic::Keys | Topic::Revocations => NEVER,
+            Topic::Keys | Topic::Notices | Topic::Revocations => NEVER,
         }
     }
 }

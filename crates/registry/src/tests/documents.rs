@@ -227,7 +227,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             with(json!({ "frontchannel_logout_uri": uri })),
         ));
     }
-    for member in ["logo_uri", "initiate_login_uri"] {
+    for member in ["logo_uri", "initiate_login_uri", "backchannel_logout_uri"] {
         all.push((member, with(json!({ member: "http://a.test/x" }))));
     }
     for member in [
@@ -236,6 +236,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         "policy_uri",
         "tos_uri",
         "initiate_login_uri",
+        "backchannel_logout_uri",
         "frontchannel_logout_uri",
     ] {
         for link in [

@@ -22,6 +22,9 @@ pub(super) struct Members {
     /// Where people may be sent back to after sign-out, to the byte (repeatable)
     #[arg(long = "post-logout-redirect-uri", value_name = "URI", num_args = 1..)]
     post_logout_redirect_uris: Option<Vec<String>>,
+    /// Where the app hears from us that a session has ended
+    #[arg(long, value_name = "URL")]
+    backchannel_logout_uri: Option<String>,
     /// A page of the app that ends its own session, loaded in a frame at sign-out
     #[arg(long, value_name = "URL")]
     frontchannel_logout_uri: Option<String>,
@@ -102,6 +105,7 @@ impl Members {
                 self.assertion_audience.map(|rule| rule.as_str().into()),
             ),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
+            ("backchannel_logout_uri", self.backchannel_logout_uri.map(or_none)),
             (
                 "frontchannel_logout_uri",
                 self.frontchannel_logout_uri.map(or_none),

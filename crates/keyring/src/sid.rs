@@ -3,8 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyring::{Keyring, Purpose};
-use protocol::{ClientId, Error, SessionId};
+use protocol::{ClientId, SessionId};
+
+use crate::{Error, Keyring, Purpose};
 
 /// 128 bits: enough that none is guessed and no two are alike, in a token that stays small.
 const LEN: usize = 16;
