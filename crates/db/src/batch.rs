@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::transact::BoxFuture;
+use crate::transact::{BoxFuture, Lane};
 use crate::{Conn, Database, Error, Result};
 
 /// Commands of one batch; more would hold the writer for too long.
@@ -172,7 +172,9 @@ async fn run<B: Batch>(db: &Database, commands: Vec<B::Command>) -> Result<Vec<B
     let expected = commands.len();
     let answers = match B::ACCESS {
         Access::Write => {
-            let done = db.transact(move |conn| Box::pin(async move { B::run(&commands, conn).await }));
+            let done = db.transact_by(Lane::Batches, move |conn| {
+                Box::pin(async move { B::run(&commands, conn).await })
+            });
             done.await?
         }
         Access::Read => read::<B>(db, commands).await?,
@@ -189,7 +191,7 @@ async fn run<B: Batch>(db: &Database, commands: Vec<B::Command>) -> Result<Vec<B
 async fn read<B: Batch>(db: &Database, commands: Vec<B::Command>) -> Result<Vec<B::Answer>> {
     let db = db.clone();
     let reading = tokio::spawn(async move {
-        let mut conn = db.reader().await?;
+        let mut conn = db.batch_reader().await?;
         B::run(&commands, &mut conn).await
     });
     let read = reading.await;

@@ -20,6 +20,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// For batches alone: there are few at a time, and whichever connection they come by has their statements planned.
+const BATCH_CONNECTIONS: u32 = 4;
 
 /// The database, behind any number of clones.
 #[derive(Clone, Debug)]
@@ -36,7 +38,10 @@ pub(crate) enum Pools {
         writer: SqlitePool,
         readers: SqlitePool,
     },
-    Postgres(PgPool),
+    Postgres {
+        shared: PgPool,
+        batches: PgPool,
+    },
 }
 
 /// Where the database is.
@@ -96,14 +101,29 @@ impl Database {
     pub async fn reader(&self) -> Result<Conn> {
         match &self.pools {
             Pools::Sqlite { readers, .. } => Ok(Conn::Sqlite(SqliteConn::new(readers.acquire().await?))),
-            Pools::Postgres(pool) => self.acquire(pool).await,
+            Pools::Postgres { shared, .. } => self.acquire(shared).await,
         }
     }
 
     pub(crate) async fn writer(&self) -> Result<Conn> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => Ok(Conn::Sqlite(SqliteConn::new(writer.acquire().await?))),
-            Pools::Postgres(pool) => self.acquire(pool).await,
+            Pools::Postgres { shared, .. } => self.acquire(shared).await,
+        }
+    }
+
+    /// The same for a batch.
+    pub(crate) async fn batch_reader(&self) -> Result<Conn> {
+        match &self.pools {
+            Pools::Sqlite { .. } => self.reader().await,
+            Pools::Postgres { batches, .. } => self.acquire(batches).await,
+        }
+    }
+
+    pub(crate) async fn batch_writer(&self) -> Result<Conn> {
+        match &self.pools {
+            Pools::Sqlite { .. } => self.writer().await,
+            Pools::Postgres { batches, .. } => self.acquire(batches).await,
         }
     }
 
@@ -135,7 +155,10 @@ impl Database {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres { shared, batches } => {
+                shared.close().await;
+                batches.close().await;
+            }
         }
     }
 }
@@ -192,19 +215,23 @@ async fn postgres(url: &str) -> Result<Database> {
         ])
         .disable_statement_logging();
     let presence = Presence::new();
-    let own = presence.clone();
-    let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(move |_, of| {
-            let trusted = own.trusts(of.age);
-            Box::pin(async move { Ok(trusted) })
-        })
-        .connect_with(options)
-        .await?;
+    let pool = |size| {
+        let own = presence.clone();
+        PgPoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(move |_, of| {
+                let trusted = own.trusts(of.age);
+                Box::pin(async move { Ok(trusted) })
+            })
+    };
+    let shared = pool(POSTGRES_CONNECTIONS).connect_with(options.clone()).await?;
+    // A plan for the very rows of a batch is no better than one for any, and takes as long as carrying it out.
+    let options = options.options([("plan_cache_mode", "force_generic_plan")]);
+    let batches = pool(BATCH_CONNECTIONS).connect_lazy_with(options);
     Ok(Database {
-        pools: Pools::Postgres(pool),
+        pools: Pools::Postgres { shared, batches },
         presence,
         mark: Mark::default(),
     })

@@ -57,7 +57,7 @@ impl Database {
                 let version = data_version(&mut conn).await?;
                 Ear::Sqlite { conn, version }
             }
-            Pools::Postgres(pool) => Ear::Postgres(in_time(listener(pool, channel)).await?),
+            Pools::Postgres { shared, .. } => Ear::Postgres(in_time(listener(shared, channel)).await?),
         };
         Ok(Listener {
             ear,

@@ -6,6 +6,13 @@ use crate::{Conn, Database, Error, Result, execute};
 
 pub type BoxFuture<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
+/// Whose connections a transaction takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lane {
+    Shared,
+    Batches,
+}
+
 impl Database {
     /// Runs `work` in one transaction and commits when it returns `Ok`; an `Err` rolls everything back.
     ///
@@ -20,9 +27,22 @@ impl Database {
         E: From<Error> + Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, std::result::Result<T, E>> + Send + 'static,
     {
+        self.transact_by(Lane::Shared, work).await
+    }
+
+    /// The same on a connection of this lane.
+    pub(crate) async fn transact_by<T, E, F>(&self, lane: Lane, work: F) -> std::result::Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, std::result::Result<T, E>> + Send + 'static,
+    {
         let db = self.clone();
         let task = tokio::spawn(async move {
-            let mut conn = db.writer().await?;
+            let mut conn = match lane {
+                Lane::Shared => db.writer().await?,
+                Lane::Batches => db.batch_writer().await?,
+            };
             begin(&mut conn).await?;
             let outcome = work(&mut conn).await;
             let ended = match &outcome {
@@ -184,10 +204,10 @@ mod tests {
 
     /// Until a connection that was dropped lies in the pool again, another would be opened.
     async fn given_back(db: &Database) {
-        let Pools::Postgres(pool) = &db.pools else {
+        let Pools::Postgres { shared, .. } = &db.pools else {
             panic!("not PostgreSQL")
         };
-        while pool.num_idle() == 0 {
+        while shared.num_idle() == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     }

@@ -102,6 +102,11 @@ pub struct Moving<'f> {
 }
 
 impl<'f> Moving<'f> {
+    /// Until when it is good if nobody uses it, and if its absolute end is not before.
+    pub fn idle(&self) -> Timestamp {
+        self.now + IDLE
+    }
+
     fn row(self) -> impl Serialize + use<'f> {
         #[derive(Serialize)]
         struct Row<'f> {
@@ -114,7 +119,7 @@ impl<'f> Moving<'f> {
             id: self.family,
             generation: self.generation,
             now: self.now,
-            idle: self.now + IDLE,
+            idle: self.idle(),
         }
     }
 }
