@@ -1,6 +1,6 @@
-//! Threads that make RSA signatures, and a bounded number of seats before them.
+//! Threads that work with private RSA keys, and a bounded number of seats before them.
 //!
-//! Decides who waits for a signature. One by RSA holds a core for as long as twenty by ES256; made where requests are
+//! Decides who waits for a signature, or for a token to be read. One by RSA holds a core for as long as twenty by ES256; made where requests are
 //! served, a flood of them would hold up all the others. Who finds no seat is told to come back, and takes it *before*
 //! anything is claimed: a code used up for an answer that nobody signs would be lost to its user.
 
@@ -10,8 +10,10 @@ use std::{io, thread};
 use protocol::SigningAlg;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use zeroize::Zeroizing;
 
-use crate::{Error, SigningKey};
+use crate::jwe::Refused;
+use crate::{DecryptionKey, Encrypted, Error, Family, SigningKey};
 
 /// Requests that may wait for an RSA signature, or be on their way to one. It takes a core a second or two to serve
 /// them all.
@@ -29,11 +31,18 @@ pub struct Pool {
 pub struct Seat(Option<OwnedSemaphorePermit>);
 
 #[derive(Debug)]
-struct Job {
-    key: SigningKey,
-    typ: &'static str,
-    payload: Vec<u8>,
-    reply: oneshot::Sender<Result<String, Error>>,
+enum Job {
+    Sign {
+        key: SigningKey,
+        typ: &'static str,
+        payload: Vec<u8>,
+        reply: oneshot::Sender<Result<String, Error>>,
+    },
+    Read {
+        key: DecryptionKey,
+        token: Arc<Encrypted>,
+        reply: oneshot::Sender<Result<Zeroizing<Vec<u8>>, Refused>>,
+    },
 }
 
 impl Pool {
@@ -88,7 +97,7 @@ impl Pool {
             return Err(Error::Busy);
         }
         let (reply, signed) = oneshot::channel();
-        let job = Job {
+        let job = Job::Sign {
             key: key.clone(),
             typ,
             payload: serde_json::to_vec(claims).map_err(Error::Claims)?,
@@ -96,6 +105,30 @@ impl Pool {
         };
         self.jobs.send(job).map_err(|_| Error::Busy)?;
         signed.await.map_err(|_| Error::Busy)?
+    }
+
+    /// Reads as [`DecryptionKey::decrypt`], on the spot or by a thread.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], at once, when all seats are taken; within, when the token is refused.
+    pub async fn decrypt(
+        &self,
+        key: &DecryptionKey,
+        token: &Arc<Encrypted>,
+    ) -> Result<Result<Zeroizing<Vec<u8>>, Refused>, Error> {
+        match key.family() {
+            Family::P256 => return Ok(key.decrypt(token)),
+            Family::Rsa => {}
+        }
+        let _seat = self.seats.try_acquire().map_err(|_| Error::Busy)?;
+        let (reply, read) = oneshot::channel();
+        let job = Job::Read {
+            key: key.clone(),
+            token: token.clone(),
+            reply,
+        };
+        self.jobs.send(job).map_err(|_| Error::Busy)?;
+        read.await.map_err(|_| Error::Busy)
     }
 }
 
@@ -110,10 +143,20 @@ fn takes_long(alg: SigningAlg) -> bool {
 fn work(waiting: &Mutex<mpsc::Receiver<Job>>) {
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(job) = next() {
-        if !job.reply.is_closed() {
-            let signed = job.key.sign_payload(job.typ, &job.payload);
-            // Gone meanwhile.
-            let _ = job.reply.send(signed);
+        match job {
+            Job::Sign {
+                key,
+                typ,
+                payload,
+                reply,
+            } if !reply.is_closed() => {
+                // Gone meanwhile.
+                let _ = reply.send(key.sign_payload(typ, &payload));
+            }
+            Job::Read { key, token, reply } if !reply.is_closed() => {
+                let _ = reply.send(key.decrypt(&token));
+            }
+            Job::Sign { .. } | Job::Read { .. } => {}
         }
     }
 }

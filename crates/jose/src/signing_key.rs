@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use josekit::jwk::Jwk;
@@ -102,8 +102,25 @@ impl SigningKey {
     }
 }
 
+/// A compact JWS over these claims by a secret that its reader knows: HS256, RFC 7518 §3.2. Such a secret has no name,
+/// so there is no `kid`.
+///
+/// # Errors
+/// When the claims cannot be written as JSON.
+pub fn sign_by_secret(typ: &str, claims: &impl Serialize, secret: &[u8]) -> Result<String, Error> {
+    let header = serde_json::json!({ "typ": typ, "alg": jws::HS256 });
+    let payload = serde_json::to_vec(claims).map_err(Error::Claims)?;
+    let message = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header.to_string()),
+        URL_SAFE_NO_PAD.encode(payload)
+    );
+    let code = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
+    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(code)))
+}
+
 /// RFC 7638 §3: SHA-256 over the members that are the key, in lexicographic order.
-fn thumbprint(public: &Public) -> Result<String, Error> {
+pub(crate) fn thumbprint(public: &Public) -> Result<String, Error> {
     let mut members: BTreeMap<&str, &str> = public
         .members
         .iter()

@@ -137,6 +137,8 @@ wire_enum! {
     pub enum ClientAuthMethod {
         ClientSecretBasic => "client_secret_basic",
         ClientSecretPost => "client_secret_post",
+        /// An assertion that the secret signed, which itself is never sent: OpenID Connect Core §9.
+        ClientSecretJwt => "client_secret_jwt",
         /// An assertion signed by a key of the client: OpenID Connect Core §9.
         PrivateKeyJwt => "private_key_jwt",
         None => "none",
@@ -158,6 +160,51 @@ wire_enum! {
         Ps256 => "PS256",
         Es256 => "ES256",
         EdDsa => "EdDSA",
+    }
+}
+
+wire_enum! {
+    /// Signature algorithms between a client and us: by the key of one of us, or by the secret that both know
+    /// (RFC 7518 §3.2). `none` is not among them: a token that nobody signed says what whoever sends it wants.
+    pub enum ClientAlg {
+        Rs256 => "RS256",
+        Ps256 => "PS256",
+        Es256 => "ES256",
+        EdDsa => "EdDSA",
+        Hs256 => "HS256",
+    }
+}
+
+impl ClientAlg {
+    /// The algorithm of a key of ours; none where the secret signs.
+    pub const fn signing(self) -> Option<SigningAlg> {
+        match self {
+            Self::Rs256 => Some(SigningAlg::Rs256),
+            Self::Ps256 => Some(SigningAlg::Ps256),
+            Self::Es256 => Some(SigningAlg::Es256),
+            Self::EdDsa => Some(SigningAlg::EdDsa),
+            Self::Hs256 => None,
+        }
+    }
+}
+
+wire_enum! {
+    /// How the key of an encrypted token reaches its reader: RFC 7518 §4.3 and §4.6. RSA1_5 leaks by its errors,
+    /// passwords and `dir` have no place between two parties with key pairs.
+    pub enum JweAlg {
+        RsaOaep256 => "RSA-OAEP-256",
+        EcdhEs => "ECDH-ES",
+        EcdhEsA128Kw => "ECDH-ES+A128KW",
+        EcdhEsA256Kw => "ECDH-ES+A256KW",
+    }
+}
+
+wire_enum! {
+    /// How the content of a token is encrypted: RFC 7518 §5.3. Those with CBC are left out.
+    pub enum JweEnc {
+        A128Gcm => "A128GCM",
+        A192Gcm => "A192GCM",
+        A256Gcm => "A256GCM",
     }
 }
 

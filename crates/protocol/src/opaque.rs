@@ -45,6 +45,11 @@ pub fn random(kind: Kind) -> Secret {
     encode(kind, &crate::random::bytes::<32>())
 }
 
+/// A new value of 512 random bits: a secret that is itself a key for MACs has at least as many bits as their digest.
+pub fn random_long(kind: Kind) -> Secret {
+    encode(kind, &crate::random::bytes::<64>())
+}
+
 pub fn encode(kind: Kind, payload: &[u8]) -> Secret {
     let mut text = String::from(kind.prefix());
     URL_SAFE_NO_PAD.encode_string(payload, &mut text);

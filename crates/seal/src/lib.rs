@@ -96,6 +96,13 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// SHA-512.
+pub fn sha512(bytes: &[u8]) -> [u8; 64] {
+    let mut out = [0; 64];
+    out.copy_from_slice(digest::digest(&digest::SHA512, bytes).as_ref());
+    out
+}
+
 /// SHA-256 in base64url: the form in which secrets of 256 random bits are stored.
 pub fn digest(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(sha256(text.as_bytes()))
