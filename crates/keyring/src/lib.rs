@@ -1,8 +1,9 @@
-//! Signing keys and purpose secrets: rings, rotation, storage, the JWK set.
+//! Signing keys, decryption keys and purpose secrets: rings, rotation, storage, the JWK set.
 //!
 //! Keys live in the database, sealed under the master key, which lives outside of it and does nothing else.
 //! Every replica holds the same snapshot and refreshes it when [`Keyring::follow`] hears of a newer version.
 
+mod decryption;
 pub mod master;
 mod publication;
 mod records;
@@ -18,9 +19,11 @@ use arc_swap::ArcSwap;
 use db::{Conn, Database};
 use events::Context;
 use events::changes::{Topic, Versions, Watcher};
-use jose::{Pool, SigningKey};
-use protocol::{SigningAlg, Timestamp};
+use jose::{DecryptionKey, Encrypted, Family, Pool, SigningKey};
+use protocol::{JweAlg, JweEnc, SigningAlg, Timestamp};
+use zeroize::Zeroizing;
 
+pub use jose::jwe::Refused;
 pub use jose::{SEATS, Seat};
 pub use master::MasterKey;
 pub use publication::Published;
@@ -122,6 +125,20 @@ impl Keyring {
                     .transact(move |conn| Box::pin(add_if_due(key, policy, conn, now)));
                 if added.await? {
                     tracing::info!(%alg, %signs_at, "a signing key was added");
+                }
+            }
+        }
+        for family in Family::ALL {
+            let times = decryption::ring(*family, &mut self.0.db.reader().await?).await?;
+            if let Some(used_from) = self.0.policy.due(&times, now) {
+                let key = self.new_decryption_key(*family, used_from, now).await?;
+                let policy = self.0.policy;
+                let added = self
+                    .0
+                    .db
+                    .transact(move |conn| Box::pin(decryption::add_if_due(key, policy, conn, now)));
+                if added.await? {
+                    tracing::info!(alg = %family, %used_from, "a decryption key was added");
                 }
             }
         }
@@ -234,6 +251,33 @@ impl Keyring {
         Ok(self.0.pool.sign(&key, typ, claims, seat).await?)
     }
 
+    /// The content of a token that was encrypted to a key of ours, by the algorithms that its sender registered. Whether
+    /// that is a signed token is for the caller to look at.
+    ///
+    /// # Errors
+    /// When too many are waiting; within, why the token is refused.
+    pub async fn decrypt(
+        &self,
+        token: &str,
+        registered: (JweAlg, JweEnc),
+        now: Timestamp,
+    ) -> Result<Result<Zeroizing<Vec<u8>>, Refused>, Error> {
+        let token = match Encrypted::parse(token) {
+            Ok(token) if (token.alg(), token.enc()) == registered => Arc::new(token),
+            Ok(_) => return Ok(Err(Refused::Algorithm)),
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let held = self.0.snapshot.load_full();
+        let mut outcome = Err(Refused::UnknownKey);
+        for key in decryption::fitting(&token, &held.decryption, &self.0.policy, now) {
+            outcome = self.0.pool.decrypt(&key, &token).await?;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        Ok(outcome)
+    }
+
     /// The newest secret for a purpose.
     ///
     /// # Errors
@@ -300,6 +344,23 @@ impl Keyring {
                 signs_at,
             },
         )
+    }
+}
+
+impl Keyring {
+    async fn new_decryption_key(
+        &self,
+        family: Family,
+        used_from: Timestamp,
+        now: Timestamp,
+    ) -> Result<decryption::Record, Error> {
+        let generated = tokio::task::spawn_blocking(move || DecryptionKey::generate(family)).await;
+        let key = generated.map_err(|_| jose::Error::Generate)??;
+        let times = ring::Times {
+            published_at: now,
+            signs_at: used_from,
+        };
+        decryption::Record::seal(&key, &self.0.master, times)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The JWK set: RFC 7517 §5. Every key that signs, will sign, or has signed a token that may still be valid.
+//! The JWK set: RFC 7517 §5. Every key that signs, will sign, or has signed a token that may still be valid; and those
+//! to which clients may encrypt (`use` tells them apart).
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -7,7 +8,7 @@ use protocol::Timestamp;
 
 use crate::ring::Times;
 use crate::snapshot::Snapshot;
-use crate::{Policy, RINGS, Stage};
+use crate::{Policy, RINGS, Stage, decryption};
 
 /// The set as bytes, made once per change.
 #[derive(Debug)]
@@ -40,9 +41,14 @@ impl Published {
                 .next_change(&ring, now)
                 .map_or(until, |change| change.min(until));
         }
-        let json = serde_json::json!({ "keys": keys }).to_string();
+        let next = decryption::next_change(&snapshot.decryption, now);
+        until = next.map_or(until, |change| change.min(until));
+        let public = decryption::in_use(&snapshot.decryption, now).map(|held| held.key.public_jwk());
+        let all: Vec<_> = keys.iter().cloned().chain(public).collect();
+        let json = serde_json::json!({ "keys": all }).to_string();
         let etag = HeaderValue::from_str(&format!("\"{}\"", seal::digest(&json)));
         let etag = etag.unwrap_or(HeaderValue::from_static("\"\""));
+        // Only keys for signatures are taken up.
         let usable = |json: &str| KeySet::parse(json.as_bytes(), None).unwrap_or_default();
         gone.extend(keys);
         Self {

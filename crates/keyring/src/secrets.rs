@@ -19,6 +19,8 @@ wire_enum! {
         Csrf => "csrf",
         /// `sid` of ID tokens: what each client calls a session.
         Sid => "sid",
+        /// Seals the secrets of clients that are read again: client_secret_jwt, HS256.
+        ClientSecret => "client secret",
     }
 }
 

@@ -9,12 +9,13 @@ use protocol::{SigningAlg, Timestamp};
 
 use crate::ring::{self, Times};
 use crate::secrets::{self, PurposeSecret};
-use crate::{Error, MasterKey, Policy, Purpose, RINGS, Stage, records};
+use crate::{Error, MasterKey, Policy, Purpose, RINGS, Stage, decryption, records};
 
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) version: i64,
     pub(crate) keys: Vec<Held>,
+    pub(crate) decryption: Vec<decryption::Held>,
     secrets: Vec<(Purpose, PurposeSecret)>,
 }
 
@@ -44,6 +45,7 @@ impl Default for Snapshot {
         Self {
             version: -1,
             keys: Vec::new(),
+            decryption: Vec::new(),
             secrets: Vec::new(),
         }
     }
@@ -62,9 +64,11 @@ impl Snapshot {
                 times: record.times,
             });
         }
+        let decryption = decryption::all(master, &mut conn).await?;
         Ok(Self {
             version,
             keys,
+            decryption,
             secrets,
         })
     }

@@ -219,3 +219,113 @@ async fn c047_keys_rest_sealed_and_a_swapped_ciphertext_is_refused() {
     })
     .await;
 }
+
+/// A token of somebody who fetched the set at that time.
+fn encrypted(published: &Published, alg: protocol::JweAlg) -> String {
+    let set: serde_json::Value = serde_json::from_slice(&published.json).unwrap();
+    let key = jose::EncryptionKey::choose(&set, alg).unwrap();
+    key.encrypt(
+        protocol::JweEnc::A256Gcm,
+        jose::jwe::Content::SignedJwt,
+        b"secret",
+    )
+    .unwrap()
+}
+
+/// By whatever algorithms the token has.
+async fn reads(keyring: &Keyring, token: &str, now: Timestamp) -> Result<Vec<u8>, Refused> {
+    let registered = jose::Encrypted::parse(token).map(|token| (token.alg(), token.enc()));
+    let registered = registered.unwrap_or((protocol::JweAlg::EcdhEs, protocol::JweEnc::A128Gcm));
+    let plain = keyring.decrypt(token, registered, now).await.unwrap();
+    plain.map(|plain| plain.to_vec())
+}
+
+#[tokio::test]
+async fn what_clients_encrypt_is_read_by_every_replica_and_long_after_its_key_was_replaced() {
+    use protocol::JweAlg;
+    db::testing::both(|db| async move {
+        let master = MasterKey::ephemeral();
+        let (here, there) = (open(&db, &master, START).await, open(&db, &master, START).await);
+        let first = here.published(START);
+        let tokens: Vec<String> = JweAlg::ALL.iter().map(|alg| encrypted(&first, *alg)).collect();
+        for token in &tokens {
+            assert_eq!(reads(&there, token, START).await.unwrap(), b"secret");
+        }
+        // By itself, on the same calendar as the others; only the one in use is shown.
+        let due = START + 89 * DAY;
+        here.maintain(due).await.unwrap();
+        there.maintain(due).await.unwrap();
+        for (at, same) in [(due, true), (due + DAY, false)] {
+            let published = there.published(at);
+            let set: serde_json::Value = serde_json::from_slice(&published.json).unwrap();
+            let all = set["keys"].as_array().unwrap();
+            let shown: Vec<_> = all.iter().filter(|key| key["use"] == "enc").collect();
+            assert_eq!(shown.len(), 2, "one of each kind");
+            let before = String::from_utf8(first.json.to_vec()).unwrap();
+            let held = |key: &&&serde_json::Value| before.contains(key["kid"].as_str().unwrap());
+            assert_eq!(shown.iter().all(|key| held(&key)), same);
+            for alg in JweAlg::ALL {
+                assert_eq!(
+                    reads(&here, &encrypted(&published, *alg), at).await.unwrap(),
+                    b"secret"
+                );
+            }
+            // No key of the two kinds is taken for the other.
+            assert!(!published.keys.is_empty());
+            for key in shown {
+                assert!(jws::VerifyingKey::from_jwk(key, Some(Alg::Es256)).is_err());
+            }
+        }
+        let last = due + DAY + 90 * DAY;
+        for token in &tokens {
+            let before = last - Duration::from_secs(1);
+            assert_eq!(reads(&here, token, before).await.unwrap(), b"secret");
+            assert_eq!(reads(&here, token, last).await, Err(Refused::UnknownKey));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn c042_what_is_not_encrypted_to_us_is_refused_with_its_reason() {
+    db::testing::both(|db| async move {
+        let keyring = open(&db, &MasterKey::ephemeral(), START).await;
+        let elsewhere = db::testing::sqlite_url();
+        let _temporary = db::testing::temporary(&elsewhere);
+        let elsewhere = Database::connect(&elsewhere).await.unwrap();
+        elsewhere.migrate().await.unwrap();
+        let other = open(&elsewhere, &MasterKey::ephemeral(), START).await;
+        let foreign = encrypted(&other.published(START), protocol::JweAlg::EcdhEs);
+        assert_eq!(reads(&keyring, &foreign, START).await, Err(Refused::UnknownKey));
+        assert_eq!(reads(&keyring, "a.b.c", START).await, Err(Refused::NotCompact));
+        // Only what its sender registered.
+        let own = encrypted(&keyring.published(START), protocol::JweAlg::EcdhEs);
+        for registered in [
+            (protocol::JweAlg::EcdhEs, protocol::JweEnc::A128Gcm),
+            (protocol::JweAlg::EcdhEsA256Kw, protocol::JweEnc::A256Gcm),
+        ] {
+            let read = keyring.decrypt(&own, registered, START).await.unwrap();
+            assert_eq!(read.err(), Some(Refused::Algorithm));
+        }
+        // Without a name, every key of its kind is tried.
+        let set: serde_json::Value = serde_json::from_slice(&keyring.published(START).json).unwrap();
+        for (alg, kty) in [
+            (protocol::JweAlg::RsaOaep256, "RSA"),
+            (protocol::JweAlg::EcdhEs, "EC"),
+        ] {
+            let keys = set["keys"].as_array().unwrap();
+            let mut jwk = keys
+                .iter()
+                .find(|key| key["use"] == "enc" && key["kty"] == kty)
+                .unwrap()
+                .clone();
+            jwk.as_object_mut().unwrap().remove("kid");
+            let key = jose::EncryptionKey::from_jwk(&jwk, alg).unwrap();
+            let token = key
+                .encrypt(protocol::JweEnc::A128Gcm, jose::jwe::Content::Claims, b"secret")
+                .unwrap();
+            assert_eq!(reads(&keyring, &token, START).await.unwrap(), b"secret");
+        }
+    })
+    .await;
+}

@@ -37,6 +37,7 @@ wire_enum! {
         MasterKeyMade => "master_key.made",
         SigningKeyPublished => "signing_key.published",
         SigningKeyWithdrawn => "signing_key.withdrawn",
+        DecryptionKeyMade => "decryption_key.made",
         PurposeSecretMade => "purpose_secret.made",
     }
 }
@@ -161,6 +162,11 @@ pub enum Event<'e> {
         kid: &'e str,
         alg: SigningAlg,
     },
+    DecryptionKeyMade {
+        kid: &'e str,
+        alg: &'e str,
+        used_from: Timestamp,
+    },
     PurposeSecretMade {
         secret_id: &'e str,
         purpose: &'e str,
@@ -243,6 +249,7 @@ impl<'e> Event<'e> {
             Self::MasterKeyMade { .. } => Kind::MasterKeyMade,
             Self::SigningKeyPublished { .. } => Kind::SigningKeyPublished,
             Self::SigningKeyWithdrawn { .. } => Kind::SigningKeyWithdrawn,
+            Self::DecryptionKeyMade { .. } => Kind::DecryptionKeyMade,
             Self::PurposeSecretMade { .. } => Kind::PurposeSecretMade,
         }
     }
@@ -331,6 +338,9 @@ impl<'e> Event<'e> {
                 Told::of(json!({ "kid": kid, "alg": alg, "signs_at": signs_at }))
             }
             Self::SigningKeyWithdrawn { kid, alg } => Told::of(json!({ "kid": kid, "alg": alg })),
+            Self::DecryptionKeyMade { kid, alg, used_from } => {
+                Told::of(json!({ "kid": kid, "alg": alg, "used_from": used_from }))
+            }
             Self::PurposeSecretMade { secret_id, purpose } => {
                 Told::of(json!({ "secret_id": secret_id, "purpose": purpose }))
             }
