@@ -127,7 +127,10 @@ fn from_assertion(params: &Params) -> Result<Credentials, Error> {
         named.ok_or_else(|| Error::invalid_client("the sub of client_assertion is no client_id"))?;
     Ok(Credentials {
         client_id: client_id.into(),
-        method: ClientAuthMethod::PrivateKeyJwt,
+        method: match assertion.alg() {
+            Some(_) => ClientAuthMethod::PrivateKeyJwt,
+            None => ClientAuthMethod::ClientSecretJwt,
+        },
         secrets: Vec::new(),
         assertion: Some(Arc::new(assertion)),
     })
@@ -284,7 +287,7 @@ fn matches_one(given: &[Secret], digests: &[String]) -> bool {
 
 fn fault(caller: &Caller, used: ClientAuthMethod, proven: bool) -> Option<&'static str> {
     let (public, secret) = match caller {
-        Caller::Client(client) => (client.is_public(), client.has_secret()),
+        Caller::Client(client) => (client.is_public(), client.sends_secret()),
         Caller::ResourceServer(_) => (false, true),
     };
     match used {
@@ -294,24 +297,27 @@ fn fault(caller: &Caller, used: ClientAuthMethod, proven: bool) -> Option<&'stat
             (!proven).then_some("wrong secret")
         }
         ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => {
-            Some("a client that has no secret sent one")
+            Some("a client that sends no secret sent one")
         }
         // Assertions are judged elsewhere; whoever comes by here has not proven anything.
-        ClientAuthMethod::PrivateKeyJwt => Some("an assertion where secrets are compared"),
+        ClientAuthMethod::ClientSecretJwt | ClientAuthMethod::PrivateKeyJwt => {
+            Some("an assertion where secrets are compared")
+        }
     }
 }
 
 fn refuse(credentials: &Credentials, reason: &'static str) -> Error {
     let error = Error::invalid_client(
         "client authentication failed: unknown client, wrong or missing client_secret, or a \
-         client_secret from a client registered without one (token_endpoint_auth_method none or private_key_jwt)",
+         client_secret from a client that is registered for another token_endpoint_auth_method",
     )
     .because(reason);
     match credentials.method {
         ClientAuthMethod::ClientSecretBasic => error.with_challenge(Challenge::Basic),
-        ClientAuthMethod::ClientSecretPost | ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::None => {
-            error
-        }
+        ClientAuthMethod::ClientSecretPost
+        | ClientAuthMethod::ClientSecretJwt
+        | ClientAuthMethod::PrivateKeyJwt
+        | ClientAuthMethod::None => error,
     }
 }
 

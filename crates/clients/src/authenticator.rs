@@ -1,14 +1,16 @@
 //! The door: who is calling one of our endpoints. Secrets are compared by the directory; an assertion is judged
-//! here: RFC 7523 §3, by the keys that its client registered and the one algorithm it registered for it.
+//! here: RFC 7523 §3, by the keys that its client registered and the one algorithm it registered for it, or by the
+//! secret that it shares with us.
 
 use std::sync::Arc;
 
 use db::Database;
-use jws::{Alg, KeySet, Unverified};
+use jws::{Alg, Unverified, Verified};
 use protocol::{ClientAuthMethod, Error, Issuer, Timestamp};
 
 use crate::assertions::{self, Place, Use};
 use crate::keys::Keys;
+use crate::vault::Vault;
 use crate::{Caller, Client, Credentials, Directory, authenticate};
 
 /// What telling callers apart leans on.
@@ -17,6 +19,8 @@ pub struct Authenticator {
     pub db: Database,
     pub clients: Directory,
     pub keys: Keys,
+    /// Opens the secrets with which clients sign.
+    pub vault: Vault,
     pub issuer: Issuer,
 }
 
@@ -73,63 +77,48 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<Use, Error> {
         let client = client.ok_or_else(|| refuse("unknown client"))?;
-        if client.metadata.token_endpoint_auth_method != ClientAuthMethod::PrivateKeyJwt {
-            return Err(refuse("the client is registered for another method"));
-        }
         let place = Place {
             issuer: &self.issuer,
             endpoint,
         };
-        let found = self.keys.of(client, now).await;
-        let found = found.ok_or_else(|| refuse("the client's keys cannot be had"))?;
-        let verdict = by_keys(assertion, client, &found.keys, place, now);
-        match verdict {
-            Err(Fault::Key(_)) => match self.keys.newer(client, &found, now).await {
-                Some(newer) => by_keys(assertion, client, &newer.keys, place, now),
-                None => verdict,
-            },
-            verdict => verdict,
-        }
-        .map_err(Error::from)
+        let verified = match client.metadata.token_endpoint_auth_method {
+            ClientAuthMethod::PrivateKeyJwt => {
+                let pinned = client.metadata.token_endpoint_auth_signing_alg;
+                let pinned = pinned.and_then(|alg| alg.signing()).map(Alg::from);
+                let allowed = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
+                let vouched = self
+                    .keys
+                    .vouch(client, assertion, allowed, assertions::TYP, now)
+                    .await;
+                vouched.map_err(refuse)?
+            }
+            ClientAuthMethod::ClientSecretJwt => self.by_secret(assertion, client).await?,
+            ClientAuthMethod::ClientSecretBasic
+            | ClientAuthMethod::ClientSecretPost
+            | ClientAuthMethod::None => {
+                return Err(refuse("the client is registered for another method"));
+            }
+        };
+        assertions::judge(&verified, client, place, now).map_err(faulty)
     }
-}
 
-enum Fault {
-    /// No key of the client vouches for it.
-    Key(jws::Error),
-    /// One does, for claims that are no good.
-    Claims(&'static str),
-}
-
-fn by_keys(
-    assertion: &Unverified,
-    client: &Client,
-    keys: &KeySet,
-    place: Place<'_>,
-    now: Timestamp,
-) -> Result<Use, Fault> {
-    let pinned = client.metadata.token_endpoint_auth_signing_alg;
-    let allowed = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
-    let verified = assertion
-        .verify(keys, allowed, assertions::TYP)
-        .map_err(Fault::Key)?;
-    assertions::judge(&verified, client, place, now).map_err(Fault::Claims)
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Key(cause) => refuse(cause.to_string()),
-            Fault::Claims(fault) => faulty(fault),
-        }
+    /// Any of its secrets: two work at once, so that one can be replaced in peace.
+    async fn by_secret<'a>(&self, assertion: &'a Unverified, client: &Client) -> Result<Verified<'a>, Error> {
+        let sealed = self.clients.sealed_secrets(&client.id).await?;
+        let secrets = self.vault.open_all(&sealed);
+        let keys = secrets.iter().map(|secret| secret.expose().as_bytes());
+        assertion
+            .verify_by_secret(keys, assertions::TYP)
+            .map_err(|error| refuse(error.to_string()))
     }
 }
 
 /// The same for all, so that nobody learns here which clients exist and what they registered.
 fn refuse(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::invalid_client(
-        "client authentication failed: no such client with token_endpoint_auth_method private_key_jwt, or \
-         client_assertion is not signed by a key in its jwks or behind its jwks_uri, of the right kid, alg and typ",
+        "client authentication failed: no such client with token_endpoint_auth_method private_key_jwt or \
+         client_secret_jwt, or client_assertion is not signed by a key in its jwks or behind its jwks_uri, or by its \
+         client_secret (HS256), with the right kid, alg and typ",
     )
     .because(cause)
 }

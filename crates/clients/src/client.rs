@@ -85,16 +85,19 @@ impl Client {
             ClientAuthMethod::None => true,
             ClientAuthMethod::ClientSecretBasic
             | ClientAuthMethod::ClientSecretPost
+            | ClientAuthMethod::ClientSecretJwt
             | ClientAuthMethod::PrivateKeyJwt => false,
         }
     }
 
     /// Whether it authenticates by a secret that we gave it.
     pub fn has_secret(&self) -> bool {
-        match self.metadata.token_endpoint_auth_method {
-            ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost => true,
-            ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::None => false,
-        }
+        self.metadata.has_secret()
+    }
+
+    /// Whether it sends that secret. One that signs with it never does, and whoever sends it has found it somewhere.
+    pub fn sends_secret(&self) -> bool {
+        self.has_secret() && self.metadata.token_endpoint_auth_method != ClientAuthMethod::ClientSecretJwt
     }
 
     /// Whether an authorization request needs a code challenge: always for a public client, whatever its

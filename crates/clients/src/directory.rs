@@ -20,7 +20,9 @@ use protocol::{ClientId, Error};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use crate::{Caller, Client, Credentials, ResourceServer, authenticate, origins, records, resources};
+use crate::{
+    Caller, Client, Credentials, ResourceServer, Sealed, authenticate, origins, records, resources, secrets,
+};
 use latest::Latest;
 use snapshot::Snapshot;
 
@@ -68,6 +70,19 @@ impl Directory {
         }
         let client = records::by_id(id, &mut self.0.db.reader().await?).await?;
         Ok(client.map(Arc::new))
+    }
+
+    /// The secrets of a client that can be read again, oldest first: as new as the client that [`Self::client`] knows.
+    ///
+    /// # Errors
+    /// When the database has to be asked, and fails.
+    pub async fn sealed_secrets(&self, id: &ClientId) -> db::Result<Vec<Sealed>> {
+        if self.is_fresh()
+            && let Some(entry) = self.0.held.load_full().client(id)
+        {
+            return Ok(entry.sealed.clone());
+        }
+        secrets::sealed(id, &mut self.0.db.reader().await?).await
     }
 
     /// The client that the credentials prove.

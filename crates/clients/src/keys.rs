@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use egress::Egress;
-use jws::KeySet;
-use protocol::Timestamp;
+use jose::EncryptionKey;
+use jws::{Alg, KeySet, Typ, Unverified, Verified};
+use protocol::{JweAlg, Timestamp};
+use serde_json::Value;
 
 use crate::Client;
 
@@ -54,15 +56,36 @@ struct State {
 
 #[derive(Clone, Debug)]
 struct Held {
-    keys: Arc<KeySet>,
+    keys: Arc<Published>,
     fetched_at: Timestamp,
     turn: u64,
 }
 
+/// A key set of a client: what checks its signatures, and the whole of it, in which there may be keys to encrypt to.
+#[derive(Debug)]
+struct Published {
+    checking: KeySet,
+    jwks: Value,
+}
+
+impl Published {
+    fn read(jwks: Value) -> Result<Self, jws::Error> {
+        Ok(Self {
+            checking: KeySet::of_client(&jwks)?,
+            jwks,
+        })
+    }
+
+    fn parse(json: &[u8]) -> Result<Self, String> {
+        let jwks = jws::json::object(json).map_err(|error| error.to_string())?;
+        Self::read(Value::Object(jwks)).map_err(|error| error.to_string())
+    }
+}
+
 /// Keys that a client has.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
-    pub(crate) keys: Arc<KeySet>,
+struct Found {
+    keys: Arc<Published>,
     /// The fetch that brought them; none for keys that stand in the registration.
     turn: Option<u64>,
 }
@@ -75,10 +98,54 @@ impl Keys {
         }))
     }
 
-    /// The keys of a client. None, when it has registered none or they cannot be had.
-    pub(crate) async fn of(&self, client: &Client, now: Timestamp) -> Option<Found> {
+    /// Checks what a client signed: by its keys, and when they do not vouch for it, by newer ones.
+    ///
+    /// # Errors
+    /// For our log: why no key of the client vouches for it.
+    pub async fn vouch<'t>(
+        &self,
+        client: &Client,
+        token: &'t Unverified,
+        allowed: &[Alg],
+        typ: Typ,
+        now: Timestamp,
+    ) -> Result<Verified<'t>, String> {
+        let found = self.of(client, now).await;
+        let found = found.ok_or_else(|| "the client's keys cannot be had".to_owned())?;
+        let error = match token.verify(&found.keys.checking, allowed, typ) {
+            Ok(verified) => return Ok(verified),
+            Err(error) => error,
+        };
+        match self.newer(client, &found, now).await {
+            Some(newer) => token
+                .verify(&newer.keys.checking, allowed, typ)
+                .map_err(|error| error.to_string()),
+            None => Err(error.to_string()),
+        }
+    }
+
+    /// The key to encrypt to for this client, if it has one that is meant for this algorithm.
+    pub async fn encryption_key(
+        &self,
+        client: &Client,
+        alg: JweAlg,
+        now: Timestamp,
+    ) -> Option<EncryptionKey> {
         if let Some(jwks) = &client.metadata.jwks {
-            let keys = Arc::new(KeySet::of_client(jwks).ok()?);
+            return EncryptionKey::choose(jwks, alg);
+        }
+        let found = self.of(client, now).await?;
+        if let Some(key) = EncryptionKey::choose(&found.keys.jwks, alg) {
+            return Some(key);
+        }
+        let newer = self.newer(client, &found, now).await?;
+        EncryptionKey::choose(&newer.keys.jwks, alg)
+    }
+
+    /// The keys of a client. None, when it has registered none or they cannot be had.
+    async fn of(&self, client: &Client, now: Timestamp) -> Option<Found> {
+        if let Some(jwks) = &client.metadata.jwks {
+            let keys = Arc::new(Published::read(jwks.clone()).ok()?);
             return Some(Found { keys, turn: None });
         }
         let url = client.metadata.jwks_uri.as_deref()?;
@@ -92,7 +159,7 @@ impl Keys {
     }
 
     /// Newer ones than those, which did not vouch for a token.
-    pub(crate) async fn newer(&self, client: &Client, than: &Found, now: Timestamp) -> Option<Found> {
+    async fn newer(&self, client: &Client, than: &Found, now: Timestamp) -> Option<Found> {
         let (url, turn) = (client.metadata.jwks_uri.as_deref()?, than.turn?);
         let place = self.place(url);
         let mut state = place.state.lock().await;
@@ -113,7 +180,7 @@ impl Keys {
             .fetch(url, JWK_SET)
             .await
             .map_err(|error| error.to_string());
-        let keys = fetched.and_then(|json| KeySet::parse_of_client(&json).map_err(|error| error.to_string()));
+        let keys = fetched.and_then(|json| Published::parse(&json));
         match keys {
             Ok(keys) => {
                 state.turn += 1;

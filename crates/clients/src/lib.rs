@@ -17,6 +17,7 @@ pub mod registrations;
 pub mod resources;
 pub mod secrets;
 pub mod shown;
+mod vault;
 
 pub use authenticate::{Caller, Credentials, authenticate, identify};
 pub use authenticator::Authenticator;
@@ -26,3 +27,4 @@ pub use keys::Keys;
 pub use metadata::{AssertionAudience, Metadata, shows_differently};
 pub use records::Live;
 pub use resources::ResourceServer;
+pub use vault::{Sealed, Vault};

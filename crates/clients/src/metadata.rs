@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use jws::Alg;
-use protocol::{ApplicationType, ClientAuthMethod, GrantType, RedirectUri, ResponseType, Scope, wire_enum};
+use protocol::{
+    ApplicationType, ClientAlg, ClientAuthMethod, GrantType, JweAlg, JweEnc, RedirectUri, ResponseType,
+    Scope, wire_enum,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -67,10 +69,75 @@ pub struct Metadata {
     pub jwks_uri: Option<String>,
     /// The one algorithm of its assertions; without it, each that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_endpoint_auth_signing_alg: Option<Alg>,
+    pub token_endpoint_auth_signing_alg: Option<ClientAlg>,
     /// A member of our own.
     #[serde(skip_serializing_if = "AssertionAudience::is_default")]
     pub assertion_audience: AssertionAudience,
+    /// OpenID Connect Dynamic Client Registration §2, here and below.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub id_token_signed_response_alg: ClientAlg,
+    /// These two, and those below, are there together or not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_alg: Option<JweAlg>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_enc: Option<JweEnc>,
+    /// Without it, userinfo is plain JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<ClientAlg>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_alg: Option<JweAlg>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_enc: Option<JweEnc>,
+    /// Its request objects are encrypted so; without it, none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_alg: Option<JweAlg>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_enc: Option<JweEnc>,
+}
+
+/// ID tokens are RS256 by default: most clients know nothing else (OpenID Connect Core §15.1).
+const USUAL_ALG: ClientAlg = ClientAlg::Rs256;
+
+fn is_usual(alg: &ClientAlg) -> bool {
+    *alg == USUAL_ALG
+}
+
+impl Metadata {
+    pub fn id_token_encryption(&self) -> Option<(JweAlg, JweEnc)> {
+        self.id_token_encrypted_response_alg
+            .zip(self.id_token_encrypted_response_enc)
+    }
+
+    pub fn userinfo_encryption(&self) -> Option<(JweAlg, JweEnc)> {
+        self.userinfo_encrypted_response_alg
+            .zip(self.userinfo_encrypted_response_enc)
+    }
+
+    pub fn request_object_encryption(&self) -> Option<(JweAlg, JweEnc)> {
+        self.request_object_encryption_alg
+            .zip(self.request_object_encryption_enc)
+    }
+
+    /// Whether it authenticates by a secret that we gave it.
+    pub fn has_secret(&self) -> bool {
+        match self.token_endpoint_auth_method {
+            ClientAuthMethod::ClientSecretBasic
+            | ClientAuthMethod::ClientSecretPost
+            | ClientAuthMethod::ClientSecretJwt => true,
+            ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::None => false,
+        }
+    }
+
+    /// Whether something that it is told is signed by its secret.
+    pub fn is_told_by_secret(&self) -> bool {
+        self.id_token_signed_response_alg == ClientAlg::Hs256
+            || self.userinfo_signed_response_alg == Some(ClientAlg::Hs256)
+    }
+
+    /// Whether a digest of its secret is not enough.
+    pub fn needs_readable_secret(&self) -> bool {
+        self.is_told_by_secret() || self.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt
+    }
 }
 
 wire_enum! {
@@ -119,6 +186,14 @@ impl Default for Metadata {
             jwks_uri: None,
             token_endpoint_auth_signing_alg: None,
             assertion_audience: AssertionAudience::Issuer,
+            id_token_signed_response_alg: USUAL_ALG,
+            id_token_encrypted_response_alg: None,
+            id_token_encrypted_response_enc: None,
+            userinfo_signed_response_alg: None,
+            userinfo_encrypted_response_alg: None,
+            userinfo_encrypted_response_enc: None,
+            request_object_encryption_alg: None,
+            request_object_encryption_enc: None,
         }
     }
 }

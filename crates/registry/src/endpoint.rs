@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use clients::registrations::{self, Vouched, quota};
-use clients::{Client, Trust, initial_tokens};
+use clients::{Client, Trust, Vault, initial_tokens};
 use db::{Conn, Database};
 use events::Context;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -26,6 +26,8 @@ pub struct Registry {
     pub db: Database,
     pub issuer: Issuer,
     pub terms: Terms,
+    /// Seals the secrets of clients that sign with them.
+    pub vault: Vault,
     pub clock: Clock,
 }
 
@@ -45,7 +47,7 @@ async fn register(
     request: Request,
 ) -> Result<Response, Error> {
     let now = registry.clock.now();
-    let terms = registry.terms;
+    let (terms, vault) = (registry.terms, registry.vault.clone());
     let token = bearer(request.headers())?;
     match (terms.admission, &token) {
         (Admission::Closed, _) => {
@@ -70,7 +72,7 @@ async fn register(
         Box::pin(async move {
             let vouched = admit(token.as_ref(), &terms, &by, conn, now).await?;
             let metadata = terms.metadata(&document, &vouched)?;
-            let registered = create(metadata, terms.trust, &by, conn, now).await?;
+            let registered = create(metadata, terms.trust, &vault, &by, conn, now).await?;
             let token = registrations::insert(&registered.client.id, &vouched, conn, now).await?;
             Ok::<_, Error>((registered, token))
         })

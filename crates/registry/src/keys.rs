@@ -2,7 +2,7 @@
 
 use clients::Metadata;
 use jws::{Alg, KeySet};
-use protocol::{ClientAuthMethod, Error};
+use protocol::{ClientAlg, ClientAuthMethod, Error};
 use serde_json::Value;
 
 use crate::document::{Document, invalid};
@@ -49,10 +49,26 @@ pub(crate) fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static
     if metadata.jwks.is_some() && metadata.jwks_uri.is_some() {
         return Some(("jwks", "give jwks or jwks_uri, not both"));
     }
-    if metadata.token_endpoint_auth_method != ClientAuthMethod::PrivateKeyJwt {
-        return None;
-    }
     let pinned = metadata.token_endpoint_auth_signing_alg;
+    match (metadata.token_endpoint_auth_method, pinned) {
+        (ClientAuthMethod::ClientSecretJwt, None | Some(ClientAlg::Hs256)) => return None,
+        (ClientAuthMethod::ClientSecretJwt, Some(_)) => {
+            return Some((
+                "token_endpoint_auth_signing_alg",
+                "assertions by client_secret_jwt are HS256: they are signed with the client's secret",
+            ));
+        }
+        (ClientAuthMethod::PrivateKeyJwt, Some(ClientAlg::Hs256)) => {
+            return Some((
+                "token_endpoint_auth_signing_alg",
+                "HS256 is for client_secret_jwt; private_key_jwt is by RS256, PS256, ES256 or EdDSA",
+            ));
+        }
+        (ClientAuthMethod::PrivateKeyJwt, _) => {}
+        // Nothing that such a client sends is signed: what it wrote here is kept for when it does.
+        _ => return None,
+    }
+    let pinned = pinned.and_then(ClientAlg::signing).map(Alg::from);
     let algs = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
     match &metadata.jwks {
         None if metadata.jwks_uri.is_none() => Some((

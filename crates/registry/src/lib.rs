@@ -4,6 +4,7 @@
 //! force; only then is anything written. A registrant chooses neither its id nor its secret nor its trust: an
 //! operator's import may bring id and secret along.
 
+mod answers;
 mod document;
 mod endpoint;
 mod keys;
@@ -12,7 +13,7 @@ mod metadata;
 mod terms;
 
 use accounts::users;
-use clients::{Client, Metadata, Trust, records, secrets};
+use clients::{Client, Metadata, Trust, Vault, records, secrets};
 use db::Conn;
 use events::Context;
 use protocol::{ClientId, Error, Secret, Timestamp};
@@ -23,6 +24,15 @@ use crate::document::Document;
 pub use endpoint::{Registry, router};
 pub use metadata::metadata;
 pub use terms::{Admission, Terms};
+
+/// Whether the client of this document needs a secret that is sealed, so that whoever registers it has to have the keys
+/// of the installation.
+///
+/// # Errors
+/// As [`register`].
+pub fn needs_vault(document: &Value) -> Result<bool, Error> {
+    Ok(metadata(document)?.needs_readable_secret())
+}
 
 /// What came of a document.
 #[derive(Clone, Debug)]
@@ -39,23 +49,25 @@ pub struct Registered {
 pub async fn register(
     document: &Value,
     trust: Trust,
+    vault: &Vault,
     by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<Registered, Error> {
-    create(metadata(document)?, trust, by, conn, now).await
+    create(metadata(document)?, trust, vault, by, conn, now).await
 }
 
 async fn create(
     metadata: Metadata,
     trust: Trust,
+    vault: &Vault,
     by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<Registered, Error> {
     let client = Client::new(ClientId::random(), trust, metadata, now);
     records::insert(&client, by, conn).await?;
-    settle(client, None, by, conn, now).await
+    settle(client, None, vault, by, conn, now).await
 }
 
 /// Replaces what a client has registered with what the document says (RFC 7592 §2.2: what it leaves out is
@@ -67,6 +79,7 @@ async fn create(
 pub async fn update(
     client_id: &ClientId,
     document: &Value,
+    vault: &Vault,
     by: &Context,
     conn: &mut Conn,
     now: Timestamp,
@@ -77,19 +90,20 @@ pub async fn update(
             "client_id: a client keeps the id it has",
         ));
     }
-    replace(client_id, metadata(document)?, by, conn, now).await
+    replace(client_id, metadata(document)?, vault, by, conn, now).await
 }
 
 async fn replace(
     client_id: &ClientId,
     metadata: Metadata,
+    vault: &Vault,
     by: &Context,
     conn: &mut Conn,
     now: Timestamp,
 ) -> Result<Registered, Error> {
     let client = records::update(client_id, metadata, by, conn, now).await?;
     let client = client.ok_or_else(|| Error::invalid_request("there is no client with this client_id"))?;
-    settle(client, None, by, conn, now).await
+    settle(client, None, vault, by, conn, now).await
 }
 
 /// Registers or updates the client that the document names by `client_id`; one without it is registered under
@@ -97,7 +111,8 @@ async fn replace(
 /// transaction.
 ///
 /// A `client_secret` made elsewhere becomes one of the client's secrets. Only its digest is stored, and that
-/// protects it only if it was random: 16 characters are the least, 22 are right.
+/// protects it only if it was random: 16 characters are the least, 22 are right. Where it signs, it has 64 and is kept
+/// sealed.
 ///
 /// # Errors
 /// As [`register`]; `invalid_client_metadata` for an id that a user has, and for a secret that is too short
@@ -105,6 +120,7 @@ async fn replace(
 pub async fn import(
     document: &Value,
     trust: Trust,
+    vault: &Vault,
     by: &Context,
     conn: &mut Conn,
     now: Timestamp,
@@ -129,14 +145,15 @@ pub async fn import(
             client
         }
     };
-    settle(client, secret, by, conn, now).await
+    settle(client, secret, vault, by, conn, now).await
 }
 
-/// Brings the client's secrets in line with its authentication method: at least one for a client that
-/// authenticates by them, none for others.
+/// Brings the client's secrets in line with what it registered: at least one for a client that authenticates by them,
+/// none for others; one that can be read again where it signs, and none such elsewhere.
 async fn settle(
     client: Client,
     given: Option<Secret>,
+    vault: &Vault,
     by: &Context,
     conn: &mut Conn,
     now: Timestamp,
@@ -148,12 +165,18 @@ async fn settle(
                 "client_secret: a client with token_endpoint_auth_method none or private_key_jwt has no secret",
             ));
         }
-        Some(given) => secrets::adopt(&client.id, &given, by, conn, now).await?,
+        Some(given) => secrets::adopt(&client.id, &given, vault, by, conn, now).await?,
         None if !client.has_secret() => secrets::delete_all(&client.id, by, conn, now).await?,
+        None if client.metadata.needs_readable_secret() => {
+            secret = secrets::ensure_readable(&client, vault, by, conn, now).await?;
+        }
         None if secrets::list(&client.id, conn).await?.is_empty() => {
-            secret = Some(secrets::add(&client.id, by, conn, now).await?.secret);
+            secret = Some(secrets::add(&client.id, vault, by, conn, now).await?.secret);
         }
         None => {}
+    }
+    if !client.metadata.needs_readable_secret() {
+        secrets::forget_sealed(&client.id, conn).await?;
     }
     Ok(Registered { client, secret })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use clients::registrations::{self, Renewal, Vouched};
-use clients::{Client, Trust, records, secrets};
+use clients::{Client, Trust, Vault, records, secrets};
 use db::Conn;
 use events::Context;
 use http::{HeaderMap, StatusCode};
@@ -50,13 +50,14 @@ pub(crate) async fn replace(
     // Nobody who could not change anything has their document read.
     let vouched = held_by(&id, &token, &mut registry.db.reader().await?).await?;
     let document = document(request).await?;
-    let terms = registry.terms;
+    let (terms, vault) = (registry.terms, registry.vault.clone());
     let work = registry.db.transact(move |conn| {
         Box::pin(async move {
             let change = Change {
                 id: &id,
                 document: &document,
                 vouched: &vouched,
+                vault: &vault,
                 by: &by,
             };
             change.make(&token, &terms, conn, now).await
@@ -89,6 +90,7 @@ struct Change<'c> {
     id: &'c ClientId,
     document: &'c Value,
     vouched: &'c Vouched,
+    vault: &'c Vault,
     by: &'c Context,
 }
 
@@ -113,7 +115,7 @@ impl Change<'_> {
         };
         self.check_identity(conn).await?;
         let metadata = terms.metadata(self.document, self.vouched)?;
-        let mut registered = replace_metadata(self.id, metadata, self.by, conn, now).await?;
+        let mut registered = replace_metadata(self.id, metadata, self.vault, self.by, conn, now).await?;
         if let Some(trust) = trust_after(&old, &registered.client, terms) {
             records::set_trust(self.id, trust, self.by, conn, now).await?;
             registered.client.trust = trust;

@@ -4,13 +4,14 @@
 //! Members that we know are checked; others are ignored, as the RFC has it.
 
 use clients::{AssertionAudience, Metadata, shown};
-use jws::Alg;
-use protocol::{ApplicationType, ClientAuthMethod, Error, GrantType, RedirectUri, ResponseType, Scope};
+use protocol::{
+    ApplicationType, ClientAlg, ClientAuthMethod, Error, GrantType, RedirectUri, ResponseType, Scope,
+};
 use serde_json::Value;
 use url::Url;
 
 use crate::document::{Document, invalid};
-use crate::keys;
+use crate::{answers, keys};
 
 const MAX_REDIRECT_URIS: usize = 50;
 const MAX_CONTACTS: usize = 20;
@@ -34,6 +35,7 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
     let grant_types = document
         .words("grant_types", GrantType::ALL)?
         .unwrap_or(default.grant_types);
+    let [id_token, userinfo, requests] = answers::encrypted(document)?;
     let effective = Metadata {
         client_name: name(document)?,
         application_type,
@@ -69,12 +71,24 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         require_pkce: document.flag("require_pkce")?.unwrap_or(default.require_pkce),
         jwks: keys::jwks(document)?,
         jwks_uri: keys::fetched(document, "jwks_uri")?,
-        token_endpoint_auth_signing_alg: document.word("token_endpoint_auth_signing_alg", Alg::ALL)?,
+        token_endpoint_auth_signing_alg: document.word("token_endpoint_auth_signing_alg", ClientAlg::ALL)?,
         assertion_audience: document
             .word("assertion_audience", AssertionAudience::ALL)?
             .unwrap_or(default.assertion_audience),
+        id_token_signed_response_alg: answers::signed(document, "id_token_signed_response_alg")?
+            .unwrap_or(default.id_token_signed_response_alg),
+        id_token_encrypted_response_alg: id_token.map(|(alg, _)| alg),
+        id_token_encrypted_response_enc: id_token.map(|(_, enc)| enc),
+        userinfo_signed_response_alg: answers::signed(document, "userinfo_signed_response_alg")?,
+        userinfo_encrypted_response_alg: userinfo.map(|(alg, _)| alg),
+        userinfo_encrypted_response_enc: userinfo.map(|(_, enc)| enc),
+        request_object_encryption_alg: requests.map(|(alg, _)| alg),
+        request_object_encryption_enc: requests.map(|(_, enc)| enc),
     };
-    match incoherence(&effective).or_else(|| keys::incoherence(&effective)) {
+    let incoherence = incoherence(&effective)
+        .or_else(|| keys::incoherence(&effective))
+        .or_else(|| answers::incoherence(&effective));
+    match incoherence {
         None => Ok(effective),
         Some((member, fault)) => Err(invalid(member, fault)),
     }

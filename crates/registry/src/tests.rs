@@ -85,6 +85,14 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
         "jwks": { "keys": [ec(), { "kty": "of tomorrow" }] },
         "token_endpoint_auth_signing_alg": "ES256",
         "assertion_audience": "compatible",
+        "id_token_signed_response_alg": "EdDSA",
+        "id_token_encrypted_response_alg": "ECDH-ES",
+        "id_token_encrypted_response_enc": "A128GCM",
+        "userinfo_signed_response_alg": "PS256",
+        "userinfo_encrypted_response_alg": "ECDH-ES+A256KW",
+        "userinfo_encrypted_response_enc": "A192GCM",
+        "request_object_encryption_alg": "RSA-OAEP-256",
+        "request_object_encryption_enc": "A256GCM",
     });
     assert_eq!(serde_json::to_value(metadata(&keyed).unwrap()).unwrap(), keyed);
     let behind = with(json!({
@@ -127,6 +135,11 @@ fn response_types_are_registered_with_their_grant_types_and_spelled_in_one_way()
     assert_eq!(written["grant_types"], json!(["authorization_code", "implicit"]));
 }
 
+/// One key for all tests.
+fn vault() -> Vault {
+    Vault::new(|_| Some(("1".to_owned(), seal::Key::from_bytes([7; 32]))))
+}
+
 #[derive(Clone, Copy)]
 enum Act {
     Register,
@@ -136,12 +149,27 @@ enum Act {
 
 /// One act in a transaction of its own.
 async fn act(act: Act, document: Value, db: &Database) -> Result<Registered, Error> {
+    let vault = vault();
     db.transact(move |conn| {
         Box::pin(async move {
             match act {
-                Act::Register => register(&document, Trust::Unverified, &Context::server(), conn, NOW).await,
-                Act::Update(id) => update(&id.into(), &document, &Context::server(), conn, LATER).await,
-                Act::Import => import(&document, Trust::Trusted, &Context::server(), conn, LATER).await,
+                Act::Register => {
+                    register(
+                        &document,
+                        Trust::Unverified,
+                        &vault,
+                        &Context::server(),
+                        conn,
+                        NOW,
+                    )
+                    .await
+                }
+                Act::Update(id) => {
+                    update(&id.into(), &document, &vault, &Context::server(), conn, LATER).await
+                }
+                Act::Import => {
+                    import(&document, Trust::Trusted, &vault, &Context::server(), conn, LATER).await
+                }
             }
         })
     })
@@ -262,6 +290,44 @@ async fn an_update_replaces_the_document_and_keeps_the_secrets() {
                 .is_err()
         );
         assert!(act(Act::Update("d"), with(json!({})), &db).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_begins_to_sign_with_its_secret_is_given_one_for_it() {
+    both(|db| async move {
+        let plain = json!({ "client_id": "c", "client_secret": "made-elsewhere-1" });
+        act(Act::Import, with(plain.clone()), &db).await.unwrap();
+        for members in [
+            json!({ "token_endpoint_auth_method": "client_secret_jwt" }),
+            json!({ "id_token_signed_response_alg": "HS256" }),
+            json!({ "userinfo_signed_response_alg": "HS256" }),
+        ] {
+            let updated = act(Act::Update("c"), with(members.clone()), &db).await.unwrap();
+            let secret = updated.secret.expect("a new secret");
+            assert!(secret.expose().len() >= 64, "{members}");
+            let answer = response(&updated.client, Some(&secret));
+            assert_eq!(answer["client_secret"], secret.expose());
+            // Said once, and kept while nothing changes that it is for.
+            let again = act(Act::Update("c"), with(members), &db).await.unwrap();
+            assert!(again.secret.is_none());
+            act(Act::Update("c"), with(json!({})), &db).await.unwrap();
+        }
+        let registered = act(
+            Act::Register,
+            with(json!({ "token_endpoint_auth_method": "client_secret_jwt" })),
+            &db,
+        );
+        assert!(registered.await.unwrap().secret.unwrap().expose().len() >= 64);
+
+        let mut short = with(plain);
+        short["token_endpoint_auth_method"] = json!("client_secret_jwt");
+        let refused = act(Act::Import, short.clone(), &db).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidClientMetadata);
+        short["client_id"] = json!("d");
+        short["client_secret"] = json!("x".repeat(64));
+        assert!(act(Act::Import, short, &db).await.unwrap().secret.is_none());
     })
     .await;
 }

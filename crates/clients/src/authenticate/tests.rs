@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 use protocol::{ErrorCode, SigningAlg, Timestamp};
 
 use super::*;
-use crate::{Metadata, Trust};
+use crate::{Metadata, Trust, Vault};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
 /// A secret as other servers make them, with every character that encoding could change.
@@ -166,9 +166,9 @@ async fn prepare(db: &Database) -> String {
                 };
                 records::insert(&Client::new(id.into(), Trust::Trusted, metadata, NOW), &by, conn).await?;
             }
-            let added = secrets::add(&"b".into(), &by, conn, NOW).await?;
-            secrets::adopt(&"b".into(), &FOREIGN.into(), &by, conn, NOW).await?;
-            secrets::adopt(&"p".into(), &added.secret, &by, conn, NOW).await?;
+            let added = secrets::add(&"b".into(), &Vault::closed(), &by, conn, NOW).await?;
+            secrets::adopt(&"b".into(), &FOREIGN.into(), &Vault::closed(), &by, conn, NOW).await?;
+            secrets::adopt(&"p".into(), &added.secret, &Vault::closed(), &by, conn, NOW).await?;
             Ok::<_, Error>(added.secret.expose().to_owned())
         })
     });
@@ -249,7 +249,9 @@ async fn a_secret_counts_from_its_first_moment_to_its_last() {
         let old = prepare(&db).await;
         let p = ClientId::from("p");
         let added = db.transact(|conn| {
-            Box::pin(async move { secrets::add(&"p".into(), &Context::server(), conn, NOW).await })
+            Box::pin(async move {
+                secrets::add(&"p".into(), &Vault::closed(), &Context::server(), conn, NOW).await
+            })
         });
         let new = added.await.unwrap();
         for secret in [old.as_str(), new.secret.expose()] {

@@ -7,7 +7,7 @@ use db::Conn;
 use events::changes::{Topic, Versions};
 use protocol::ClientId;
 
-use crate::{Caller, Client, Credentials, ResourceServer, origins, records, resources, secrets};
+use crate::{Caller, Client, Credentials, ResourceServer, Sealed, origins, records, resources, secrets};
 
 /// A version that the database cannot have.
 const NEVER: i64 = -1;
@@ -53,6 +53,8 @@ pub(super) struct Entry<T> {
     pub(super) record: Arc<T>,
     /// Of its secrets.
     pub(super) digests: Vec<String>,
+    /// Those that can be read again, oldest first.
+    pub(super) sealed: Vec<Sealed>,
 }
 
 impl Snapshot {
@@ -122,6 +124,7 @@ async fn read_clients(conn: &mut Conn) -> db::Result<Clients> {
         let entry = Entry {
             record: Arc::new(client),
             digests: Vec::new(),
+            sealed: Vec::new(),
         };
         by_id.insert(entry.record.id.clone(), entry);
     }
@@ -129,6 +132,11 @@ async fn read_clients(conn: &mut Conn) -> db::Result<Clients> {
         // One of a client that was deleted or made in between belongs to the next version.
         if let Some(entry) = by_id.get_mut(&ClientId::from(client_id)) {
             entry.digests.push(digest);
+        }
+    }
+    for (client_id, sealed) in secrets::all_sealed(conn).await? {
+        if let Some(entry) = by_id.get_mut(&ClientId::from(client_id)) {
+            entry.sealed.push(sealed);
         }
     }
     let origins = origins::all(conn).await?.into_iter().map(|(origin,)| origin);
@@ -144,6 +152,7 @@ async fn read_resources(conn: &mut Conn) -> db::Result<HashMap<String, Entry<Res
         let entry = Entry {
             record: Arc::new(resource),
             digests: Vec::new(),
+            sealed: Vec::new(),
         };
         all.insert(entry.record.identifier.clone(), entry);
     }

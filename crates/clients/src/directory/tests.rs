@@ -6,7 +6,7 @@ use protocol::{Params, Secret, SigningAlg, Timestamp};
 use tokio::time::timeout;
 
 use super::*;
-use crate::{Metadata, Trust, secrets};
+use crate::{Metadata, Trust, Vault, secrets};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
 /// Far above what it takes on a loaded machine: whoever reaches it never hears.
@@ -23,7 +23,7 @@ async fn register(id: &'static str, db: &Database) -> Secret {
         Box::pin(async move {
             let client = Client::new(id.into(), Trust::Trusted, Metadata::default(), NOW);
             records::insert(&client, &Context::server(), conn).await?;
-            let added = secrets::add(&id.into(), &Context::server(), conn, NOW).await?;
+            let added = secrets::add(&id.into(), &Vault::closed(), &Context::server(), conn, NOW).await?;
             Ok::<_, Error>(added.secret)
         })
     });
@@ -81,7 +81,9 @@ async fn what_was_registered_a_moment_ago_works_at_once() {
         assert!(directory.client(&"none".into()).await.unwrap().is_none());
 
         let added = db.transact(|conn| {
-            Box::pin(async move { secrets::add(&"new".into(), &Context::server(), conn, NOW).await })
+            Box::pin(async move {
+                secrets::add(&"new".into(), &Vault::closed(), &Context::server(), conn, NOW).await
+            })
         });
         let second = credentials("new", added.await.unwrap().secret.expose());
         assert!(directory.authenticate(&second).await.is_ok());
@@ -161,7 +163,7 @@ async fn every_change_is_followed() {
 
         changed(&db, |conn| {
             Box::pin(async move {
-                secrets::add(&"a".into(), &Context::server(), conn, NOW)
+                secrets::add(&"a".into(), &Vault::closed(), &Context::server(), conn, NOW)
                     .await
                     .map(drop)
             })

@@ -26,6 +26,12 @@ fn private() -> Value {
     key
 }
 
+fn for_signatures() -> Value {
+    let mut key = ec();
+    key["use"] = json!("sig");
+    key
+}
+
 fn weak() -> Value {
     json!({ "kty": "RSA", "e": "AQAB", "n": "_".repeat(171) })
 }
@@ -93,6 +99,53 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             with(json!({ "token_endpoint_auth_signing_alg": "HS512" })),
         ),
         ("assertion_audience", with(json!({ "assertion_audience": "any" }))),
+        (
+            "token_endpoint_auth_signing_alg",
+            with(json!({
+                "token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "RS256",
+            })),
+        ),
+        (
+            "token_endpoint_auth_signing_alg",
+            with(json!({
+                "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "HS256",
+                "jwks": { "keys": [ec()] },
+            })),
+        ),
+        (
+            "id_token_signed_response_alg",
+            with(json!({
+                "token_endpoint_auth_method": "private_key_jwt", "id_token_signed_response_alg": "HS256",
+                "jwks": { "keys": [ec()] },
+            })),
+        ),
+        // Without keys, with some of another kind, with some for another use.
+        (
+            "id_token_encrypted_response_alg",
+            with(json!({
+                "id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A128GCM",
+            })),
+        ),
+        (
+            "userinfo_encrypted_response_alg",
+            with(json!({
+                "userinfo_encrypted_response_alg": "ECDH-ES", "userinfo_encrypted_response_enc": "A128GCM",
+            })),
+        ),
+        (
+            "jwks",
+            with(json!({
+                "id_token_encrypted_response_alg": "RSA-OAEP-256", "id_token_encrypted_response_enc": "A128GCM",
+                "jwks": { "keys": [ec()] },
+            })),
+        ),
+        (
+            "jwks",
+            with(json!({
+                "userinfo_encrypted_response_alg": "ECDH-ES", "userinfo_encrypted_response_enc": "A128GCM",
+                "jwks": { "keys": [for_signatures()] },
+            })),
+        ),
         ("grant_types", with(json!({ "grant_types": [] }))),
         ("grant_types", with(json!({ "grant_types": ["password"] }))),
         (
@@ -280,6 +333,47 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
     ] {
         all.push(("jwks_uri", with(json!({ "jwks_uri": url }))));
     }
+    for member in ["id_token_signed_response_alg", "userinfo_signed_response_alg"] {
+        for alg in ["none", "HS512", "RS1", "rs256", ""] {
+            all.push((member, with(json!({ member: alg }))));
+        }
+        // Signed by a secret that it does not have.
+        let public = json!({ member: "HS256", "token_endpoint_auth_method": "none" });
+        all.push((member, with(public)));
+    }
+    for (alg, enc) in [
+        (
+            "id_token_encrypted_response_alg",
+            "id_token_encrypted_response_enc",
+        ),
+        (
+            "userinfo_encrypted_response_alg",
+            "userinfo_encrypted_response_enc",
+        ),
+        ("request_object_encryption_alg", "request_object_encryption_enc"),
+    ] {
+        let keys = json!({ "keys": [ec()] });
+        for name in [
+            "RSA1_5",
+            "RSA-OAEP",
+            "dir",
+            "A128KW",
+            "PBES2-HS256+A128KW",
+            "none",
+            "",
+        ] {
+            let document = json!({ alg: name, enc: "A128GCM", "jwks": keys });
+            all.push((alg, with(document)));
+        }
+        for name in ["A128CBC-HS256", "A256CBC-HS512", "none", ""] {
+            let document = json!({ alg: "ECDH-ES", enc: name, "jwks": keys });
+            all.push((enc, with(document)));
+        }
+        // The default of the specification is not offered, so one has to be named.
+        all.push((enc, with(json!({ alg: "ECDH-ES", "jwks": keys }))));
+        all.push((alg, with(json!({ enc: "A128GCM", "jwks": keys }))));
+        all.push((alg, with(json!({ alg: 7, enc: "A128GCM", "jwks": keys }))));
+    }
     let (text, texts, flag) = (json!("https://a.test/"), json!(["https://a.test/"]), json!(true));
     let wrong = |right: &[&Value]| {
         let all = [
@@ -318,6 +412,8 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
                 "token_endpoint_auth_method",
                 "token_endpoint_auth_signing_alg",
                 "assertion_audience",
+                "id_token_signed_response_alg",
+                "userinfo_signed_response_alg",
                 "jwks",
             ],
             wrong(&[]),
