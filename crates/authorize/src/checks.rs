@@ -5,8 +5,7 @@ use accounts::claims::Claim;
 use accounts::sessions::Acr;
 use clients::Directory;
 use grants::AuthorizationRequest;
-use issuance::Target;
-use keyring::Keyring;
+use issuance::{Recipients, Target};
 use protocol::pkce::CodeChallenge;
 use protocol::{
     ClaimsRequest, Error, Issuer, Params, Prompt, ResponseMode, ResponseType, ResponseTypes, Scope,
@@ -24,7 +23,7 @@ const MAX_RESOURCES: usize = 8;
 /// What the checks look things up in.
 pub(crate) struct Context<'a> {
     pub(crate) issuer: &'a Issuer,
-    pub(crate) keyring: &'a Keyring,
+    pub(crate) recipients: &'a Recipients,
     pub(crate) clients: &'a Directory,
     pub(crate) response_types: ResponseTypes,
     pub(crate) now: Timestamp,
@@ -58,7 +57,7 @@ pub(crate) async fn parse(
         max_age: max_age(params)?.or(bound.client.metadata.default_max_age),
         login_hint: params.get("login_hint").map(str::to_owned),
         ui_locales: params.get("ui_locales").map(str::to_owned),
-        subs: hint::subjects(params, &asked, context)?,
+        subs: hint::subjects(params, &asked, context).await?,
         acr: essential_acr(&asked)?,
         claims: asked.retain(|name| name.parse::<Claim>().is_ok()),
     })

@@ -1,7 +1,7 @@
 //! Who the client wants the user to be: `id_token_hint` of OpenID Connect Core §3.1.2.1, and `sub` with a value in
 //! `claims`, §5.5.1.
 
-use issuance::Hint;
+use issuance::{Hint, Unbelieved};
 use protocol::{ClaimsRequest, Error, Params, Subject};
 
 use crate::checks::Context;
@@ -10,12 +10,12 @@ use crate::checks::Context;
 ///
 /// # Errors
 /// `login_required` when nobody can be who is asked for in both places; `invalid_request` for a bad hint.
-pub(crate) fn subjects(
+pub(crate) async fn subjects(
     params: &Params,
     claims: &ClaimsRequest,
     context: &Context<'_>,
 ) -> Result<Vec<Subject>, Error> {
-    let mut wanted = hinted(params, context)?.map(|sub| vec![sub]);
+    let mut wanted = hinted(params, context).await?.map(|sub| vec![sub]);
     let sections = [&claims.id_token, &claims.userinfo];
     let asked = sections.into_iter().filter_map(|section| section.get("sub"));
     for asked in asked.filter(|asked| !asked.values.is_empty()) {
@@ -34,13 +34,14 @@ pub(crate) fn subjects(
 }
 
 /// The `sub` that the hint names.
-fn hinted(params: &Params, context: &Context<'_>) -> Result<Option<Subject>, Error> {
+async fn hinted(params: &Params, context: &Context<'_>) -> Result<Option<Subject>, Error> {
     let Some(token) = params.get("id_token_hint") else {
         return Ok(None);
     };
-    match Hint::read(token, context.keyring, context.issuer, context.now) {
+    match Hint::read(token, context.recipients, context.issuer, context.now).await {
         Ok(hint) => Ok(Some(hint.sub)),
-        Err(cause) => {
+        Err(Unbelieved::Unknown(error)) => Err(error),
+        Err(Unbelieved::Token(cause)) => {
             Err(Error::invalid_request("id_token_hint is not an ID token of this server").because(cause))
         }
     }

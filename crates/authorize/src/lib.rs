@@ -15,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use clients::Directory;
-use issuance::Gate;
+use issuance::{Gate, Recipients};
 use pages::Front;
 use protocol::{Issuer, ResponseTypes, path};
 
@@ -25,6 +25,8 @@ pub struct Authorize {
     pub front: Front,
     pub gate: Gate,
     pub clients: Directory,
+    /// How what clients are told is protected, and so what they bring back.
+    pub recipients: Recipients,
     pub issuer: Issuer,
     pub response_types: ResponseTypes,
 }

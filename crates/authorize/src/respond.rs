@@ -49,10 +49,18 @@ async fn attempt(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Op
                 Ok(target) => target,
                 Err(error) => return Err(Stop::Client(Box::new(bound), error)),
             };
+            let response_type = request.response_type;
+            let means = authorize
+                .gate
+                .means_at_once(&request.client_id, response_type, &target, now);
+            let means = match means.await {
+                Ok(means) => means,
+                Err(error) => return Err(Stop::Client(Box::new(bound), error)),
+            };
             let approving = approving(flow, &bound, session, consent);
             match authorize.gate.approve(approving, now).await? {
                 Approved::Granted(granted) => {
-                    let answer = authorize.gate.say(*granted, target).await?;
+                    let answer = authorize.gate.say(*granted, target, means).await?;
                     authorize.touch(session, now).await;
                     let shell = authorize.shell(visit);
                     Ok(Some(bound.answer(answer, &authorize.issuer, shell)))

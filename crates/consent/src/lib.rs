@@ -20,6 +20,7 @@ use db::Conn;
 use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
+use issuance::Recipients;
 use pages::{Front, error, front, see_other};
 use protocol::{Error, Issuer, Params, RequestId, Secret, Timestamp, path};
 
@@ -30,6 +31,8 @@ pub struct Consent {
     pub hasher: Hasher,
     pub attempts: Attempts,
     pub clients: Directory,
+    /// Whose hints are believed.
+    pub recipients: Recipients,
     pub issuer: Issuer,
 }
 

@@ -6,7 +6,7 @@ use protocol::{Error, ResponseType, Secret};
 use serde_json::{Map, Value};
 
 use crate::tokens::{Alongside, TOKEN_TYPE};
-use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, ID_TOKEN_ALG, Target};
+use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Means, Target};
 
 /// An approval that was written, with its code.
 #[derive(Debug)]
@@ -31,7 +31,12 @@ impl Gate {
     ///
     /// # Errors
     /// When a ring has no key.
-    pub async fn say(&self, granted: Granted, target: Target) -> Result<Vec<(&'static str, String)>, Error> {
+    pub async fn say(
+        &self,
+        granted: Granted,
+        target: Target,
+        means: Means,
+    ) -> Result<Vec<(&'static str, String)>, Error> {
         let Granted {
             approval,
             response_type,
@@ -40,11 +45,6 @@ impl Gate {
             released,
         } = granted;
         let issued_at = approval.created_at;
-        // Whoever finds no room asks again: until the code ends, the answer to this flow is the same.
-        let mut algs = Vec::new();
-        algs.extend(response_type.has_token().then(|| target.alg()));
-        algs.extend(response_type.has_id_token().then_some(ID_TOKEN_ALG));
-        let seat = self.keyring.seat(&algs)?;
         let entitlement = Entitlement {
             scope: target.of(&approval.scope),
             approval,
@@ -53,7 +53,7 @@ impl Gate {
             nonce,
             released,
             issued_at,
-            seat,
+            means,
         };
         let code = code.as_ref().map(Secret::expose);
         let access_token = match response_type.has_token() {

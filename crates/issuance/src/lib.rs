@@ -11,6 +11,7 @@ mod hint;
 mod known;
 mod live;
 mod reads;
+mod recipients;
 mod redeem;
 mod refresh;
 mod standing;
@@ -30,14 +31,15 @@ use writes::Writes;
 pub use approve::{Approved, Approving};
 pub use bearer::{Bearer, Refused};
 pub use granted::Granted;
-pub use hint::Hint;
+pub use hint::{Hint, Unbelieved};
 pub use jws::Meant;
 pub use keyring::sid;
 pub use known::Known;
+pub use recipients::{Protection, Recipients, vault};
 pub use target::Target;
 
 pub use protocol::access_token::LIFE as ACCESS_TOKEN_LIFE;
-pub use tokens::{Entitlement, ID_TOKEN_ALG, TokenResponse};
+pub use tokens::{Entitlement, Means, TokenResponse};
 
 /// Life of an ID token.
 pub const ID_TOKEN_LIFE: Duration = keyring::LONGEST_TOKEN_LIFE;
@@ -47,6 +49,7 @@ pub const ID_TOKEN_LIFE: Duration = keyring::LONGEST_TOKEN_LIFE;
 pub struct Gate {
     pub(crate) db: Database,
     pub(crate) keyring: Keyring,
+    pub(crate) recipients: Recipients,
     pub(crate) issuer: Issuer,
     pub(crate) known: Known,
     pub(crate) reads: Batcher<Reads>,
@@ -63,12 +66,13 @@ pub enum Refusal {
 
 impl Gate {
     /// Starts the tasks that read and write; needs a runtime.
-    pub fn new(db: Database, keyring: Keyring, known: Known, issuer: Issuer) -> Self {
+    pub fn new(db: Database, recipients: Recipients, known: Known, issuer: Issuer) -> Self {
         let reads = Batcher::start(db.clone());
         let writes = Batcher::start(db.clone());
         Self {
             db,
-            keyring,
+            keyring: recipients.keyring.clone(),
+            recipients,
             issuer,
             known,
             reads,

@@ -28,7 +28,7 @@ impl Gate {
         let scope = target.of(&approval.scope);
         // What can fail comes before the claim: a code used up for an answer that nobody gets is lost to its user.
         let released = self.released(&approval).await?;
-        let seat = self.seat(&approval, &scope, &target)?;
+        let means = self.means(&approval, &scope, &target, now).await?;
         let write = Write {
             approval: approval.id.clone(),
             access_until: now + ACCESS_TOKEN_LIFE,
@@ -50,7 +50,7 @@ impl Gate {
             nonce,
             released,
             issued_at: now,
-            seat,
+            means,
         })
     }
 }

@@ -3,12 +3,12 @@
 use db::Conn;
 use grants::Family;
 use grants::families::{self, Holder, Presented, Verdict};
-use keyring::{Purpose, Seat};
+use keyring::Purpose;
 use protocol::{Error, Scope, Timestamp};
 
 use crate::reads::{Found, Read};
 use crate::writes::{Kind, Write, Written};
-use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Refusal, Target, ended, live};
+use crate::{ACCESS_TOKEN_LIFE, Entitlement, Gate, Means, Refusal, Target, ended, live};
 
 /// How often a request looks again after losing a race. Each loss means that another request for the same
 /// family was served in between.
@@ -29,7 +29,7 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Entitlement, Refusal> {
         let scope = target.of(&scope);
-        let seat = self.seat(&family.approval, &scope, &target)?;
+        let means = self.means(&family.approval, &scope, &target, now).await?;
         for _ in 0..ATTEMPTS {
             let generation = match family.judge(presented.generation, holder, now) {
                 Verdict::Rotate => family.generation.saturating_add(1),
@@ -54,7 +54,11 @@ impl Gate {
                 now,
             };
             match self.writes.submit(write).await? {
-                Written::Done => return self.entitle(family, generation, (scope, target, seat), now).await,
+                Written::Done => {
+                    return self
+                        .entitle(family, generation, (scope, target, means), now)
+                        .await;
+                }
                 Written::Ended => return Err(ended().into()),
                 Written::Lost => {
                     let read = families::by_id(&family.id, &mut self.db.reader().await?).await?;
@@ -69,7 +73,7 @@ impl Gate {
         &self,
         family: Family,
         generation: i64,
-        (scope, target, seat): (Scope, Target, Seat),
+        (scope, target, means): (Scope, Target, Means),
         now: Timestamp,
     ) -> Result<Entitlement, Refusal> {
         let secret = self.keyring.secret_by_id(Purpose::Refresh, &family.secret_id);
@@ -84,7 +88,7 @@ impl Gate {
             nonce: None,
             released,
             issued_at: now,
-            seat,
+            means,
         })
     }
 }

@@ -36,7 +36,7 @@ impl Gate {
             ended_at: None,
         };
         Ok(Entitlement {
-            seat: self.seat(&approval, &scope, &target)?,
+            means: self.means(&approval, &scope, &target, now).await?,
             approval,
             scope,
             target,

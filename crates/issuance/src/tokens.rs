@@ -5,14 +5,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grants::{Approval, ByUser};
 use keyring::Seat;
 use protocol::access_token::{self, Claims};
-use protocol::{ClientId, Error, Jti, Scope, Secret, SigningAlg, Subject, Timestamp, scope};
+use protocol::{ClientId, Error, Jti, ResponseType, Scope, Secret, Subject, Timestamp, scope};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{ACCESS_TOKEN_LIFE, Gate, ID_TOKEN_LIFE, Target};
-
-/// ID tokens are RS256 by default: most clients know nothing else (OpenID Connect Core §15.1).
-pub const ID_TOKEN_ALG: SigningAlg = SigningAlg::Rs256;
+use crate::{ACCESS_TOKEN_LIFE, Gate, ID_TOKEN_LIFE, Protection, Target};
 
 /// What the gate has granted and recorded.
 #[derive(Debug)]
@@ -25,7 +22,15 @@ pub struct Entitlement {
     /// What the ID token says about the user.
     pub(crate) released: Map<String, Value>,
     pub(crate) issued_at: Timestamp,
-    pub(crate) seat: Seat,
+    pub(crate) means: Means,
+}
+
+/// What tokens are made with: room for their signatures, and how the ID token is protected. Had before the write: a
+/// code that was claimed for tokens which then cannot be made would be lost.
+#[derive(Debug)]
+pub struct Means {
+    seat: Seat,
+    id_token: Option<Protection>,
 }
 
 /// RFC 6750 §4.
@@ -129,9 +134,12 @@ impl Gate {
             cnf: None,
         };
         let token = (access_token::TYP, &claims);
-        let signed = self
-            .keyring
-            .sign(granted.target.alg(), token, &granted.seat, granted.issued_at);
+        let signed = self.keyring.sign(
+            granted.target.alg(),
+            token,
+            &granted.means.seat,
+            granted.issued_at,
+        );
         Ok(signed.await?)
     }
 
@@ -141,6 +149,11 @@ impl Gate {
         user: &ByUser,
         alongside: Alongside<'_>,
     ) -> Result<String, Error> {
+        let means = &granted.means;
+        let protection = means.id_token.as_ref();
+        let protection =
+            protection.ok_or_else(|| Error::server_error("nobody looked how this ID token is protected"))?;
+        let half_hash = |text: &str| URL_SAFE_NO_PAD.encode(protection.half_hash(text));
         let claims = IdToken {
             iss: self.issuer.as_str(),
             sub: &user.sub,
@@ -156,20 +169,64 @@ impl Gate {
             c_hash: alongside.code.map(half_hash),
             released: &granted.released,
         };
-        let signed = self
-            .keyring
-            .sign(ID_TOKEN_ALG, ("JWT", &claims), &granted.seat, granted.issued_at);
-        Ok(signed.await?)
+        protection
+            .token(&claims, &self.keyring, &means.seat, granted.issued_at)
+            .await
     }
 
-    /// Room for the signatures that will be needed. Taken before the write: a code that was claimed for tokens which
-    /// then cannot be signed would be lost.
-    pub(crate) fn seat(&self, approval: &Approval, scope: &Scope, target: &Target) -> Result<Seat, Error> {
-        let seat = match identified(approval, scope) {
-            Some(_) => self.keyring.seat(&[target.alg(), ID_TOKEN_ALG]),
-            None => self.keyring.seat(&[target.alg()]),
+    /// These claims, protected as their reader registered.
+    ///
+    /// # Errors
+    /// When too many are waiting for signatures.
+    pub async fn tell(
+        &self,
+        claims: &impl Serialize,
+        protection: &Protection,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        let algs: Vec<_> = protection.alg().into_iter().collect();
+        let seat = self.keyring.seat(&algs)?;
+        protection.token(claims, &self.keyring, &seat, now).await
+    }
+
+    /// What the token endpoint needs for this approval.
+    pub(crate) async fn means(
+        &self,
+        approval: &Approval,
+        scope: &Scope,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<Means, Error> {
+        let id_token = match identified(approval, scope) {
+            Some(_) => Some(self.recipients.id_token(&approval.client_id, now).await?),
+            None => None,
         };
-        Ok(seat?)
+        let mut algs = vec![target.alg()];
+        algs.extend(id_token.as_ref().and_then(Protection::alg));
+        let seat = self.keyring.seat(&algs)?;
+        Ok(Means { seat, id_token })
+    }
+
+    /// What an answer of the authorization endpoint needs.
+    ///
+    /// # Errors
+    /// As [`Recipients::id_token`](crate::Recipients::id_token); when too many are waiting for signatures.
+    pub async fn means_at_once(
+        &self,
+        client: &ClientId,
+        response_type: ResponseType,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<Means, Error> {
+        let id_token = match response_type.has_id_token() {
+            true => Some(self.recipients.id_token(client, now).await?),
+            false => None,
+        };
+        let mut algs = Vec::new();
+        algs.extend(response_type.has_token().then(|| target.alg()));
+        algs.extend(id_token.as_ref().and_then(Protection::alg));
+        let seat = self.keyring.seat(&algs)?;
+        Ok(Means { seat, id_token })
     }
 }
 
@@ -178,29 +235,10 @@ fn identified<'a>(approval: &'a Approval, scope: &Scope) -> Option<&'a ByUser> {
     approval.user().filter(|_| scope.contains(scope::OPENID))
 }
 
-/// `at_hash` and `c_hash`: the left half of the digest that belongs to RS256 and ES256 alike (OpenID Connect Core
-/// §3.1.3.6).
-fn half_hash(token: &str) -> String {
-    let digest = seal::sha256(token.as_bytes());
-    let (left, _) = digest.split_at(digest.len() / 2);
-    URL_SAFE_NO_PAD.encode(left)
-}
-
 impl std::fmt::Debug for TokenResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TokenResponse")
             .field("scope", &self.scope)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_of_an_access_token_is_the_left_half_of_its_digest() {
-        // SHA-256 of "abc" begins with ba7816bf8f01cfea414140de5dae2223.
-        assert_eq!(half_hash("abc"), "ungWv48Bz-pBQUDeXa4iIw");
     }
 }

@@ -12,7 +12,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use clients::{Authenticator, Directory};
 use db::Database;
-use issuance::{Bearer, Gate};
+use issuance::{Bearer, Gate, Recipients};
 use protocol::{Clock, path};
 
 /// What these endpoints lean on.
@@ -23,6 +23,8 @@ pub struct Token {
     pub authenticator: Authenticator,
     pub gate: Gate,
     pub bearer: Bearer,
+    /// How userinfo is told to each client.
+    pub recipients: Recipients,
     pub clock: Clock,
 }
 

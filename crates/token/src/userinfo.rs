@@ -1,10 +1,11 @@
-//! The userinfo endpoint: OpenID Connect Core §5.3.
+//! The userinfo endpoint: OpenID Connect Core §5.3. The answer is JSON, or a token where the client registered that.
 
 use std::sync::Arc;
 
 use axum::extract::{FromRequest as _, Request, State};
-use http::Method;
-use http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use http::{HeaderValue, Method};
 use issuance::{Meant, bearer};
 use protocol::error::Challenge;
 use protocol::form::{Form, NoStore};
@@ -13,10 +14,14 @@ use serde_json::{Map, Value};
 
 use crate::Token;
 
-pub(crate) async fn show(
-    State(token): State<Arc<Token>>,
-    request: Request,
-) -> Result<NoStore<Map<String, Value>>, Error> {
+/// §5.3.2.
+#[derive(Debug)]
+pub(crate) enum UserInfo {
+    Plain(Map<String, Value>),
+    Token(String),
+}
+
+pub(crate) async fn show(State(token): State<Arc<Token>>, request: Request) -> Result<UserInfo, Error> {
     let now = token.clock.now();
     let presented = presented(request).await?.ok_or_else(Error::token_missing)?;
     let own = Meant::For(token.gate.issuer());
@@ -35,7 +40,29 @@ pub(crate) async fn show(
     let mut answer = user.asked(&by_name.userinfo);
     answer.extend(user.released(&claims.scope));
     answer.insert("sub".to_owned(), claims.sub.as_str().into());
-    Ok(NoStore(answer))
+    drop(conn);
+    let Some(protection) = token.recipients.userinfo(&claims.client_id, now).await? else {
+        return Ok(UserInfo::Plain(answer));
+    };
+    // Without an end, which would make an ID token of it.
+    answer.insert("iss".to_owned(), token.gate.issuer().into());
+    answer.insert("aud".to_owned(), claims.client_id.as_str().into());
+    Ok(UserInfo::Token(token.gate.tell(&answer, &protection, now).await?))
+}
+
+impl IntoResponse for UserInfo {
+    fn into_response(self) -> Response {
+        let text = match self {
+            Self::Plain(claims) => return NoStore(claims).into_response(),
+            Self::Token(text) => text,
+        };
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static("application/jwt")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (PRAGMA, HeaderValue::from_static("no-cache")),
+        ];
+        (headers, text).into_response()
+    }
 }
 
 /// The token, in the header or in the form body of a POST (RFC 6750 §2.1 and §2.2), never in the query; one

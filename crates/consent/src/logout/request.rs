@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clients::{Client, Directory};
 use grants::LogoutRequest;
 use grants::flow::Hinted;
-use issuance::Hint;
+use issuance::{Hint, Unbelieved};
 use protocol::access_token::Audience;
 use protocol::redirect_uri::with_query;
 use protocol::{ClientId, Error, Params};
@@ -29,9 +29,10 @@ impl Consent {
         let named = params.get("client_id");
         let hint = match params.get("id_token_hint") {
             None => None,
-            Some(token) => match Hint::read(token, &self.front.keyring, &self.issuer, visit.now) {
+            Some(token) => match Hint::read(token, &self.recipients, &self.issuer, visit.now).await {
                 Ok(hint) => Some(hint),
-                Err(cause) => {
+                Err(Unbelieved::Unknown(error)) => return Err(error.into()),
+                Err(Unbelieved::Token(cause)) => {
                     tracing::info!(%cause, "an id_token_hint is not believed");
                     return Ok(nothing_proven);
                 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use accounts::email::Email;
 use accounts::sessions::{self, Acr, Amr, SignIn};
 use accounts::users::{self, Draft};
-use clients::{Client, Metadata, Trust, records};
+use clients::{Client, Directory, Keys, Metadata, Trust, records};
 use db::{Database, execute};
 use events::Context;
 use events::changes::Watcher;
 use grants::consents::{self, Confirmed};
-use issuance::{Approved, Approving, Gate, Known};
+use issuance::{Approved, Approving, Gate, Known, Recipients};
 use keyring::{Keyring, MasterKey, Policy};
 use protocol::{
     ApprovalId, ClientId, ConsentId, FlowId, Issuer, ResponseType, Scope, SessionId, Subject, Timestamp,
@@ -24,8 +24,11 @@ pub(super) async fn gate(db: &Database) -> Gate {
     let keyring = Keyring::open(db, MasterKey::ephemeral(), Policy::default(), NOW);
     let issuer = Issuer::parse("https://id.example.com").unwrap();
     let changes = Watcher::start(db).await.unwrap();
+    let directory = Directory::open(db, changes.clone()).await.unwrap();
+    let keys = Keys::new(egress::Egress::new(Default::default()).unwrap());
+    let recipients = Recipients::new(directory, keys, keyring.await.unwrap());
     let known = Known::open(db, changes).await.unwrap();
-    Gate::new(db.clone(), keyring.await.unwrap(), known, issuer)
+    Gate::new(db.clone(), recipients, known, issuer)
 }
 
 /// Two people, two apps, and approvals of each kind. Nothing in it is in another scene.
