@@ -4,8 +4,10 @@
 
 use accounts::claims::Claim;
 use accounts::sessions::Acr;
-use jws::Alg;
-use protocol::{ClientAuthMethod, GrantType, Issuer, Prompt, ResponseMode, ResponseTypes, path, scope};
+use protocol::{
+    ClientAlg, ClientAuthMethod, GrantType, Issuer, JweAlg, JweEnc, Prompt, ResponseMode, ResponseTypes,
+    path, scope,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -58,14 +60,19 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "prompt_values_supported": words(Prompt::ALL),
         "acr_values_supported": words(Acr::ALL),
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [issuance::ID_TOKEN_ALG],
+        "id_token_signing_alg_values_supported": words(ClientAlg::ALL),
+        "id_token_encryption_alg_values_supported": words(JweAlg::ALL),
+        "id_token_encryption_enc_values_supported": words(JweEnc::ALL),
+        "userinfo_signing_alg_values_supported": words(ClientAlg::ALL),
+        "userinfo_encryption_alg_values_supported": words(JweAlg::ALL),
+        "userinfo_encryption_enc_values_supported": words(JweEnc::ALL),
         "token_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
-        "token_endpoint_auth_signing_alg_values_supported": words(Alg::ALL),
+        "token_endpoint_auth_signing_alg_values_supported": words(ClientAlg::ALL),
         "revocation_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
-        "revocation_endpoint_auth_signing_alg_values_supported": words(Alg::ALL),
+        "revocation_endpoint_auth_signing_alg_values_supported": words(ClientAlg::ALL),
         // Whoever asks about tokens proves who they are (RFC 7662 §2.1).
         "introspection_endpoint_auth_methods_supported": proving,
-        "introspection_endpoint_auth_signing_alg_values_supported": words(Alg::ALL),
+        "introspection_endpoint_auth_signing_alg_values_supported": words(ClientAlg::ALL),
         "code_challenge_methods_supported": ["S256"],
         "claim_types_supported": ["normal"],
         "claims_supported": claims,

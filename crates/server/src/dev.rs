@@ -131,15 +131,20 @@ async fn register(parts: &Parts, places: &Places) -> Result<Secret, String> {
         now,
     );
     let api = api.map_err(line)?;
+    let vault = parts.vault();
     let registered = parts.db.transact(move |conn| {
         Box::pin(async move {
             if resources::by_identifier(&api.identifier, conn).await?.is_none() {
                 resources::insert(&api, &Context::server(), conn).await?;
             }
             let id = ClientId::from(CLIENT_ID);
-            registry::import(&document, Trust::Trusted, &Context::server(), conn, now).await?;
+            registry::import(&document, Trust::Trusted, &vault, &Context::server(), conn, now).await?;
             secrets::delete_all(&id, &Context::server(), conn, now).await?;
-            Ok::<_, protocol::Error>(secrets::add(&id, &Context::server(), conn, now).await?.secret)
+            Ok::<_, protocol::Error>(
+                secrets::add(&id, &vault, &Context::server(), conn, now)
+                    .await?
+                    .secret,
+            )
         })
     });
     registered.await.map_err(line)

@@ -7,13 +7,13 @@ use accounts::passwords::{Hasher, HasherSettings};
 use authorize::Authorize;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use clients::{Authenticator, Directory, Keys};
+use clients::{Authenticator, Directory, Keys, Vault};
 use consent::Consent;
 use db::Database;
 use discovery::{Discovery, Offered};
 use egress::Egress;
 use events::changes::Watcher;
-use issuance::{Bearer, Gate, Known};
+use issuance::{Bearer, Gate, Known, Recipients};
 use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
 use protocol::{Clock, Issuer, ResponseTypes};
@@ -129,6 +129,7 @@ impl Parts {
             front: front.clone(),
             gate: self.gate(),
             clients: self.clients.clone(),
+            recipients: self.recipients(),
             issuer: self.issuer.clone(),
             response_types: self.response_types,
         })
@@ -137,6 +138,7 @@ impl Parts {
             hasher: self.hasher.clone(),
             attempts: shell.attempts(),
             clients: self.clients.clone(),
+            recipients: self.recipients(),
             issuer: self.issuer.clone(),
         }))
         .merge(readable(token::router(token.clone()), self.registered_origins()))
@@ -160,8 +162,18 @@ impl Parts {
     }
 
     fn gate(&self) -> Gate {
-        let (db, keyring) = (self.db.clone(), self.keyring.clone());
-        Gate::new(db, keyring, self.known.clone(), self.issuer.clone())
+        let (db, recipients) = (self.db.clone(), self.recipients());
+        Gate::new(db, recipients, self.known.clone(), self.issuer.clone())
+    }
+
+    fn recipients(&self) -> Recipients {
+        let (clients, keys) = (self.clients.clone(), self.client_keys.clone());
+        Recipients::new(clients, keys, self.keyring.clone())
+    }
+
+    /// Seals the secrets of clients that sign with them.
+    pub fn vault(&self) -> Vault {
+        issuance::vault(&self.keyring)
     }
 
     fn registry(&self) -> Registry {
@@ -172,6 +184,7 @@ impl Parts {
                 response_types: self.response_types,
                 ..self.registration
             },
+            vault: self.vault(),
             clock: self.clock.clone(),
         }
     }
@@ -183,6 +196,7 @@ impl Parts {
             authenticator: self.authenticator(),
             gate: self.gate(),
             bearer: self.bearer(),
+            recipients: self.recipients(),
             clock: self.clock.clone(),
         })
     }
@@ -204,6 +218,7 @@ impl Parts {
             db: self.db.clone(),
             clients: self.clients.clone(),
             keys: self.client_keys.clone(),
+            vault: self.vault(),
             issuer: self.issuer.clone(),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use clients::{Trust, records};
+use clients::{Trust, Vault, records};
 use db::Conn;
 use events::Context;
 use protocol::{ClientId, Error, Timestamp};
@@ -53,7 +53,7 @@ pub(super) enum Client {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Which {
     /// Its client_id
     #[arg(value_parser = id, allow_hyphen_values = true)]
@@ -72,7 +72,7 @@ pub(super) struct Create {
     members: Members,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Update {
     #[command(flatten)]
     which: Which,
@@ -120,10 +120,12 @@ impl Create {
         document.insert("grant_types".to_owned(), usual);
         self.members.edit(&mut document);
         let (document, now) = (Value::Object(document), on.now);
+        let vault = on.vault_if(registry::needs_vault(&document)?).await?;
+        let by = Context::command_line();
         let registered = on.db.transact(move |conn| {
-            Box::pin(async move {
-                registry::register(&document, Trust::Trusted, &Context::command_line(), conn, now).await
-            })
+            Box::pin(
+                async move { registry::register(&document, Trust::Trusted, &vault, &by, conn, now).await },
+            )
         });
         Ok(registered_answer(&registered.await?))
     }
@@ -131,20 +133,31 @@ impl Create {
 
 impl Update {
     async fn run(self, on: &Installation) -> Result<Answer, Failure> {
-        let now = on.now;
+        let (now, by) = (on.now, Context::command_line());
+        let id = ClientId::from(self.which.id.as_str());
+        // Keys are not opened within a transaction: looked at before, and judged within.
+        let client = known(&id, &mut on.db.reader().await?).await?;
+        let vault = on
+            .vault_if(registry::needs_vault(&self.clone().edited(&client))?)
+            .await?;
         let updated = on.db.transact(move |conn| {
             Box::pin(async move {
-                let id = ClientId::from(self.which.id.as_str());
                 let client = records::for_change(&id, conn).await?;
                 let client = client.ok_or_else(|| unknown(&id))?;
-                let mut document = registry::response(&client, None);
-                if let Some(document) = document.as_object_mut() {
-                    self.edit(document);
-                }
-                registry::update(&id, &document, &Context::command_line(), conn, now).await
+                let document = self.edited(&client);
+                registry::update(&id, &document, &vault, &by, conn, now).await
             })
         });
         Ok(registered_answer(&updated.await?))
+    }
+
+    /// What the client has registered, with these changes.
+    fn edited(self, client: &clients::Client) -> Value {
+        let mut document = registry::response(client, None);
+        if let Some(document) = document.as_object_mut() {
+            self.edit(document);
+        }
+        document
     }
 
     fn edit(self, document: &mut Map<String, Value>) {
@@ -210,12 +223,15 @@ async fn delete(id: ClientId, on: &Installation) -> Result<Answer, Failure> {
 async fn import(records: &Records, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let (records, now) = (records.clone(), on.now);
     let is_array = records.is_array;
+    // One that is wrong is told of with its place in the file, below.
+    let needed = |document: &Value| registry::needs_vault(document).unwrap_or(false);
+    let vault = on.vault_if(records.all.iter().any(needed)).await?;
     let imported = on.db.transact(move |conn| {
         Box::pin(async move {
             let mut seen = BTreeMap::new();
             let mut imported = Vec::new();
             for (at, document) in records.all.iter().enumerate() {
-                let registered = import_one(document, conn, now).await;
+                let registered = import_one(document, &vault, conn, now).await;
                 let registered = registered.map_err(|failure| records.at(at, failure))?;
                 if let Some(before) = seen.insert(registered.client.id.clone(), at) {
                     let twice = Failure::from(format!("has the client_id of [{before}]"));
@@ -231,7 +247,12 @@ async fn import(records: &Records, on: &Installation, printer: &mut Printer<'_>)
 }
 
 /// What a list of clients prints can be imported again: an app that is shown as unverified comes back so.
-async fn import_one(document: &Value, conn: &mut Conn, now: Timestamp) -> Result<Registered, Failure> {
+async fn import_one(
+    document: &Value,
+    vault: &Vault,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<Registered, Failure> {
     let trust = match document.get("trust") {
         None | Some(Value::Null) => Trust::Trusted,
         Some(word) => {
@@ -239,7 +260,7 @@ async fn import_one(document: &Value, conn: &mut Conn, now: Timestamp) -> Result
             word.ok_or("trust: expected trusted or unverified")?
         }
     };
-    Ok(registry::import(document, trust, &Context::command_line(), conn, now).await?)
+    Ok(registry::import(document, trust, vault, &Context::command_line(), conn, now).await?)
 }
 
 async fn known(id: &ClientId, conn: &mut Conn) -> Result<clients::Client, Failure> {
@@ -271,6 +292,14 @@ const ORDER: &[&str] = &[
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
     "assertion_audience",
+    "id_token_signed_response_alg",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
+    "userinfo_signed_response_alg",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "request_object_encryption_alg",
+    "request_object_encryption_enc",
     "jwks_uri",
     "jwks",
     "require_pkce",
@@ -300,6 +329,8 @@ fn answer(client: &clients::Client, secret: Option<&protocol::Secret>) -> Answer
 
 #[cfg(test)]
 mod tests {
+    use protocol::{JweAlg, JweEnc};
+
     use super::*;
 
     #[test]
@@ -315,10 +346,21 @@ mod tests {
             "initiate_login_uri": "https://a.test/start",
             "contacts": ["a@a.test"], "require_pkce": true, "token_endpoint_auth_signing_alg": "ES256",
             "assertion_audience": "compatible", "jwks": { "keys": [{ "kty": "x" }] },
+            "id_token_signed_response_alg": "HS256", "userinfo_signed_response_alg": "PS256",
+            "request_object_encryption_alg": "ECDH-ES", "request_object_encryption_enc": "A256GCM",
         });
         let mut metadata = registry::metadata(&full).unwrap();
         // No client has both.
         metadata.jwks_uri = Some("https://a.test/jwks".to_owned());
+        let encryption = (Some(JweAlg::EcdhEs), Some(JweEnc::A128Gcm));
+        (
+            metadata.id_token_encrypted_response_alg,
+            metadata.id_token_encrypted_response_enc,
+        ) = encryption;
+        (
+            metadata.userinfo_encrypted_response_alg,
+            metadata.userinfo_encrypted_response_enc,
+        ) = encryption;
         let client = clients::Client::new("c".into(), Trust::Trusted, metadata, Timestamp::from_secs(0));
         let answer = answer(&client, Some(&"secret".into()));
         let members = answer.json.as_object().unwrap();

@@ -1,6 +1,8 @@
 //! The database of an installation, opened for one command.
 
+use clients::Vault;
 use db::Database;
+use keyring::{Keyring, MasterKey, Policy};
 use protocol::{Clock, Timestamp};
 
 use super::failure::Failure;
@@ -31,6 +33,20 @@ impl Installation {
                 db.close().await;
                 Err(error.into())
             }
+        }
+    }
+
+    /// The keys of the installation.
+    pub(super) async fn keyring(&self) -> Result<Keyring, Failure> {
+        let master = MasterKey::open(&self.settings.keys_dir, &self.db, self.now).await?;
+        Ok(Keyring::open(&self.db, master, Policy::default(), self.now).await?)
+    }
+
+    /// What seals the secrets of clients. Most commands need none, and work where the master key is not.
+    pub(super) async fn vault_if(&self, needed: bool) -> Result<Vault, Failure> {
+        match needed {
+            true => Ok(issuance::vault(&self.keyring().await?)),
+            false => Ok(Vault::closed()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use events::Context;
-use keyring::{Keyring, MasterKey, Policy, RingEntry, Start};
+use keyring::{Keyring, RingEntry, Start};
 use protocol::{SigningAlg, Timestamp};
 use serde_json::{Value, json};
 
@@ -49,8 +49,7 @@ impl Keys {
     }
 
     pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
-        let master = MasterKey::open(&on.settings.keys_dir, &on.db, on.now).await?;
-        let keyring = Keyring::open(&on.db, master, Policy::default(), on.now).await?;
+        let keyring = on.keyring().await?;
         match self {
             Self::List(_) => list(&keyring, printer, on.now),
             Self::Rotate {

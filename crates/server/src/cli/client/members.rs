@@ -2,13 +2,12 @@
 
 use clap::Args;
 use clients::AssertionAudience;
-use jws::Alg;
-use protocol::{ClientAuthMethod, GrantType, ResponseType};
+use protocol::{ClientAlg, ClientAuthMethod, GrantType, ResponseType};
 use serde_json::{Map, Value, json};
 
 use crate::cli::word;
 
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Members {
     /// An app that cannot keep a secret: in a browser, on a phone; PKCE protects it
     #[arg(long, conflicts_with = "auth_method")]
@@ -47,11 +46,23 @@ pub(super) struct Members {
     #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
     /// The one algorithm of its client assertions; without, each that the server knows
-    #[arg(long, value_name = "ALG", value_parser = word(Alg::ALL, Alg::as_str))]
-    auth_signing_alg: Option<Alg>,
+    #[arg(long, value_name = "ALG", value_parser = word(ClientAlg::ALL, ClientAlg::as_str))]
+    auth_signing_alg: Option<ClientAlg>,
     /// Whom its assertions name; compatible (also the endpoint's URL, also among others) is weaker, for old libraries
     #[arg(long, value_name = "RULE", value_parser = word(AssertionAudience::ALL, AssertionAudience::as_str))]
     assertion_audience: Option<AssertionAudience>,
+    /// How its ID tokens are signed; without, RS256. HS256 signs with its secret
+    #[arg(long, value_name = "ALG", value_parser = word(ClientAlg::ALL, ClientAlg::as_str))]
+    id_token_alg: Option<ClientAlg>,
+    /// Encrypt its ID tokens to a key of its key set
+    #[arg(long, num_args = 2, value_names = ["ALG", "ENC"])]
+    id_token_encryption: Option<Vec<String>>,
+    /// Sign what userinfo says to it; without, that is plain JSON
+    #[arg(long, value_name = "ALG", value_parser = word(ClientAlg::ALL, ClientAlg::as_str))]
+    userinfo_alg: Option<ClientAlg>,
+    /// Encrypt what userinfo says to it
+    #[arg(long, num_args = 2, value_names = ["ALG", "ENC"])]
+    userinfo_encryption: Option<Vec<String>>,
     /// Its home page
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
@@ -104,6 +115,30 @@ impl Members {
                 "assertion_audience",
                 self.assertion_audience.map(|rule| rule.as_str().into()),
             ),
+            (
+                "id_token_signed_response_alg",
+                self.id_token_alg.map(|alg| alg.as_str().into()),
+            ),
+            (
+                "userinfo_signed_response_alg",
+                self.userinfo_alg.map(|alg| alg.as_str().into()),
+            ),
+            (
+                "id_token_encrypted_response_alg",
+                nth(&self.id_token_encryption, 0),
+            ),
+            (
+                "id_token_encrypted_response_enc",
+                nth(&self.id_token_encryption, 1),
+            ),
+            (
+                "userinfo_encrypted_response_alg",
+                nth(&self.userinfo_encryption, 0),
+            ),
+            (
+                "userinfo_encrypted_response_enc",
+                nth(&self.userinfo_encryption, 1),
+            ),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
             ("backchannel_logout_uri", self.backchannel_logout_uri.map(or_none)),
             (
@@ -122,6 +157,11 @@ impl Members {
             }
         }
     }
+}
+
+/// One of several values of a flag.
+fn nth(values: &Option<Vec<String>>, at: usize) -> Option<Value> {
+    Some(or_none(values.as_ref()?.get(at)?.clone()))
 }
 
 fn jwk_set(file: &str) -> Result<Value, String> {

@@ -29,7 +29,7 @@ pub(in crate::cli) enum Secret {
     },
 }
 
-pub(in crate::cli) const SHOWN_ONCE: &str = "The secret is shown this once: only its digest is kept.";
+pub(in crate::cli) const SHOWN_ONCE: &str = "The secret is shown this once.";
 
 impl Secret {
     pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
@@ -45,11 +45,13 @@ impl Secret {
 }
 
 async fn add(id: ClientId, on: &Installation) -> Result<Answer, Failure> {
-    let now = on.now;
+    let (now, by) = (on.now, Context::command_line());
+    let client = known(&id, &mut on.db.reader().await?).await?;
+    let vault = on.vault_if(client.metadata.needs_readable_secret()).await?;
     let added = on.db.transact(move |conn| {
         Box::pin(async move {
             known(&id, conn).await?;
-            Ok::<_, Failure>((secrets::add(&id, &Context::command_line(), conn, now).await?, id))
+            Ok::<_, Failure>((secrets::add(&id, &vault, &by, conn, now).await?, id))
         })
     });
     let (added, id) = added.await?;
