@@ -25,7 +25,11 @@ async fn c047_c048_a_stolen_database_holds_no_credential_and_no_key() {
         let installation = Installation::on(database);
         let _server = installation.start().await;
         let world = installation.world().await;
-        let (secrets, digest) = use_everything(&world).await;
+        let (mut secrets, digest) = use_everything(&world).await;
+        secrets.push((
+            "a secret that signs".to_owned(),
+            signing_secret(&installation).await,
+        ));
         let vault = Vault::open(&installation, &world).await;
         let loot = Loot::take(&installation, &world).await;
 
@@ -107,7 +111,7 @@ async fn c113_two_fresh_installations_share_no_secret_and_know_nobody() {
         let vault = Vault::open(&installation, &world).await;
         assert_eq!(
             vault.secrets.len(),
-            1 + SigningAlg::ALL.len() + keyring::Purpose::ALL.len()
+            1 + SigningAlg::ALL.len() + jose::Family::ALL.len() + keyring::Purpose::ALL.len()
         );
         for (name, secret) in vault.secrets {
             assert!(met.insert(secret), "{name} is not new");
@@ -181,6 +185,28 @@ async fn use_everything(world: &World) -> (Vec<(String, Vec<u8>)>, String) {
         visitor.cookies.keys()
     );
     (secrets, seal::digest(secret))
+}
+
+/// That of a client which signs with it: the database has more of it than its digest.
+async fn signing_secret(installation: &Installation) -> Vec<u8> {
+    let create = [
+        "client",
+        "create",
+        "--name",
+        "Signs",
+        "--redirect-uri",
+        "https://a.test/cb",
+        "--json",
+    ];
+    let created = installation
+        .run(&[&create[..], &["--auth-method", "client_secret_jwt"]].concat())
+        .await;
+    assert_eq!(created.code, Some(0), "{created:?}");
+    let created: serde_json::Value = serde_json::from_str(&created.stdout).expect("JSON");
+    let secret = created["client_secret"].as_str().expect("a secret").to_owned();
+    let payload = opaque::decode(Kind::ClientSecret, &secret).expect("a value of ours");
+    assert_eq!(payload.len(), 64);
+    secret.into_bytes()
 }
 
 /// The ways in which bytes could have been written down, alone or in the midst of others: in base64 three bytes are

@@ -135,7 +135,7 @@ on_both_databases! {
         let registered = world.db.transact(move |conn| {
             Box::pin(async move {
                 let document = serde_json::json!({ "redirect_uris": ["https://a.test/cb"] });
-                registry::register(&document, clients::Trust::Trusted, &Context::command_line(), conn, now).await
+                registry::register(&document, clients::Trust::Trusted, &clients::Vault::closed(), &Context::command_line(), conn, now).await
             })
         });
         assert!(registered.await.is_err());

@@ -24,7 +24,7 @@ everywhere! {
         });
         let now = world.now();
         let imported = world.db.transact(move |conn| {
-            Box::pin(async move { registry::import(&document, clients::Trust::Trusted, &events::Context::server(), conn, now).await })
+            Box::pin(async move { registry::import(&document, clients::Trust::Trusted, &clients::Vault::closed(), &events::Context::server(), conn, now).await })
         });
         let app = App::new(imported.await.unwrap());
         let encoded: String = byte_serialize(ODD_SECRET.as_bytes()).collect();
@@ -235,7 +235,7 @@ everywhere! {
         let own = id.clone();
         let added = world
             .db
-            .transact(move |conn| Box::pin(async move { secrets::add(&own, &events::Context::server(), conn, now).await }));
+            .transact(move |conn| Box::pin(async move { secrets::add(&own, &clients::Vault::closed(), &events::Context::server(), conn, now).await }));
         let added = App {
             secret: Some(added.await.unwrap().secret),
             ..app.clone()

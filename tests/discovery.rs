@@ -96,15 +96,18 @@ everywhere! {
                 "EC" => &["crv", "x", "y"],
                 _ => &["crv", "x"],
             };
-            let expected: BTreeSet<&str> = ["kty", "use", "alg", "kid"]
+            let mut expected: BTreeSet<&str> = ["kty", "use", "alg", "kid"]
                 .iter()
                 .chain(numbers)
                 .copied()
                 .collect();
+            // One key on a curve is for ECDH-ES with and without wrapping.
+            if (&key["kty"], &key["use"]) == (&json!("EC"), &json!("enc")) {
+                expected.remove("alg");
+            }
             assert_eq!(members, expected);
-            assert_eq!(key["use"], "sig");
             assert!(kids.insert(key["kid"].as_str().unwrap()), "a name twice");
-            algorithms.insert(key["alg"].as_str().unwrap());
+            algorithms.insert((key["use"].as_str().unwrap(), key["alg"].as_str().unwrap_or("ECDH")));
             if key["kty"] == "RSA" {
                 // 2048 bits are 342 characters of base64url.
                 assert!(
@@ -116,7 +119,9 @@ everywhere! {
                 assert!([("EC", "P-256"), ("OKP", "Ed25519")].contains(&curve), "{key}");
             }
         }
-        assert_eq!(algorithms, ["ES256", "EdDSA", "PS256", "RS256"].into());
+        let signing = ["ES256", "EdDSA", "PS256", "RS256"].map(|alg| ("sig", alg));
+        let decrypting = ["ECDH", "RSA-OAEP-256"].map(|alg| ("enc", alg));
+        assert_eq!(algorithms, signing.into_iter().chain(decrypting).collect());
     }
 
     async fn who_has_the_document_already_is_told_so(world: World) {
@@ -252,11 +257,11 @@ impl<'w> Verifier<'w> {
         self.fetched_at = self.world.now();
     }
 
+    /// Those that sign.
     async fn published(&self) -> usize {
-        self.world.visitor().get("/jwks").await.json()["keys"]
-            .as_array()
-            .expect("keys")
-            .len()
+        let set = self.world.visitor().get("/jwks").await.json();
+        let keys = set["keys"].as_array().expect("keys");
+        keys.iter().filter(|key| key["use"] == "sig").count()
     }
 
     /// Time passes, keys are as old as they may be, and every token that is alive has to verify by them. The names
@@ -424,8 +429,45 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             assert_eq!(app.grant(world, user, &[]).await.id()["sub"], other.id()["sub"]);
         }
         "id_token_signing_alg_values_supported" => {
-            let tokens = app.grant(world, user, &[]).await;
-            assert_eq!(value, &json!([header(tokens.text("id_token"))["alg"]]));
+            assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA", "HS256"]);
+            for word in words {
+                let app = world
+                    .app_with(json!({ "id_token_signed_response_alg": word }))
+                    .await;
+                let tokens = app.grant(world, user, &[]).await;
+                assert_eq!(header(tokens.text("id_token"))["alg"], word);
+            }
+        }
+        "userinfo_signing_alg_values_supported" => {
+            assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA", "HS256"]);
+            for word in words {
+                let app = world
+                    .app_with(json!({ "userinfo_signed_response_alg": word }))
+                    .await;
+                let tokens = app.grant(world, user, &[]).await;
+                let told = userinfo(world, tokens.access()).await.body;
+                assert_eq!(header(&told)["alg"], word);
+            }
+        }
+        "id_token_encryption_alg_values_supported" | "id_token_encryption_enc_values_supported" => {
+            let [algs, encs] = ["alg", "enc"]
+                .map(|part| words_of(document, &format!("id_token_encryption_{part}_values_supported")));
+            for (alg, enc) in pairs(&algs, &encs) {
+                let app = encrypted_to("id_token", alg, enc, world).await;
+                let tokens = app.grant(world, user, &[]).await;
+                let outer = header(tokens.text("id_token"));
+                assert_eq!((&outer["alg"], &outer["enc"]), (&json!(alg), &json!(enc)));
+            }
+        }
+        "userinfo_encryption_alg_values_supported" | "userinfo_encryption_enc_values_supported" => {
+            let [algs, encs] = ["alg", "enc"]
+                .map(|part| words_of(document, &format!("userinfo_encryption_{part}_values_supported")));
+            for (alg, enc) in pairs(&algs, &encs) {
+                let app = encrypted_to("userinfo", alg, enc, world).await;
+                let tokens = app.grant(world, user, &[]).await;
+                let outer = header(&userinfo(world, tokens.access()).await.body);
+                assert_eq!((&outer["alg"], &outer["enc"]), (&json!(alg), &json!(enc)));
+            }
         }
         "token_endpoint_auth_methods_supported" => {
             for word in words {
@@ -435,19 +477,17 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
         "token_endpoint_auth_signing_alg_values_supported"
         | "revocation_endpoint_auth_signing_alg_values_supported"
         | "introspection_endpoint_auth_signing_alg_values_supported" => {
-            assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA"]);
-            for alg in ["RS256", "PS256", "ES256", "EdDSA"] {
-                let (app, key) = proving_by("private_key_jwt", alg, world).await;
+            assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA", "HS256"]);
+            for alg in ["RS256", "PS256", "ES256", "EdDSA", "HS256"] {
+                let (method, key_alg) = match alg {
+                    "HS256" => ("client_secret_jwt", "ES256"),
+                    alg => ("private_key_jwt", alg),
+                };
+                let (app, key) = proving_by(method, key_alg, world).await;
                 let tokens = granted(&app, &key, trial).await;
                 let endpoint = name.replace("_auth_signing_alg_values_supported", "");
                 if endpoint != "token_endpoint" {
-                    let answer = asked(
-                        (&app, &key),
-                        "private_key_jwt",
-                        &document[endpoint],
-                        tokens.access(),
-                        world,
-                    );
+                    let answer = asked((&app, &key), method, &document[endpoint], tokens.access(), world);
                     assert_eq!(answer.await.status, 200, "{name} {alg}");
                 }
             }
@@ -458,6 +498,7 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
                 [
                     "client_secret_basic",
                     "client_secret_post",
+                    "client_secret_jwt",
                     "private_key_jwt",
                     "none"
                 ]
@@ -481,7 +522,12 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             let all = words_of(document, "introspection_endpoint_auth_methods_supported");
             assert_eq!(
                 all,
-                ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+                [
+                    "client_secret_basic",
+                    "client_secret_post",
+                    "client_secret_jwt",
+                    "private_key_jwt"
+                ]
             );
             for word in all {
                 let (app, key) = proving_by(word, "ES256", world).await;
@@ -640,9 +686,38 @@ async fn asked(
             params.extend(rp::asserted(key.sign(&claims)));
             request.form(&params)
         }
+        ("client_secret_jwt", Some(_)) => {
+            let mut params = vec![("token", token.to_owned())];
+            params.extend(rp::asserted(app.asserting(world)));
+            request.form(&params)
+        }
         other => panic!("nothing tries {other:?}"),
     };
     answer(request).await
+}
+
+/// Each word once, with one of the others.
+fn pairs<'d>(algs: &[&'d str], encs: &[&'d str]) -> Vec<(&'d str, &'d str)> {
+    let longest = algs.len().max(encs.len());
+    let pair = |at: usize| (algs[at % algs.len()], encs[at % encs.len()]);
+    (0..longest).map(pair).collect()
+}
+
+/// An app to which this is told encrypted.
+async fn encrypted_to(what: &str, alg: &str, enc: &str, world: &World) -> App {
+    let keys = jose::Family::ALL.iter().map(|family| {
+        let mut jwk = jose::DecryptionKey::generate(*family)
+            .expect("a key")
+            .public_jwk();
+        jwk.as_object_mut().expect("an object").remove("alg");
+        jwk
+    });
+    let metadata = json!({
+        "jwks": { "keys": keys.collect::<Vec<_>>() },
+        format!("{what}_encrypted_response_alg"): alg,
+        format!("{what}_encrypted_response_enc"): enc,
+    });
+    world.app_with(metadata).await
 }
 
 /// An app registered for this method, with a key for it.
@@ -658,6 +733,10 @@ async fn proving_by(method: &str, alg: &'static str, world: &World) -> (App, rp:
 async fn granted(app: &App, key: &rp::Key, Trial { world, user, .. }: &Trial<'_>) -> Tokens {
     let code = app.code(world, user, &[]).await;
     let by_key = app.assert_by(key, world, "/token", app.exchanging(&code)).await;
+    let by_key = match by_key.status.as_u16() {
+        401 if app.secret.is_some() => app.assert_by_secret(world, "/token", app.exchanging(&code)).await,
+        _ => by_key,
+    };
     let answer = match by_key.status.as_u16() {
         200 => by_key,
         _ => app.redeem(world, &code).await,
@@ -671,6 +750,7 @@ async fn authenticates_by(method: &str, Trial { world, user, .. }: &Trial<'_>) {
     let code = app.code(world, user, &[]).await;
     let answer = match (method, &app.secret) {
         ("private_key_jwt", None) => app.assert_by(&key, world, "/token", app.exchanging(&code)).await,
+        ("client_secret_jwt", Some(_)) => app.assert_by_secret(world, "/token", app.exchanging(&code)).await,
         ("client_secret_basic", Some(_)) | ("none", None) => app.redeem(world, &code).await,
         ("client_secret_post", Some(secret)) => {
             let params = [

@@ -146,7 +146,7 @@ everywhere! {
             });
             let now = world.now();
             let imported = world.db.transact(move |conn| {
-                Box::pin(async move { registry::import(&document, Trust::Trusted, &Context::server(), conn, now).await })
+                Box::pin(async move { registry::import(&document, Trust::Trusted, &clients::Vault::closed(), &Context::server(), conn, now).await })
             });
             App::new(imported.await.expect("a valid client"))
         };

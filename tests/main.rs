@@ -49,5 +49,6 @@ mod resources;
 mod response_types;
 mod revoke;
 mod smoke;
+mod token_protection;
 mod tokens;
 mod userinfo;

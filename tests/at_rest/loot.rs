@@ -88,7 +88,14 @@ impl Vault {
         let keys = "SELECT sealed_private, 'signing key', kid, alg FROM signing_keys ORDER BY kid".to_owned();
         let secrets =
             "SELECT sealed, purpose, secret_id, NULL FROM purpose_secrets ORDER BY purpose".to_owned();
-        let rows: Vec<Row> = [all(world, keys).await, all(world, secrets).await].concat();
+        let reading =
+            "SELECT sealed_private, 'decryption key', kid, alg FROM decryption_keys ORDER BY kid".to_owned();
+        let rows: Vec<Row> = [
+            all(world, keys).await,
+            all(world, reading).await,
+            all(world, secrets).await,
+        ]
+        .concat();
 
         let mut vault = Self {
             master: seal::Key::from_bytes(bytes),
@@ -148,7 +155,7 @@ fn private_part(alg: &str, pkcs8: &[u8]) -> Vec<u8> {
     const VERSION_AND_TAG: &[u8] = &[0x02, 0x01, 0x01, 0x04, 0x20];
     const SEED: &[u8] = &[0x04, 0x22, 0x04, 0x20];
     let before = match alg {
-        "RS256" | "PS256" => return pkcs8[pkcs8.len() - 64..].to_vec(),
+        "RS256" | "PS256" | "RSA-OAEP-256" => return pkcs8[pkcs8.len() - 64..].to_vec(),
         "EdDSA" => SEED,
         _ => VERSION_AND_TAG,
     };
@@ -161,6 +168,9 @@ fn private_part(alg: &str, pkcs8: &[u8]) -> Vec<u8> {
 pub(super) async fn put(world: &World, place: &Sealed, value: &str) {
     let statement = match place.is_purpose_secret() {
         true => "UPDATE purpose_secrets SET sealed = $2 WHERE secret_id = $1",
+        false if place.purpose == "decryption key" => {
+            "UPDATE decryption_keys SET sealed_private = $2 WHERE kid = $1"
+        }
         false => "UPDATE signing_keys SET sealed_private = $2 WHERE kid = $1",
     };
     let (row, value) = (place.row.clone(), value.to_owned());

@@ -117,11 +117,11 @@ async fn app(world: &World, name: &str, trust: Trust) -> App {
         "redirect_uris": [format!("{callback}/cb")],
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    let now = world.now();
+    let (now, vault) = (world.now(), world.vault.clone());
     let registered = world.db.transact(move |conn| {
-        Box::pin(
-            async move { registry::register(&document, trust, &events::Context::server(), conn, now).await },
-        )
+        Box::pin(async move {
+            registry::register(&document, trust, &vault, &events::Context::server(), conn, now).await
+        })
     });
     App::new(registered.await.expect("a valid client"))
 }

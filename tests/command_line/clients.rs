@@ -112,6 +112,61 @@ async fn a_client_may_be_public_native_or_without_pkce() {
 }
 
 #[tokio::test]
+async fn a_client_whose_secret_signs_is_given_one_for_it_and_keeps_the_last() {
+    for desk in desks().await {
+        let jwt = desk
+            .json(&format!("{CREATE} --auth-method client_secret_jwt"))
+            .await;
+        assert!(text(&jwt, "client_secret").len() >= 64, "{jwt}");
+
+        let created = desk.json(CREATE).await;
+        let id = text(&created, "client_id");
+        let update = format!("client update {id} --id-token-alg HS256 --userinfo-alg ES256");
+        let updated = desk.json(&update).await;
+        assert_eq!(text(&updated, "id_token_signed_response_alg"), "HS256");
+        assert_eq!(text(&updated, "userinfo_signed_response_alg"), "ES256");
+        let secret = text(&updated, "client_secret");
+        assert!(secret.len() >= 64, "{updated}");
+        assert!(
+            desk.json(&update).await.get("client_secret").is_none(),
+            "said once"
+        );
+        let list = desk.json(&format!("client secret list {id}")).await;
+        let hints = column(&list, "hint");
+        let at = hints
+            .iter()
+            .position(|hint| secret.ends_with(hint))
+            .expect("its hint");
+        let readable = column(&list, "secret_id")[at];
+        let line = desk
+            .failure(&format!("client secret delete {id} {readable}"))
+            .await;
+        assert!(line.contains("HS256"), "{line}");
+        desk.json(&format!(
+            "client secret delete {id} {}",
+            column(&list, "secret_id")[1 - at]
+        ))
+        .await;
+        let added = desk.json(&format!("client secret add {id}")).await;
+        assert!(text(&added, "client_secret").len() >= 64);
+        desk.json(&format!("client secret delete {id} {readable}")).await;
+
+        for (arguments, word) in [
+            ("--id-token-alg HS256 --public", "secret"),
+            ("--id-token-encryption ECDH-ES A128GCM", "jwks"),
+            ("--userinfo-encryption RSA1_5 A128GCM", "RSA-OAEP-256"),
+            (
+                "--auth-method client_secret_jwt --auth-signing-alg ES256",
+                "HS256",
+            ),
+        ] {
+            let line = desk.failure(&format!("{CREATE} {arguments}")).await;
+            assert!(line.contains(word), "{arguments}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_secret_is_replaced_without_a_moment_in_which_none_works() {
     for desk in desks().await {
         let created = desk.json(CREATE).await;

@@ -39,7 +39,7 @@ async fn start_together(database: db::Url) {
         let answer = wire.exchange(&get("/jwks", &[])).await.expect("an answer");
         assert_eq!(
             answer.json()["keys"].as_array().map(Vec::len),
-            Some(SigningAlg::ALL.len()),
+            Some(SigningAlg::ALL.len() + jose::Family::ALL.len()),
             "{}",
             answer.body
         );
@@ -56,6 +56,7 @@ async fn start_together(database: db::Url) {
     assert_eq!(count("master_keys"), Some(1));
     let rings = SigningAlg::ALL.len() as i64;
     assert_eq!(count("signing_keys"), Some(rings), "one for each ring");
+    assert_eq!(count("decryption_keys"), Some(jose::Family::ALL.len() as i64));
     assert_eq!(count("purpose_secrets"), Some(keyring::Purpose::ALL.len() as i64));
     assert_eq!(count("schema_migrations"), Some(db::MIGRATIONS.len() as i64));
 }

@@ -3,7 +3,7 @@
 use accounts::users::User;
 use clients::Trust;
 use events::Context;
-use protocol::SessionId;
+use protocol::{Secret, SessionId};
 use revocation::{Act, Outcome};
 use serde_json::Value;
 
@@ -28,14 +28,36 @@ impl World {
 
     /// Replaces what the client registered.
     pub(crate) async fn update(&self, app: &App, document: Value) {
-        let (id, now) = (app.id.as_str().into(), self.now());
+        self.updated(app, document).await;
+    }
+
+    /// The same, with the secret that came of it, if there is one.
+    pub(crate) async fn updated(&self, app: &App, document: Value) -> Option<Secret> {
+        let (id, now, vault) = (app.id.as_str().into(), self.now(), self.vault.clone());
         let updated = self.db.transact(move |conn| {
+            Box::pin(async move {
+                registry::update(&id, &document, &vault, &Context::command_line(), conn, now).await
+            })
+        });
+        let updated = updated.await.expect("a valid client");
+        self.heard().await;
+        updated.secret
+    }
+
+    /// Gives the client another secret.
+    pub(crate) async fn another_secret(&self, app: &App) -> App {
+        let (id, now, vault) = (app.id.as_str().into(), self.now(), self.vault.clone());
+        let added = self.db.transact(move |conn| {
             Box::pin(
-                async move { registry::update(&id, &document, &Context::command_line(), conn, now).await },
+                async move { clients::secrets::add(&id, &vault, &Context::command_line(), conn, now).await },
             )
         });
-        updated.await.expect("a valid client");
+        let added = added.await.expect("room for a secret");
         self.heard().await;
+        App {
+            secret: Some(added.secret),
+            ..app.clone()
+        }
     }
 
     /// Gives the client this standing.

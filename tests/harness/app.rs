@@ -144,6 +144,24 @@ impl App {
         post(world, path, &[], &params).await
     }
 
+    /// The same by its secret, which is not sent.
+    pub(crate) async fn assert_by_secret(
+        &self,
+        world: &World,
+        path: &str,
+        mut params: Vec<(&'static str, String)>,
+    ) -> Answer {
+        params.extend(rp::asserted(self.asserting(world)));
+        post(world, path, &[], &params).await
+    }
+
+    /// An assertion that its secret has signed.
+    pub(crate) fn asserting(&self, world: &World) -> String {
+        let secret = self.secret.as_ref().expect("a secret").expose();
+        let claims = rp::assertion(&self.id, &world.issuer, world.now().as_secs(), &json!({}));
+        jose::sign_by_secret("JWT", &claims, secret.as_bytes()).expect("a token")
+    }
+
     /// A form POST of this client, authenticated by the method it registered.
     pub(crate) async fn call(
         &self,

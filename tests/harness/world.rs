@@ -9,7 +9,7 @@ use accounts::email::Email;
 use accounts::passwords::{Cost, Hasher, HasherSettings, Password};
 use accounts::users::{self, Draft, User};
 use axum::Router;
-use clients::{Directory, ResourceServer, Trust, resources};
+use clients::{Directory, ResourceServer, Trust, Vault, resources};
 use countersign::background::Background;
 use countersign::listener::{self, Limits};
 use countersign::middleware::Shell;
@@ -19,7 +19,7 @@ use db::Database;
 use db::testing::{Temporary, temporary};
 use egress::Egress;
 use events::Context;
-use keyring::Keyring;
+use keyring::{Keyring, MasterKey, Policy};
 use protocol::{Clock, Issuer, ResponseTypes, Secret, SigningAlg};
 use registry::Terms;
 use serde_json::{Value, json};
@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) db: Database,
     clock: Option<Arc<AtomicI64>>,
     hasher: Hasher,
+    /// Seals secrets of clients as the server does; closed where a test does not need that.
+    pub(crate) vault: Vault,
     running: Running,
     _temporary: Option<Temporary>,
 }
@@ -132,6 +134,7 @@ impl World {
                 .expect("the replicas' database"),
             clock: None,
             hasher: cheap_hasher(),
+            vault: replicas.vault.clone(),
             running: Running::Elsewhere { _replicas: replicas },
             _temporary: None,
         }
@@ -172,6 +175,7 @@ impl World {
                 .expect("the database of the process"),
             clock: None,
             hasher: cheap_hasher(),
+            vault: Vault::closed(),
             running: Running::Alone {
                 process,
                 _folder: folder,
@@ -191,6 +195,7 @@ impl World {
                 .expect("the database of the server"),
             clock: None,
             hasher: cheap_hasher(),
+            vault: Vault::closed(),
             running: Running::ByTheTest,
             _temporary: None,
         }
@@ -256,6 +261,7 @@ impl World {
             clock: Some(clock),
             // That of the server may be one that takes nothing.
             hasher: cheap_hasher(),
+            vault: parts.vault(),
             running: Running::Here {
                 _background: Background::start(&parts),
                 keyring: parts.keyring.clone(),
@@ -392,10 +398,10 @@ impl World {
         for (name, value) in metadata.as_object().expect("an object") {
             document[name] = value.clone();
         }
-        let now = self.now();
+        let (now, vault) = (self.now(), self.vault.clone());
         let registered = self.db.transact(move |conn| {
             Box::pin(async move {
-                registry::register(&document, Trust::Trusted, &Context::server(), conn, now).await
+                registry::register(&document, Trust::Trusted, &vault, &Context::server(), conn, now).await
             })
         });
         App::new(registered.await.expect("a valid client"))
@@ -479,6 +485,7 @@ struct Replicas {
     issuer: String,
     ports: [u16; 2],
     database: db::Url,
+    vault: Vault,
     _processes: [Process; 2],
     _temporary: Temporary,
     _folder: TempDir,
@@ -507,7 +514,14 @@ impl Replicas {
             Process::serve(folder.path(), &[], &environment, ports[0]),
             Process::serve(folder.path(), &[], &environment, ports[1]),
         );
+        let db = Database::connect(&database)
+            .await
+            .expect("the replicas' database");
+        let now = Clock::System.now();
+        let master = MasterKey::open(&folder.path().join("keys"), &db, now).await;
+        let keyring = Keyring::open(&db, master.expect("the master key"), Policy::default(), now).await;
         Self {
+            vault: issuance::vault(&keyring.expect("the keys")),
             ports,
             _temporary: temporary(&database),
             database,

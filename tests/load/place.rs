@@ -203,11 +203,11 @@ async fn secret_of(api: &Api, parts: &Parts) -> Caller {
 }
 
 async fn register(document: Value, parts: &Parts) -> Caller {
-    let now = parts.clock.now();
+    let (now, vault) = (parts.clock.now(), parts.vault());
     let registered = write(parts, move |conn| {
-        Box::pin(
-            async move { registry::register(&document, Trust::Trusted, &Context::server(), conn, now).await },
-        )
+        Box::pin(async move {
+            registry::register(&document, Trust::Trusted, &vault, &Context::server(), conn, now).await
+        })
     });
     let registered = registered.await;
     Caller::new(
