@@ -10,6 +10,7 @@ mod modules;
 mod plan;
 mod run;
 mod third_party;
+mod told;
 
 use std::collections::BTreeSet;
 
@@ -106,6 +107,9 @@ modules! {
     third_party:
         oidcc_3rd_party_init_login
         oidcc_3rd_party_init_login_nohttps;
+    told:
+        oidcc_idtoken_rs256
+        oidcc_userinfo_rs256;
 }
 
 fn module(test: &str) -> String {
@@ -113,13 +117,23 @@ fn module(test: &str) -> String {
     test.replace('_', "-").replace("3rd-party", "3rd_party")
 }
 
-/// Plans whose modules need what is not there yet: private_key_jwt, request objects, the registration endpoint.
+/// Plans of which not every module has a test.
 const NOT_YET: [&str; 1] = ["dynamic"];
+
+/// Their modules that have one.
+const ALREADY: &[(&str, &str)] = &[
+    ("dynamic", "oidcc-idtoken-rs256"),
+    ("dynamic", "oidcc-userinfo-rs256"),
+];
+
+fn is_to_be_tested(row: &plan::Row) -> bool {
+    !NOT_YET.contains(&row.plan) || ALREADY.contains(&(row.plan, row.module))
+}
 
 /// The runs of a module that are tested.
 fn rows_of(module: &str) -> Vec<plan::Row> {
     let mut rows = plan::rows();
-    rows.retain(|row| row.module == module && !NOT_YET.contains(&row.plan));
+    rows.retain(|row| row.module == module && is_to_be_tested(row));
     assert!(!rows.is_empty(), "{module} is no module");
     rows
 }
@@ -148,7 +162,7 @@ fn what_is_covered_is_said_and_what_is_not_as_well() {
     let tested: BTreeSet<String> = TESTED.iter().map(|test| module(test)).collect();
     let (covered, missing): (Vec<&plan::Row>, Vec<&plan::Row>) = rows
         .iter()
-        .partition(|row| tested.contains(row.module) && !NOT_YET.contains(&row.plan));
+        .partition(|row| tested.contains(row.module) && is_to_be_tested(row));
     println!(
         "{} of {ALL} runs are covered; {} are not:",
         covered.len(),
@@ -167,9 +181,6 @@ fn what_is_covered_is_said_and_what_is_not_as_well() {
         );
     }
     // A module of the other plans without a test fails here.
-    let strays: Vec<_> = missing
-        .iter()
-        .filter(|row| !NOT_YET.contains(&row.plan))
-        .collect();
+    let strays: Vec<_> = missing.iter().filter(|row| is_to_be_tested(row)).collect();
     assert!(strays.is_empty(), "{strays:?}");
 }

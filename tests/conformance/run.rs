@@ -12,7 +12,7 @@ use crate::harness::app::{address, basic, changed, header, payload, post, userin
 use crate::harness::visitor::Sent;
 use crate::harness::{Answer, App, Channel, Visitor, World};
 
-const REDIRECT_URI: &str = "https://suite.example.com/test/a/alias/callback";
+pub(crate) const REDIRECT_URI: &str = "https://suite.example.com/test/a/alias/callback";
 
 pub(crate) struct Run<'w> {
     pub(crate) world: &'w World,

@@ -169,6 +169,7 @@ everywhere! {
     async fn whoever_registers_over_http_is_given_such_a_secret_too(world: World) {
         let document = json!({
             "redirect_uris": ["https://app.example.com/cb"], "token_endpoint_auth_method": "client_secret_jwt",
+            "grant_types": ["authorization_code", "refresh_token"],
         });
         let registered = answer(client().post(world.at("/register")).json(&document)).await;
         assert_eq!(registered.status, 201, "{}", registered.body);
