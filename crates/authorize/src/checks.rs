@@ -3,9 +3,10 @@
 
 use accounts::claims::Claim;
 use accounts::sessions::Acr;
-use clients::Directory;
+use clients::{Directory, Recipients};
 use grants::AuthorizationRequest;
-use issuance::{Recipients, Target};
+use issuance::Target;
+use keyring::Keyring;
 use protocol::pkce::CodeChallenge;
 use protocol::{
     ClaimsRequest, Error, Issuer, Params, Prompt, ResponseMode, ResponseType, ResponseTypes, Scope,
@@ -23,6 +24,7 @@ const MAX_RESOURCES: usize = 8;
 /// What the checks look things up in.
 pub(crate) struct Context<'a> {
     pub(crate) issuer: &'a Issuer,
+    pub(crate) keyring: &'a Keyring,
     pub(crate) recipients: &'a Recipients,
     pub(crate) clients: &'a Directory,
     pub(crate) response_types: ResponseTypes,

@@ -95,6 +95,7 @@ impl Authorize {
         let bound = Bound::prove(params, &self.clients).await?;
         let context = Context {
             issuer: &self.issuer,
+            keyring: &self.front.keyring,
             recipients: &self.recipients,
             clients: &self.clients,
             response_types: self.response_types,

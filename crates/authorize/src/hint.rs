@@ -38,7 +38,14 @@ async fn hinted(params: &Params, context: &Context<'_>) -> Result<Option<Subject
     let Some(token) = params.get("id_token_hint") else {
         return Ok(None);
     };
-    match Hint::read(token, context.recipients, context.issuer, context.now).await {
+    match Hint::read(
+        token,
+        (context.keyring, context.recipients),
+        context.issuer,
+        context.now,
+    )
+    .await
+    {
         Ok(hint) => Ok(Some(hint.sub)),
         Err(Unbelieved::Unknown(error)) => Err(error),
         Err(Unbelieved::Token(cause)) => {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use clients::Directory;
-use issuance::{Gate, Recipients};
+use clients::{Directory, Recipients};
+use issuance::Gate;
 use pages::Front;
 use protocol::{Issuer, ResponseTypes, path};
 

@@ -15,12 +15,11 @@ use accounts::passwords::Hasher;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
-use clients::Directory;
+use clients::{Directory, Recipients};
 use db::Conn;
 use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
-use issuance::Recipients;
 use pages::{Front, error, front, see_other};
 use protocol::{Error, Issuer, Params, RequestId, Secret, Timestamp, path};
 

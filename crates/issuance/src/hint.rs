@@ -4,12 +4,12 @@
 //! A hint is as good after its token expired, and after the key that signed it left the JWK set: a session
 //! outlives both. What it may not be is another kind of token of ours, which `typ` tells.
 
+use clients::Recipients;
 use jws::{Alg, Typ, Unverified, Verified};
+use keyring::Keyring;
 use protocol::access_token::Audience;
 use protocol::{Issuer, Subject, Timestamp};
 use serde::Deserialize;
-
-use crate::Recipients;
 
 /// What an ID token of ours said when it was issued.
 #[derive(Debug, Deserialize)]
@@ -30,12 +30,12 @@ impl Hint {
     /// When the text is no ID token of this server, with the rule it breaks.
     pub async fn read(
         token: &str,
-        recipients: &Recipients,
+        (keyring, recipients): (&Keyring, &Recipients),
         issuer: &Issuer,
         now: Timestamp,
     ) -> Result<Self, Unbelieved> {
         let token = Unverified::parse(token)?;
-        let published = recipients.keyring.published(now);
+        let published = keyring.published(now);
         let hint: Self = match token.alg() {
             Some(_) => token
                 .verify(&published.ever, Alg::ALL, Typ::JwtOrAbsent)?

@@ -11,16 +11,17 @@ mod hint;
 mod known;
 mod live;
 mod reads;
-mod recipients;
 mod redeem;
 mod refresh;
 mod standing;
 mod target;
 mod tokens;
+mod vault;
 mod writes;
 
 use std::time::Duration;
 
+use clients::Recipients;
 use db::{Batcher, Database};
 use keyring::Keyring;
 use protocol::{ApprovalId, Error, Issuer};
@@ -35,11 +36,11 @@ pub use hint::{Hint, Unbelieved};
 pub use jws::Meant;
 pub use keyring::sid;
 pub use known::Known;
-pub use recipients::{Protection, Recipients, vault};
 pub use target::Target;
 
 pub use protocol::access_token::LIFE as ACCESS_TOKEN_LIFE;
 pub use tokens::{Entitlement, Means, TokenResponse};
+pub use vault::vault;
 
 /// Life of an ID token.
 pub const ID_TOKEN_LIFE: Duration = keyring::LONGEST_TOKEN_LIFE;
@@ -66,12 +67,12 @@ pub enum Refusal {
 
 impl Gate {
     /// Starts the tasks that read and write; needs a runtime.
-    pub fn new(db: Database, recipients: Recipients, known: Known, issuer: Issuer) -> Self {
+    pub fn new(db: Database, keyring: Keyring, recipients: Recipients, known: Known, issuer: Issuer) -> Self {
         let reads = Batcher::start(db.clone());
         let writes = Batcher::start(db.clone());
         Self {
             db,
-            keyring: recipients.keyring.clone(),
+            keyring,
             recipients,
             issuer,
             known,

@@ -1,15 +1,14 @@
 //! From an entitlement to signed tokens. No lock is held and nothing is written any more.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grants::{Approval, ByUser};
+use jose::Protection;
 use keyring::Seat;
 use protocol::access_token::{self, Claims};
 use protocol::{ClientId, Error, Jti, ResponseType, Scope, Secret, Subject, Timestamp, scope};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{ACCESS_TOKEN_LIFE, Gate, ID_TOKEN_LIFE, Protection, Target};
+use crate::{ACCESS_TOKEN_LIFE, Gate, ID_TOKEN_LIFE, Target};
 
 /// What the gate has granted and recorded.
 #[derive(Debug)]
@@ -32,6 +31,9 @@ pub struct Means {
     seat: Seat,
     id_token: Option<Protection>,
 }
+
+/// `typ` of what a client is told.
+const TYP: &str = "JWT";
 
 /// RFC 6750 §4.
 pub(crate) const TOKEN_TYPE: &str = "Bearer";
@@ -153,7 +155,7 @@ impl Gate {
         let protection = means.id_token.as_ref();
         let protection =
             protection.ok_or_else(|| Error::server_error("nobody looked how this ID token is protected"))?;
-        let half_hash = |text: &str| URL_SAFE_NO_PAD.encode(protection.half_hash(text));
+        let half_hash = |text: &str| protection.half_hash(text);
         let claims = IdToken {
             iss: self.issuer.as_str(),
             sub: &user.sub,
@@ -169,9 +171,10 @@ impl Gate {
             c_hash: alongside.code.map(half_hash),
             released: &granted.released,
         };
-        protection
-            .token(&claims, &self.keyring, &means.seat, granted.issued_at)
-            .await
+        let told = self
+            .keyring
+            .tell((TYP, &claims), protection, &means.seat, granted.issued_at);
+        Ok(told.await?)
     }
 
     /// These claims, protected as their reader registered.
@@ -186,7 +189,8 @@ impl Gate {
     ) -> Result<String, Error> {
         let algs: Vec<_> = protection.alg().into_iter().collect();
         let seat = self.keyring.seat(&algs)?;
-        protection.token(claims, &self.keyring, &seat, now).await
+        let told = self.keyring.tell((TYP, claims), protection, &seat, now);
+        Ok(told.await?)
     }
 
     /// What the token endpoint needs for this approval.
@@ -210,7 +214,7 @@ impl Gate {
     /// What an answer of the authorization endpoint needs.
     ///
     /// # Errors
-    /// As [`Recipients::id_token`](crate::Recipients::id_token); when too many are waiting for signatures.
+    /// As [`clients::Recipients::id_token`]; when too many are waiting for signatures.
     pub async fn means_at_once(
         &self,
         client: &ClientId,

@@ -7,12 +7,14 @@
 
 pub mod jwe;
 mod pool;
+mod protection;
 mod self_check;
 mod signer;
 mod signing_key;
 
 pub use jwe::{DecryptionKey, Encrypted, EncryptionKey, Family};
 pub use pool::{Pool, SEATS, Seat};
+pub use protection::{Protection, Signature};
 pub use signing_key::{SigningKey, sign_by_secret};
 
 /// A key or a token that could not be made.
@@ -28,6 +30,8 @@ pub enum Error {
     NotPkcs8(Family),
     #[error("the content could not be encrypted")]
     Encrypt,
+    #[error("nothing protects this token")]
+    Unprotected,
     #[error("the private key could not be written as PKCS#8")]
     Export,
     #[error("the claims could not be written as JSON")]

@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use db::{Conn, Database};
 use events::Context;
 use events::changes::{Topic, Versions, Watcher};
-use jose::{DecryptionKey, Encrypted, Family, Pool, SigningKey};
+use jose::{DecryptionKey, Encrypted, Family, Pool, Protection, Signature, SigningKey};
 use protocol::{JweAlg, JweEnc, SigningAlg, Timestamp};
 use zeroize::Zeroizing;
 
@@ -249,6 +249,28 @@ impl Keyring {
     ) -> Result<String, Error> {
         let key = self.signer(alg, now)?;
         Ok(self.0.pool.sign(&key, typ, claims, seat).await?)
+    }
+
+    /// A token that says this to one reader, protected as it registered. Its `typ` is `JWT` unless a specification
+    /// names another.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub async fn tell(
+        &self,
+        (typ, claims): (&'static str, &impl serde::Serialize),
+        protection: &Protection,
+        seat: &Seat,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        let signed = match &protection.signature {
+            Some(Signature::ByKey(alg)) => Some(self.sign(*alg, (typ, claims), seat, now).await?),
+            Some(Signature::BySecret(secret)) => {
+                Some(jose::sign_by_secret(typ, claims, secret.expose().as_bytes())?)
+            }
+            None => None,
+        };
+        Ok(protection.finish(signed, claims)?)
     }
 
     /// The content of a token that was encrypted to a key of ours, by the algorithms that its sender registered. Whether

@@ -7,13 +7,13 @@ use accounts::passwords::{Hasher, HasherSettings};
 use authorize::Authorize;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use clients::{Authenticator, Directory, Keys, Vault};
+use clients::{Authenticator, Directory, Keys, Recipients, Vault};
 use consent::Consent;
 use db::Database;
 use discovery::{Discovery, Offered};
 use egress::Egress;
 use events::changes::Watcher;
-use issuance::{Bearer, Gate, Known, Recipients};
+use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
 use protocol::{Clock, Issuer, ResponseTypes};
@@ -162,13 +162,17 @@ impl Parts {
     }
 
     fn gate(&self) -> Gate {
-        let (db, recipients) = (self.db.clone(), self.recipients());
-        Gate::new(db, recipients, self.known.clone(), self.issuer.clone())
+        let (db, keyring) = (self.db.clone(), self.keyring.clone());
+        let (known, issuer) = (self.known.clone(), self.issuer.clone());
+        Gate::new(db, keyring, self.recipients(), known, issuer)
     }
 
     fn recipients(&self) -> Recipients {
-        let (clients, keys) = (self.clients.clone(), self.client_keys.clone());
-        Recipients::new(clients, keys, self.keyring.clone())
+        Recipients {
+            clients: self.clients.clone(),
+            keys: self.client_keys.clone(),
+            vault: self.vault(),
+        }
     }
 
     /// Seals the secrets of clients that sign with them.

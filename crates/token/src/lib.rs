@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use clients::{Authenticator, Directory};
+use clients::{Authenticator, Directory, Recipients};
 use db::Database;
-use issuance::{Bearer, Gate, Recipients};
+use issuance::{Bearer, Gate};
 use protocol::{Clock, path};
 
 /// What these endpoints lean on.

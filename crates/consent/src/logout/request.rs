@@ -29,7 +29,14 @@ impl Consent {
         let named = params.get("client_id");
         let hint = match params.get("id_token_hint") {
             None => None,
-            Some(token) => match Hint::read(token, &self.recipients, &self.issuer, visit.now).await {
+            Some(token) => match Hint::read(
+                token,
+                (&self.front.keyring, &self.recipients),
+                &self.issuer,
+                visit.now,
+            )
+            .await
+            {
                 Ok(hint) => Some(hint),
                 Err(Unbelieved::Unknown(error)) => return Err(error.into()),
                 Err(Unbelieved::Token(cause)) => {

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use clients::{Client, Directory, Keys, Metadata, Trust, records};
+use clients::{Client, Directory, Keys, Metadata, Recipients, Trust, records};
 use db::testing::{both, postgres_url, sqlite_url};
 use db::{Conn, execute};
 use events::Context;
@@ -9,7 +9,7 @@ use keyring::{Keyring, MasterKey, Policy};
 use protocol::{Issuer, Scope};
 
 use super::*;
-use crate::{Bearer, Gate, Recipients, Refused, Target};
+use crate::{Bearer, Gate, Refused, Target};
 
 /// Far above what it takes on a loaded machine: whoever reaches it never hears.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -30,13 +30,23 @@ impl Scene {
         let keyring = keyring.await.unwrap();
         let directory = Directory::open(db, changes.clone()).await.unwrap();
         let keys = Keys::new(egress::Egress::new(Default::default()).unwrap());
-        let recipients = Recipients::new(directory, keys, keyring.clone());
+        let recipients = Recipients {
+            clients: directory,
+            keys,
+            vault: crate::vault(&keyring),
+        };
         let known = Known::open(db, changes).await.unwrap();
         tokio::spawn(known.clone().follow());
         let issuer = Issuer::parse("https://id.example.com").unwrap();
         Self {
             db: db.clone(),
-            gate: Gate::new(db.clone(), recipients, known.clone(), issuer.clone()),
+            gate: Gate::new(
+                db.clone(),
+                keyring.clone(),
+                recipients,
+                known.clone(),
+                issuer.clone(),
+            ),
             bearer: Bearer::new(db.clone(), keyring, known.clone(), issuer),
             known,
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use accounts::email::Email;
 use accounts::sessions::{self, Acr, Amr, SignIn};
 use accounts::users::{self, Draft};
-use clients::{Client, Directory, Keys, Metadata, Trust, records};
+use clients::{Client, Directory, Keys, Metadata, Recipients, Trust, records};
 use db::{Database, execute};
 use events::Context;
 use events::changes::Watcher;
 use grants::consents::{self, Confirmed};
-use issuance::{Approved, Approving, Gate, Known, Recipients};
+use issuance::{Approved, Approving, Gate, Known};
 use keyring::{Keyring, MasterKey, Policy};
 use protocol::{
     ApprovalId, ClientId, ConsentId, FlowId, Issuer, ResponseType, Scope, SessionId, Subject, Timestamp,
@@ -26,9 +26,14 @@ pub(super) async fn gate(db: &Database) -> Gate {
     let changes = Watcher::start(db).await.unwrap();
     let directory = Directory::open(db, changes.clone()).await.unwrap();
     let keys = Keys::new(egress::Egress::new(Default::default()).unwrap());
-    let recipients = Recipients::new(directory, keys, keyring.await.unwrap());
+    let keyring = keyring.await.unwrap();
+    let recipients = Recipients {
+        clients: directory,
+        keys,
+        vault: issuance::vault(&keyring),
+    };
     let known = Known::open(db, changes).await.unwrap();
-    Gate::new(db.clone(), recipients, known, issuer)
+    Gate::new(db.clone(), keyring, recipients, known, issuer)
 }
 
 /// Two people, two apps, and approvals of each kind. Nothing in it is in another scene.
