@@ -82,6 +82,41 @@ everywhere! {
         }
     }
 
+    async fn a_logout_token_is_protected_as_the_id_tokens_of_its_app_are(world: World) {
+        let key = Reader::new(Family::P256);
+        for members in [
+            json!({ "id_token_signed_response_alg": "EdDSA" }),
+            json!({ "id_token_signed_response_alg": "HS256" }),
+            json!({
+                "jwks": key.jwks(), "id_token_signed_response_alg": "ES256",
+                "id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A256GCM",
+            }),
+        ] {
+            let (user, site) = (world.user().await, Site::open().await);
+            let mut metadata = members.clone();
+            metadata["backchannel_logout_uri"] = json!(site.put("/ended", "text/html", ""));
+            let app = world.app_with(metadata).await;
+            app.grant(&world, &user, &[]).await;
+            let session = world.sessions(&user).await.remove(0);
+            world.end(revocation::Act::EndSession(session)).await;
+            let told = site.await_posted(1).await.remove(0);
+            let token = told.body.strip_prefix("logout_token=").unwrap().to_owned();
+            let signed = match header(&token).get("enc") {
+                Some(_) => key.read(&token),
+                None => token,
+            };
+            let head = header(&signed);
+            assert_eq!(head["typ"], "logout+jwt");
+            assert_eq!(head["alg"], members["id_token_signed_response_alg"]);
+            assert_eq!(payload(&signed)["aud"], app.id);
+            let parsed = jws::Unverified::parse(&signed).unwrap();
+            if parsed.alg().is_none() {
+                let secret = app.secret.as_ref().unwrap().expose().as_bytes();
+                assert!(parsed.verify_by_secret([secret], jws::Typ::Is("logout+jwt")).is_ok());
+            }
+        }
+    }
+
     async fn userinfo_may_be_encrypted_without_being_signed(world: World) {
         let (user, key) = (world.user().await, Reader::new(Family::P256));
         let app = world.app_with(json!({

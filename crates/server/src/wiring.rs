@@ -211,6 +211,7 @@ impl Parts {
             db: self.db.clone(),
             keyring: self.keyring.clone(),
             clients: self.clients.clone(),
+            recipients: self.recipients(),
             egress: self.egress.apart(),
             issuer: self.issuer.clone(),
             clock: self.clock.clone(),

@@ -7,7 +7,7 @@ mod logout_token;
 
 use std::time::Duration;
 
-use clients::Directory;
+use clients::{Directory, Recipients};
 use db::Database;
 use egress::Egress;
 use events::changes::{Topic, Watcher};
@@ -23,6 +23,8 @@ pub struct Signals {
     pub db: Database,
     pub keyring: Keyring,
     pub clients: Directory,
+    /// How what they are told is protected.
+    pub recipients: Recipients,
     /// Of its own: apps that do not answer keep nobody else waiting for a place.
     pub egress: Egress,
     pub issuer: Issuer,

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use clients::Client;
 use events::logout_notices::Notice;
-use protocol::{ClientId, Error, Jti, SigningAlg, Subject, Timestamp};
+use protocol::{ClientId, Error, Jti, Subject, Timestamp};
 use serde::Serialize;
 
 use crate::Signals;
 
-/// As ID tokens are signed: who verifies those knows it.
-const ALG: SigningAlg = SigningAlg::Rs256;
 /// No other token of ours can stand in for it, nor it for another.
 const TYP: &str = "logout+jwt";
 /// §4 wants it short: two minutes at most.
@@ -57,7 +55,11 @@ impl Signals {
             sid: keyring::sid(&notice.session_id, &client.id, &self.keyring)?,
             events: Events { logout: Empty {} },
         };
-        let seat = self.keyring.seat(&[ALG])?;
-        Ok(self.keyring.sign(ALG, (TYP, &token), &seat, now).await?)
+        // §2.4: as the ID tokens of this client are signed and encrypted, so whoever reads those can read it.
+        let protection = self.recipients.id_token(&client.id, now).await?;
+        let algs: Vec<_> = protection.alg().into_iter().collect();
+        let seat = self.keyring.seat(&algs)?;
+        let told = self.keyring.tell((TYP, &token), &protection, &seat, now);
+        Ok(told.await?)
     }
 }
