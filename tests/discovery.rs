@@ -424,9 +424,13 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             assert_eq!(value, &json!([acr]));
         }
         "subject_types_supported" => {
-            assert_eq!(words, ["public"]);
-            let other = world.app().await.grant(world, user, &[]).await;
-            assert_eq!(app.grant(world, user, &[]).await.id()["sub"], other.id()["sub"]);
+            assert_eq!(words, ["public", "pairwise"]);
+            let own = app.grant(world, user, &[]).await.id()["sub"].clone();
+            for (word, alike) in [("public", true), ("pairwise", false)] {
+                let other = world.app_with(json!({ "subject_type": word })).await;
+                let other = other.grant(world, user, &[]).await.id()["sub"].clone();
+                assert_eq!(own == other, alike, "{word}");
+            }
         }
         "id_token_signing_alg_values_supported" => {
             assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA", "HS256"]);

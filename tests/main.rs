@@ -37,6 +37,7 @@ mod ledger;
 mod logout;
 mod machines;
 mod pages;
+mod pairwise;
 mod prompts;
 mod races;
 mod redirect_uris;

@@ -19,7 +19,7 @@ async fn a_client_is_created_shown_changed_listed_and_deleted() {
         assert!(text(&created, "client_secret").starts_with("cs_cs_"), "{created}");
         let mut expected = json!({
             "client_id": id, "client_id_issued_at": created["client_id_issued_at"], "trust": "trusted",
-            "client_name": "Shop", "application_type": "web",
+            "client_name": "Shop", "application_type": "web", "subject_type": "public",
             "redirect_uris": ["https://a.test/cb", "https://b.test/cb"],
             "token_endpoint_auth_method": "client_secret_basic", "require_pkce": true,
             "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],

@@ -9,6 +9,7 @@ mod logout;
 mod modules;
 mod plan;
 mod run;
+mod sector;
 mod third_party;
 mod told;
 
@@ -31,6 +32,7 @@ macro_rules! modules {
             async fn $name() {
                 let world = World::sqlite_with(Own {
                     response_types: Some(ResponseTypes::All),
+                    registration: Some(sector::terms()),
                     ..Own::default()
                 }).await;
                 let user = known_user(&world).await;
@@ -110,6 +112,9 @@ modules! {
     told:
         oidcc_idtoken_rs256
         oidcc_userinfo_rs256;
+    sector:
+        oidcc_registration_sector_uri
+        oidcc_registration_sector_bad;
 }
 
 fn module(test: &str) -> String {
@@ -124,6 +129,8 @@ const NOT_YET: [&str; 1] = ["dynamic"];
 const ALREADY: &[(&str, &str)] = &[
     ("dynamic", "oidcc-idtoken-rs256"),
     ("dynamic", "oidcc-userinfo-rs256"),
+    ("dynamic", "oidcc-registration-sector-uri"),
+    ("dynamic", "oidcc-registration-sector-bad"),
 ];
 
 fn is_to_be_tested(row: &plan::Row) -> bool {

@@ -4,7 +4,7 @@
 use accounts::users::User;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use protocol::{ClientAuthMethod, ResponseMode, ResponseType};
+use protocol::{ClientAuthMethod, ResponseMode, ResponseType, SubjectType};
 use serde_json::{Value, json};
 
 use super::plan::Row;
@@ -19,6 +19,7 @@ pub(crate) struct Run<'w> {
     pub(crate) row: Row,
     pub(crate) user: &'w User,
     pub(crate) app: App,
+    pub(crate) subject_type: SubjectType,
 }
 
 /// What a whole way through the server has brought.
@@ -41,6 +42,7 @@ impl<'w> Run<'w> {
             row,
             user,
             app,
+            subject_type: SubjectType::Public,
         }
     }
 
@@ -325,7 +327,8 @@ impl<'w> Run<'w> {
         };
         assert_eq!(claims["iss"], self.world.issuer.as_str(), "{module}");
         assert_eq!(claims["aud"], self.app.id.as_str(), "{module}");
-        assert_eq!(claims["sub"], self.user.sub.as_str(), "{module}");
+        let public = claims["sub"] == self.user.sub.as_str();
+        assert_eq!(public, self.subject_type == SubjectType::Public, "{module}");
         assert!(
             claims.get("azp").is_none_or(|azp| *azp == self.app.id.as_str()),
             "{module}"

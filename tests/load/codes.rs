@@ -83,6 +83,7 @@ fn approval(asks: Asks, place: &Place) -> Approval {
         client_generation: 1,
         party: Party::User(ByUser {
             sub: place.sub.clone(),
+            known_as: place.sub.clone(),
             flow_id: Some(FlowId::random()),
             session_id: place.session_id.clone(),
             consent_id: place.consent_id.clone(),

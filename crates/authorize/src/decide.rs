@@ -3,7 +3,7 @@
 
 use accounts::claims;
 use accounts::sessions::{BrowserSessions, Session};
-use clients::{Client, Trust};
+use clients::{Client, Names, Trust};
 use grants::flow::Answer;
 use grants::{Consent, Flow};
 use pages::front::session_for;
@@ -21,15 +21,16 @@ pub(crate) enum Step<'a> {
 /// The session to go on with, or what to do when there is none that fits.
 pub(crate) fn session<'a>(
     flow: &Flow,
+    names: &Names,
     sessions: Option<&'a BrowserSessions>,
     now: Timestamp,
 ) -> Result<&'a Session, Step<'static>> {
     if let Some(Answer::Denied) = flow.answer() {
         return Err(Step::Refuse(Error::access_denied("the user did not allow it")));
     }
-    let session = sessions.map(|sessions| session_for(flow, sessions));
+    let session = sessions.map(|sessions| session_for(flow, names, sessions));
     match session {
-        Some(session) if !needs_login(flow, session, now) => match mismatch(flow, session) {
+        Some(session) if !needs_login(flow, session, now) => match mismatch(flow, names, session) {
             None => Ok(session),
             // They signed in for this very flow: asking again would go round in circles.
             Some(error) if session.authenticated_for(&flow.id).is_some() => Err(Step::Refuse(error)),
@@ -40,9 +41,9 @@ pub(crate) fn session<'a>(
 }
 
 /// Why this is not the user, or not the proof, that the request wants.
-fn mismatch(flow: &Flow, session: &Session) -> Option<Error> {
+fn mismatch(flow: &Flow, names: &Names, session: &Session) -> Option<Error> {
     let request = flow.request();
-    if !request.is_for(&session.sub) {
+    if !request.is_for(&names.name(&session.sub)) {
         return Some(Error::login_required(
             "another user signed in than the one that id_token_hint or claims names",
         ));

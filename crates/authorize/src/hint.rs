@@ -1,5 +1,5 @@
 //! Who the client wants the user to be: `id_token_hint` of OpenID Connect Core §3.1.2.1, and `sub` with a value in
-//! `claims`, §5.5.1.
+//! `claims`, §5.5.1. Both name people as the client knows them.
 
 use issuance::{Hint, Unbelieved};
 use protocol::{ClaimsRequest, Error, Params, Subject};

@@ -5,7 +5,7 @@ use accounts::sessions::Session;
 use axum::response::Response;
 use grants::{Consent, Flow, consents};
 use issuance::{Approved, Approving, Target};
-use protocol::{Error, Timestamp, path, scope};
+use protocol::{Error, Subject, Timestamp, path, scope};
 
 use crate::Authorize;
 use crate::bound::Bound;
@@ -33,7 +33,8 @@ async fn attempt(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Op
     let mut conn = authorize.front.db.reader().await?;
     let sessions = authorize.front.sessions(headers, &mut conn, now).await?;
 
-    let session = match decide::session(flow, sessions.as_ref(), now) {
+    let names = authorize.front.names(&bound.client)?;
+    let session = match decide::session(flow, &names, sessions.as_ref(), now) {
         Ok(session) => session,
         Err(Step::Refuse(error)) => return Err(Stop::Client(Box::new(bound), error)),
         Err(_) => return authorize.send_to(path::LOGIN, flow, headers).map(Some),
@@ -57,7 +58,8 @@ async fn attempt(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Op
                 Ok(means) => means,
                 Err(error) => return Err(Stop::Client(Box::new(bound), error)),
             };
-            let approving = approving(flow, &bound, session, consent);
+            let known_as = names.name(&session.sub);
+            let approving = approving(flow, &bound, (session, known_as), consent);
             match authorize.gate.approve(approving, now).await? {
                 Approved::Granted(granted) => {
                     let answer = authorize.gate.say(*granted, target, means).await?;
@@ -72,7 +74,12 @@ async fn attempt(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Op
     }
 }
 
-fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -> Approving {
+fn approving(
+    flow: &Flow,
+    bound: &Bound,
+    (session, known_as): (&Session, Subject),
+    consent: &Consent,
+) -> Approving {
     let (request, client) = (flow.request().clone(), &bound.client);
     let beyond = decide::by_name(flow, consent);
     // A refresh token outlives the session, so OpenID Connect makes it a scope of its own (Core §11); plain
@@ -85,6 +92,7 @@ fn approving(flow: &Flow, bound: &Bound, session: &Session, consent: &Consent) -
         client_version: client.version,
         client_generation: client.generation,
         sub: session.sub.clone(),
+        known_as,
         session_id: session.session_id.clone(),
         consent_id: consent.id.clone(),
         response_type: request.response_type,

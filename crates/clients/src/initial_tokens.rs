@@ -88,6 +88,24 @@ pub async fn claim(presented: &Secret, conn: &mut Conn, now: Timestamp) -> db::R
     Ok(claimed.map(|(id,)| id))
 }
 
+const USABLE: &str =
+    "SELECT token_id FROM initial_tokens WHERE digest = $1 AND uses_left > 0 AND expires_at > $2";
+
+/// The token, if it could be claimed at this moment. Takes no use.
+///
+/// # Errors
+/// When the database fails.
+pub async fn usable(presented: &Secret, conn: &mut Conn, now: Timestamp) -> db::Result<Option<String>> {
+    if opaque::decode(Kind::InitialAccess, presented.expose()).is_none() {
+        return Ok(None);
+    }
+    let found: Option<(String,)> = run!(conn, |c| sqlx::query_as(USABLE)
+        .bind(seal::digest(presented.expose()))
+        .bind(now.as_secs())
+        .fetch_optional(c))?;
+    Ok(found.map(|(id,)| id))
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     token_id: String,

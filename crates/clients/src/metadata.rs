@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use protocol::{
     ApplicationType, ClientAlg, ClientAuthMethod, GrantType, JweAlg, JweEnc, RedirectUri, ResponseType,
-    Scope, wire_enum,
+    Scope, SubjectType, wire_enum,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,6 +20,11 @@ pub struct Metadata {
     /// OpenID Connect RP-Initiated Logout §3.1.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// By which names it knows people: OpenID Connect Core §8. Ask [`crate::Names`].
+    pub subject_type: SubjectType,
+    /// A document that lists the redirect URIs; its host stands for the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
     pub token_endpoint_auth_method: ClientAuthMethod,
     pub grant_types: Vec<GrantType>,
     pub response_types: Vec<ResponseType>,
@@ -164,6 +169,8 @@ impl Default for Metadata {
             application_type: ApplicationType::Web,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            subject_type: SubjectType::Public,
+            sector_identifier_uri: None,
             token_endpoint_auth_method: ClientAuthMethod::ClientSecretBasic,
             grant_types: vec![GrantType::AuthorizationCode],
             response_types: vec![ResponseType::Code],
@@ -251,6 +258,7 @@ mod tests {
         let expected = serde_json::json!({
             "application_type": "web",
             "redirect_uris": [],
+            "subject_type": "public",
             "token_endpoint_auth_method": "client_secret_basic",
             "grant_types": ["authorization_code"],
             "response_types": ["code"],

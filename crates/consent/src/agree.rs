@@ -92,11 +92,11 @@ impl Consent {
         let Some(sessions) = self.front.sessions(&visit.headers, &mut conn, visit.now).await? else {
             return Ok(None);
         };
-        let session = session_for(flow, &sessions).clone();
+        let client = self.client(flow, &mut conn).await?;
+        let session = session_for(flow, &self.front.names(&client)?, &sessions).clone();
         let Some(user) = users::by_sub(&session.sub, &mut conn).await? else {
             return Ok(None);
         };
-        let client = self.client(flow, &mut conn).await?;
         let before = before(request, &client, &session, &mut conn).await?;
         drop(conn);
         let target = Target::find(&request.resources, &self.clients).await?;

@@ -103,8 +103,9 @@ impl Consent {
         let Some(sessions) = sessions else {
             return Ok(anyone);
         };
-        let session = session_for(flow, &sessions);
-        match request.is_for(&session.sub) {
+        let names = self.front.names(&self.client(flow, &mut conn).await?)?;
+        let session = session_for(flow, &names, &sessions);
+        match request.is_for(&names.name(&session.sub)) {
             true => Ok(Who::Known(Person {
                 name: session.name.clone(),
                 email: session.email.clone(),

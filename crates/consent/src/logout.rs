@@ -163,8 +163,8 @@ impl Consent {
         })
     }
 
-    /// The session that the hint names. The user alone is not enough: an ID token of an earlier session proves
-    /// nothing about this one.
+    /// The session that the hint names, by the name that its client has for it. The user is not asked for: an ID token
+    /// of an earlier session proves nothing about this one.
     fn hinted<'s>(
         &self,
         request: &LogoutRequest,
@@ -173,11 +173,13 @@ impl Consent {
         let (Some(client_id), Some(hint)) = (&request.client_id, &request.hint) else {
             return Ok(None);
         };
-        let Some(session) = sessions.of_user(&hint.sub) else {
-            return Ok(None);
-        };
-        let sid = issuance::sid(&session.session_id, client_id, &self.front.keyring)?;
-        Ok((hint.sid.as_deref() == Some(sid.as_str())).then_some(session))
+        for session in sessions.iter() {
+            let sid = issuance::sid(&session.session_id, client_id, &self.front.keyring)?;
+            if hint.sid.as_deref() == Some(sid.as_str()) {
+                return Ok(Some(session));
+            }
+        }
+        Ok(None)
     }
 
     /// To the page that asks, with the flow bound to this browser.

@@ -6,7 +6,7 @@ use accounts::claims::Claim;
 use accounts::sessions::Acr;
 use protocol::{
     ClientAlg, ClientAuthMethod, GrantType, Issuer, JweAlg, JweEnc, Prompt, ResponseMode, ResponseTypes,
-    path, scope,
+    SubjectType, path, scope,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "grant_types_supported": response_types.grant_types().collect::<Vec<GrantType>>(),
         "prompt_values_supported": words(Prompt::ALL),
         "acr_values_supported": words(Acr::ALL),
-        "subject_types_supported": ["public"],
+        "subject_types_supported": words(SubjectType::ALL),
         "id_token_signing_alg_values_supported": words(ClientAlg::ALL),
         "id_token_encryption_alg_values_supported": words(JweAlg::ALL),
         "id_token_encryption_enc_values_supported": words(JweEnc::ALL),

@@ -36,6 +36,9 @@ pub enum Party {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ByUser {
     pub sub: Subject,
+    /// What the client calls the user. It stays so for as long as the approval lives, whatever is registered
+    /// meanwhile: refreshed ID tokens name who the first one named (OpenID Connect Core §12.2).
+    pub known_as: Subject,
     pub flow_id: Option<FlowId>,
     pub session_id: SessionId,
     pub consent_id: ConsentId,
@@ -47,10 +50,11 @@ pub struct ByUser {
 }
 
 impl Approval {
-    /// `sub` of its tokens: the user, or the client itself (RFC 9068 §2.2). No client has the id of a user.
+    /// `sub` of its tokens: the user, as the client knows them, or the client itself (RFC 9068 §2.2). No client has the
+    /// id of a user.
     pub fn subject(&self) -> Subject {
         match &self.party {
-            Party::User(user) => user.sub.clone(),
+            Party::User(user) => user.known_as.clone(),
             Party::Service => self.client_id.as_str().into(),
         }
     }
@@ -63,18 +67,25 @@ impl Approval {
     }
 }
 
+impl ByUser {
+    /// What the client calls the user, where that is not what everybody does.
+    fn other_name(&self) -> Option<&str> {
+        (self.known_as != self.sub).then(|| self.known_as.as_str())
+    }
+}
+
 /// The columns of an approval, of the table called `a`.
 macro_rules! columns {
     () => {
-        "a.approval_id, a.flow_id, a.client_id, a.client_generation, a.sub, a.session_id, a.consent_id, a.scope, \
-         a.resources, a.claims, a.offline, a.auth_time, a.acr, a.amr, a.created_at, a.ended_at"
+        "a.approval_id, a.flow_id, a.client_id, a.client_generation, a.sub, a.known_as, a.session_id, a.consent_id, \
+         a.scope, a.resources, a.claims, a.offline, a.auth_time, a.acr, a.amr, a.created_at, a.ended_at"
     };
 }
 pub(crate) use columns;
 
 const INSERT: &str = "INSERT INTO approvals (approval_id, flow_id, client_id, client_generation, sub, session_id, \
-    consent_id, scope, resources, offline, auth_time, acr, amr, created_at, access_until, live_until, claims) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    consent_id, scope, resources, offline, auth_time, acr, amr, created_at, access_until, live_until, claims, known_as) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 /// It has no end of its own, and tells nothing of its access tokens: one may have been minted a moment ago.
 const STAND: &str = "INSERT INTO approvals (approval_id, client_id, client_generation, scope, resources, offline, \
@@ -120,6 +131,7 @@ pub async fn insert(approval: &Approval, lives: Lives, conn: &mut Conn) -> db::R
             .bind((approval.created_at + lives.access).as_secs())
             .bind((approval.created_at + lives.anything).as_secs())
             .bind(claims)
+            .bind(user.and_then(ByUser::other_name))
     )?;
     Ok(())
 }
@@ -172,17 +184,19 @@ fn claims(column: Option<String>) -> db::Result<ClaimsRequest> {
     Ok(read.unwrap_or_default())
 }
 
-const CLAIMS: &str = "SELECT claims FROM approvals WHERE approval_id = $1";
+const ABOUT: &str = "SELECT sub, claims FROM approvals WHERE approval_id = $1 AND sub IS NOT NULL";
 
-/// What an approval lets be told about the user beyond the scope of a token.
+/// The user of an approval, whom its tokens may call otherwise, and what it lets be told about them beyond the scope
+/// of a token. `None` for that of a client that acts for itself.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn claims_of(id: &ApprovalId, conn: &mut Conn) -> db::Result<ClaimsRequest> {
-    let row: Option<(Option<String>,)> = run!(conn, |c| sqlx::query_as(CLAIMS)
+pub async fn about(id: &ApprovalId, conn: &mut Conn) -> db::Result<Option<(Subject, ClaimsRequest)>> {
+    let row: Option<(String, Option<String>)> = run!(conn, |c| sqlx::query_as(ABOUT)
         .bind(id.as_str())
         .fetch_optional(c))?;
-    claims(row.and_then(|(column,)| column))
+    let told = row.map(|(sub, column)| Ok((sub.as_str().into(), claims(column)?)));
+    told.transpose()
 }
 
 #[derive(sqlx::FromRow)]
@@ -192,6 +206,7 @@ pub(crate) struct Row {
     client_id: String,
     client_generation: i64,
     sub: Option<String>,
+    known_as: Option<String>,
     session_id: Option<String>,
     consent_id: Option<String>,
     scope: String,
@@ -220,6 +235,7 @@ impl TryFrom<Row> for Approval {
         let party = match by_user {
             (Some(sub), Some(session_id), Some(consent_id), Some(auth_time), Some(acr), Some(amr)) => {
                 Party::User(ByUser {
+                    known_as: row.known_as.as_deref().unwrap_or(&sub).into(),
                     sub: sub.into(),
                     flow_id: row.flow_id.map(FlowId::from),
                     session_id: session_id.into(),

@@ -24,6 +24,8 @@ pub struct Approving {
     pub client_version: i64,
     pub client_generation: i64,
     pub sub: Subject,
+    /// What the client calls the user.
+    pub known_as: Subject,
     pub session_id: SessionId,
     pub consent_id: ConsentId,
     pub response_type: ResponseType,
@@ -191,6 +193,7 @@ impl Approving {
             client_generation: own.client_generation,
             party: Party::User(ByUser {
                 sub: own.sub,
+                known_as: own.known_as,
                 flow_id: Some(own.flow_id),
                 session_id: own.session_id,
                 consent_id: own.consent_id,

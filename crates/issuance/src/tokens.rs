@@ -158,7 +158,7 @@ impl Gate {
         let half_hash = |text: &str| protection.half_hash(text);
         let claims = IdToken {
             iss: self.issuer.as_str(),
-            sub: &user.sub,
+            sub: &user.known_as,
             aud: &granted.approval.client_id,
             exp: granted.issued_at + ID_TOKEN_LIFE,
             iat: granted.issued_at,

@@ -21,6 +21,8 @@ wire_enum! {
         Sid => "sid",
         /// Seals the secrets of clients that are read again: client_secret_jwt, HS256.
         ClientSecret => "client secret",
+        /// What a pairwise client calls a person. Never made anew: apps know their accounts by it.
+        Pairwise => "pairwise",
     }
 }
 

@@ -2,12 +2,13 @@
 //! a form is ours. There is one place that opens flows and one that loads sessions.
 
 use accounts::sessions::{self, BrowserSessions, Session};
+use clients::{Client, Names};
 use db::{Conn, Database};
 use grants::Flow;
 use grants::flow::{Binding, Request};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::{Keyring, Purpose};
-use protocol::{Clock, Error, Issuer, RequestId, Secret, Timestamp};
+use protocol::{Clock, Error, Issuer, RequestId, Secret, Subject, Timestamp};
 
 use crate::{Cookies, Problem, Shell, Site, Why, cookies, csrf, error};
 
@@ -109,6 +110,14 @@ impl Front {
         }
     }
 
+    /// By which names a client knows people.
+    ///
+    /// # Errors
+    /// When there is no key to make them with.
+    pub fn names(&self, client: &Client) -> Result<Names, Error> {
+        Ok(Names::of(client, &self.keyring.secret(Purpose::Pairwise)?.key))
+    }
+
     /// The token of a form of ours; `about` is what the person saw when it was made.
     ///
     /// # Errors
@@ -145,13 +154,13 @@ fn no_cookie() -> Error {
 
 /// The session that goes on with a flow: the one that signed in for it, else that of the user it names, else
 /// the newest.
-pub fn session_for<'s>(flow: &Flow, sessions: &'s BrowserSessions) -> &'s Session {
+pub fn session_for<'s>(flow: &Flow, names: &Names, sessions: &'s BrowserSessions) -> &'s Session {
     let own = sessions
         .iter()
         .find(|session| session.authenticated_for(&flow.id).is_some());
     let wanted = || {
-        let subs = &flow.request().subs;
-        subs.iter().find_map(|sub| sessions.of_user(sub))
+        let known_as = |sub: &Subject| sessions.iter().find(|session| names.name(&session.sub) == *sub);
+        flow.request().subs.iter().find_map(known_as)
     };
     own.or_else(wanted).unwrap_or(&sessions.active)
 }

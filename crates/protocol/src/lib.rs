@@ -30,7 +30,7 @@ pub use id::{ApprovalId, BrowserId, ClientId, ConsentId, FamilyId, FlowId, Jti, 
 pub use issuer::Issuer;
 pub use oauth::{
     ApplicationType, ClientAlg, ClientAuthMethod, GrantType, JweAlg, JweEnc, Prompt, ResponseMode,
-    ResponseType, ResponseTypes, SigningAlg,
+    ResponseType, ResponseTypes, SigningAlg, SubjectType,
 };
 pub use params::Params;
 pub use redirect_uri::RedirectUri;

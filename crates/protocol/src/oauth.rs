@@ -146,6 +146,16 @@ wire_enum! {
 }
 
 wire_enum! {
+    /// `subject_type` of a client: OpenID Connect Core §8.
+    pub enum SubjectType {
+        /// It knows a person by the name that every such client knows.
+        Public => "public",
+        /// By one that only clients of its sector know.
+        Pairwise => "pairwise",
+    }
+}
+
+wire_enum! {
     /// `application_type` of a client: OpenID Connect Dynamic Client Registration §2.
     pub enum ApplicationType {
         Web => "web",

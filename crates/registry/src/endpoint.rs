@@ -7,8 +7,9 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use clients::registrations::{self, Vouched, quota};
-use clients::{Client, Trust, Vault, initial_tokens};
+use clients::{Client, Metadata, Trust, Vault, initial_tokens};
 use db::{Conn, Database};
+use egress::Egress;
 use events::Context;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
@@ -18,7 +19,7 @@ use protocol::{Clock, Error, GrantType, Issuer, Secret, Timestamp, path};
 use serde_json::Value;
 
 use crate::terms::{Admission, Terms};
-use crate::{Registered, create, manage, response};
+use crate::{Registered, create, manage, metadata, response, sector};
 
 /// What this endpoint leans on.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Registry {
     pub terms: Terms,
     /// Seals the secrets of clients that sign with them.
     pub vault: Vault,
+    /// What sector identifiers are fetched with.
+    pub egress: Egress,
     pub clock: Clock,
 }
 
@@ -68,6 +71,7 @@ async fn register(
         quota::look(terms.hours, &by, &mut registry.db.reader().await?, now).await?;
     }
     let document = document(request).await?;
+    registry.prove_sector(&document, token.as_ref(), &by, now).await?;
     let work = registry.db.transact(move |conn| {
         Box::pin(async move {
             let vouched = admit(token.as_ref(), &terms, &by, conn, now).await?;
@@ -96,9 +100,11 @@ async fn admit(
         return Ok(Vouched::ByNobody);
     };
     let claimed = initial_tokens::claim(token, conn, now).await?;
-    claimed.map(Vouched::ByToken).ok_or_else(|| {
-        Error::invalid_token("the initial access token is unknown, used up or expired: ask for a new one")
-    })
+    claimed.map(Vouched::ByToken).ok_or_else(no_such_token)
+}
+
+fn no_such_token() -> Error {
+    Error::invalid_token("the initial access token is unknown, used up or expired: ask for a new one")
 }
 
 /// The token of the Authorization header, if there is one.
@@ -142,6 +148,49 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 impl Registry {
+    /// Asks the sector of a new client, before anything is written for it: no transaction waits for the network.
+    async fn prove_sector(
+        &self,
+        document: &Value,
+        token: Option<&Secret>,
+        by: &Context,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if !sector::is_named(document)? {
+            return Ok(());
+        }
+        let vouched = match token {
+            None => Vouched::ByNobody,
+            Some(token) => {
+                let found = initial_tokens::usable(token, &mut self.db.reader().await?, now).await?;
+                Vouched::ByToken(found.ok_or_else(no_such_token)?)
+            }
+        };
+        self.ask_sector(&metadata(document)?, &vouched, by, now).await
+    }
+
+    /// A stranger who has us fetch something takes a place for that, whatever comes of it: otherwise there would be no
+    /// end to it.
+    pub(crate) async fn ask_sector(
+        &self,
+        metadata: &Metadata,
+        vouched: &Vouched,
+        by: &Context,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        match vouched {
+            Vouched::ByToken(_) => {}
+            Vouched::ByNobody => {
+                let (hours, by) = (self.terms.hours, by.clone());
+                let taken = self
+                    .db
+                    .transact(move |conn| Box::pin(async move { quota::take(hours, &by, conn, now).await }));
+                taken.await?;
+            }
+        }
+        sector::prove(metadata, &self.egress).await
+    }
+
     /// The client information response: RFC 7591 §3.2.1 and RFC 7592 §3.
     pub(crate) fn answer(&self, registered: &Registered, token: &Secret) -> Value {
         let client = in_force(&registered.client);

@@ -10,6 +10,7 @@ mod endpoint;
 mod keys;
 mod manage;
 mod metadata;
+mod sector;
 mod terms;
 
 use accounts::users;

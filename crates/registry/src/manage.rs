@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::document::{Document, invalid};
 use crate::endpoint::{Registry, bearer, document};
 use crate::terms::Terms;
-use crate::{Registered, replace as replace_metadata};
+use crate::{Registered, metadata, replace as replace_metadata, sector};
 
 pub(crate) async fn read(
     State(registry): State<Arc<Registry>>,
@@ -50,6 +50,9 @@ pub(crate) async fn replace(
     // Nobody who could not change anything has their document read.
     let vouched = held_by(&id, &token, &mut registry.db.reader().await?).await?;
     let document = document(request).await?;
+    registry
+        .prove_sector_again(&id, &document, &vouched, &by, now)
+        .await?;
     let (terms, vault) = (registry.terms, registry.vault.clone());
     let work = registry.db.transact(move |conn| {
         Box::pin(async move {
@@ -85,6 +88,31 @@ pub(crate) async fn delete(
         .into_response())
 }
 
+impl Registry {
+    /// Asks the sector of a client that changes, unless it has said so before. Of two changes at once one fails by its
+    /// token, so what was registered when this was asked is what is replaced.
+    async fn prove_sector_again(
+        &self,
+        id: &ClientId,
+        document: &Value,
+        vouched: &Vouched,
+        by: &Context,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if !sector::is_named(document)? {
+            return Ok(());
+        }
+        let drafted = metadata(document)?;
+        let old = records::by_id(id, &mut self.db.reader().await?).await?;
+        let old = old.ok_or_else(refused)?.metadata;
+        sector::check_kept(&old, &drafted)?;
+        if sector::said_before(&old, &drafted) {
+            return Ok(());
+        }
+        self.ask_sector(&drafted, vouched, by, now).await
+    }
+}
+
 /// One replacement of what a client registered.
 struct Change<'c> {
     id: &'c ClientId,
@@ -115,6 +143,7 @@ impl Change<'_> {
         };
         self.check_identity(conn).await?;
         let metadata = terms.metadata(self.document, self.vouched)?;
+        sector::check_kept(&old.metadata, &metadata)?;
         let mut registered = replace_metadata(self.id, metadata, self.vault, self.by, conn, now).await?;
         if let Some(trust) = trust_after(&old, &registered.client, terms) {
             records::set_trust(self.id, trust, self.by, conn, now).await?;

@@ -6,12 +6,13 @@
 use clients::{AssertionAudience, Metadata, shown};
 use protocol::{
     ApplicationType, ClientAlg, ClientAuthMethod, Error, GrantType, RedirectUri, ResponseType, Scope,
+    SubjectType,
 };
 use serde_json::Value;
 use url::Url;
 
 use crate::document::{Document, invalid};
-use crate::{answers, keys};
+use crate::{answers, keys, sector};
 
 const MAX_REDIRECT_URIS: usize = 50;
 const MAX_CONTACTS: usize = 20;
@@ -41,6 +42,10 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         application_type,
         redirect_uris: redirect_uris(document, "redirect_uris", application_type)?,
         post_logout_redirect_uris: redirect_uris(document, "post_logout_redirect_uris", application_type)?,
+        subject_type: document
+            .word("subject_type", SubjectType::ALL)?
+            .unwrap_or(default.subject_type),
+        sector_identifier_uri: keys::fetched(document, "sector_identifier_uri")?,
         token_endpoint_auth_method: document
             .word("token_endpoint_auth_method", ClientAuthMethod::ALL)?
             .unwrap_or(default.token_endpoint_auth_method),
@@ -85,10 +90,13 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         request_object_encryption_alg: requests.map(|(alg, _)| alg),
         request_object_encryption_enc: requests.map(|(_, enc)| enc),
     };
-    let incoherence = incoherence(&effective)
-        .or_else(|| keys::incoherence(&effective))
-        .or_else(|| answers::incoherence(&effective));
-    match incoherence {
+    let faults = [
+        incoherence,
+        keys::incoherence,
+        answers::incoherence,
+        sector::incoherence,
+    ];
+    match faults.into_iter().find_map(|fault| fault(&effective)) {
         None => Ok(effective),
         Some((member, fault)) => Err(invalid(member, fault)),
     }

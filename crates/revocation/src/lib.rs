@@ -43,7 +43,8 @@ pub enum Act {
         jti: Jti,
         exp: Timestamp,
         client_id: ClientId,
-        sub: Subject,
+        /// What it came of.
+        approval: ApprovalId,
     },
     /// Sign-out: the session, and what does not outlive it.
     EndSession(SessionId),

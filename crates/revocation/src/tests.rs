@@ -72,7 +72,7 @@ async fn acts(scene: &Scene, approvals: &[ApprovalId]) -> Vec<(Act, &'static [&'
                 jti: Jti::random(),
                 exp: OUT,
                 client_id: scene.app.clone(),
-                sub: scene.alex.sub.clone(),
+                approval: approvals[0].clone(),
             },
             &[],
         ),

@@ -21,12 +21,11 @@ impl Whom {
     /// Read before the act: what it deletes cannot be asked afterwards.
     pub(crate) async fn of(act: &Act, conn: &mut Conn) -> db::Result<Self> {
         let (query, id) = match act {
-            Act::EndApproval(id, _) => (OF_APPROVAL, id.as_str()),
+            // A token itself has the name that the client knows.
+            Act::EndApproval(id, _) | Act::RevokeToken { approval: id, .. } => (OF_APPROVAL, id.as_str()),
             Act::EndSession(id) => (OF_SESSION, id.as_str()),
             Act::WithdrawConsent(id) => (OF_CONSENT, id.as_str()),
-            Act::DisableUser(_) | Act::RevokeUser(_) | Act::DeleteClient(_) | Act::RevokeToken { .. } => {
-                return Ok(Self::default());
-            }
+            Act::DisableUser(_) | Act::RevokeUser(_) | Act::DeleteClient(_) => return Ok(Self::default()),
         };
         let row: Option<(Option<String>, Option<String>)> =
             run!(conn, |c| sqlx::query_as(query).bind(id).fetch_optional(c))?;
@@ -59,9 +58,7 @@ pub(crate) async fn record(
             approval_id,
             reason: reason.as_str(),
         },
-        Act::RevokeToken {
-            jti, client_id, sub, ..
-        } => Event::TokenRevoked { sub, client_id, jti },
+        Act::RevokeToken { jti, client_id, .. } => Event::TokenRevoked { sub, client_id, jti },
         Act::EndSession(session_id) => Event::SessionEnded {
             sub,
             session_id,

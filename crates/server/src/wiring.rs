@@ -189,6 +189,7 @@ impl Parts {
                 ..self.registration
             },
             vault: self.vault(),
+            egress: self.egress.clone(),
             clock: self.clock.clone(),
         }
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use clients::Client;
+use clients::{Client, Names};
 use events::logout_notices::Notice;
+use keyring::Purpose;
 use protocol::{ClientId, Error, Jti, Subject, Timestamp};
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ const LIFE: Duration = Duration::from_secs(120);
 #[derive(Serialize)]
 struct LogoutToken<'a> {
     iss: &'a str,
-    sub: &'a Subject,
+    sub: Subject,
     aud: &'a ClientId,
     iat: Timestamp,
     exp: Timestamp,
@@ -45,9 +46,10 @@ impl Signals {
         client: &Client,
         now: Timestamp,
     ) -> Result<String, Error> {
+        let names = Names::of(client, &self.keyring.secret(Purpose::Pairwise)?.key);
         let token = LogoutToken {
             iss: self.issuer.as_str(),
-            sub: &notice.sub,
+            sub: names.name(&notice.sub),
             aud: &client.id,
             iat: now,
             exp: now + LIFE,

@@ -57,7 +57,7 @@ async fn act(presented: &str, client: &Client, token: &Token, now: Timestamp) ->
         jti: claims.jti,
         exp: claims.exp,
         client_id: claims.client_id,
-        sub: claims.sub,
+        approval: claims.approval,
     }))
 }
 

@@ -32,11 +32,13 @@ pub(crate) async fn show(State(token): State<Arc<Token>>, request: Request) -> R
         ));
     }
     let mut conn = token.db.reader().await?;
-    let user = accounts::users::by_sub(&claims.sub, &mut conn).await?;
+    let gone = || Error::invalid_token("the user of this access token is gone");
+    // The token has the name that the client knows, which leads nobody to the user.
+    let about = grants::approvals::about(&claims.approval, &mut conn).await?;
+    let (sub, by_name) = about.ok_or_else(gone)?;
+    let user = accounts::users::by_sub(&sub, &mut conn).await?;
     // Whoever was disabled or deleted since is gone at once, whatever the token says.
-    let user = user.filter(|user| user.disabled_at.is_none());
-    let user = user.ok_or_else(|| Error::invalid_token("the user of this access token is gone"))?;
-    let by_name = grants::approvals::claims_of(&claims.approval, &mut conn).await?;
+    let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(gone)?;
     let mut answer = user.asked(&by_name.userinfo);
     answer.extend(user.released(&claims.scope));
     answer.insert("sub".to_owned(), claims.sub.as_str().into());

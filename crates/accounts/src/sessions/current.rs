@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use db::{Conn, run};
 use protocol::opaque::{self, Kind};
-use protocol::{BrowserId, Secret, SessionId, Subject, Timestamp};
+use protocol::{BrowserId, Secret, SessionId, Timestamp};
 
 use super::{Authentication, Session};
 use crate::claims::{Claim, Claims};
@@ -27,10 +27,6 @@ impl BrowserSessions {
 
     pub fn by_id(&self, session_id: &SessionId) -> Option<&Session> {
         self.iter().find(|session| session.session_id == *session_id)
-    }
-
-    pub fn of_user(&self, sub: &Subject) -> Option<&Session> {
-        self.iter().find(|session| session.sub == *sub)
     }
 }
 

@@ -61,10 +61,7 @@ impl Consent {
         let uri = uri.map(|uri| client.post_logout_redirect_uri(uri)).transpose()?;
         Ok(LogoutRequest {
             client_id: Some(client_id),
-            hint: hint.map(|hint| Hinted {
-                sub: hint.sub,
-                sid: hint.sid,
-            }),
+            hint: hint.map(|hint| Hinted { sid: hint.sid }),
             state: uri.and(params.get("state")).map(str::to_owned),
             post_logout_redirect_uri: uri.map(str::to_owned),
             ..nothing_proven

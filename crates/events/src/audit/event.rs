@@ -81,7 +81,8 @@ pub enum Event<'e> {
     },
     /// One access token that its client gave back.
     TokenRevoked {
-        sub: &'e Subject,
+        /// None where the client acted for itself.
+        sub: Option<&'e Subject>,
         client_id: &'e ClientId,
         jti: &'e Jti,
     },

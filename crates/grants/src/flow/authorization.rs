@@ -39,7 +39,8 @@ pub struct AuthorizationRequest {
     pub login_hint: Option<String>,
     #[serde(rename = "ul", default, skip_serializing_if = "Option::is_none")]
     pub ui_locales: Option<String>,
-    /// The users of whom it has to be one, by `id_token_hint` or `claims`; none named means any.
+    /// The users of whom it has to be one, by `id_token_hint` or `claims`, as the client knows them; none named means
+    /// any.
     #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
     pub subs: Vec<Subject>,
     /// What is asked about the user by name.
@@ -55,9 +56,9 @@ impl AuthorizationRequest {
         self.prompt.contains(&prompt)
     }
 
-    /// Whether it may be answered for this user.
-    pub fn is_for(&self, sub: &Subject) -> bool {
-        self.subs.is_empty() || self.subs.contains(sub)
+    /// Whether it may be answered for this user, by the name that the client knows.
+    pub fn is_for(&self, known_as: &Subject) -> bool {
+        self.subs.is_empty() || self.subs.contains(known_as)
     }
 }
 

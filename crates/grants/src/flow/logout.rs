@@ -1,6 +1,6 @@
 //! What a logout request carries to the page that asks: OpenID Connect RP-Initiated Logout §2.
 
-use protocol::{ClientId, SessionId, Subject, path};
+use protocol::{ClientId, SessionId, path};
 use serde::{Deserialize, Serialize};
 
 use super::Request;
@@ -25,11 +25,9 @@ pub struct LogoutRequest {
     pub ended: Vec<SessionId>,
 }
 
-/// Whom an ID token of ours named, and in which session.
+/// Which session an ID token of ours named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hinted {
-    #[serde(rename = "s")]
-    pub sub: Subject,
     /// As its client knows the session.
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,

@@ -331,7 +331,9 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         "https://é.test/jwks",
         "https://a.test/\u{0}",
     ] {
-        all.push(("jwks_uri", with(json!({ "jwks_uri": url }))));
+        for member in ["jwks_uri", "sector_identifier_uri"] {
+            all.push((member, with(json!({ member: url }))));
+        }
     }
     for member in ["id_token_signed_response_alg", "userinfo_signed_response_alg"] {
         for alg in ["none", "HS512", "RS1", "rs256", ""] {
@@ -374,6 +376,25 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         all.push((alg, with(json!({ enc: "A128GCM", "jwks": keys }))));
         all.push((alg, with(json!({ alg: 7, enc: "A128GCM", "jwks": keys }))));
     }
+    for uris in [
+        json!(["https://a.test/cb", "https://b.test/cb"]),
+        json!(["com.example.app:/cb"]),
+        json!(["https://a.test/cb", "com.example.app:/cb"]),
+        json!(["http://127.0.0.1/cb"]),
+        json!(["http://localhost:3000/cb"]),
+    ] {
+        let pairwise = json!({
+            "subject_type": "pairwise", "application_type": "native", "redirect_uris": uris,
+        });
+        all.push(("subject_type", with(pairwise)));
+    }
+    all.push((
+        "subject_type",
+        json!({
+            "subject_type": "pairwise", "sector_identifier_uri": "https://a.test/sector.json",
+            "grant_types": ["client_credentials"],
+        }),
+    ));
     let (text, texts, flag) = (json!("https://a.test/"), json!(["https://a.test/"]), json!(true));
     let wrong = |right: &[&Value]| {
         let all = [
@@ -405,10 +426,11 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             ][..],
             wrong(&[&text]),
         ),
-        (&["jwks_uri"], wrong(&[&text])),
+        (&["jwks_uri", "sector_identifier_uri"], wrong(&[&text])),
         (
             &[
                 "application_type",
+                "subject_type",
                 "token_endpoint_auth_method",
                 "token_endpoint_auth_signing_alg",
                 "assertion_audience",

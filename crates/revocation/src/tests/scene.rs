@@ -118,6 +118,7 @@ impl Scene {
             client_version: 1,
             client_generation: 1,
             sub: person.sub.clone(),
+            known_as: person.sub.clone(),
             session_id: person.session.clone(),
             consent_id: self.consent(person, client).await,
             response_type: ResponseType::Code,

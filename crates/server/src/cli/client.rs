@@ -289,6 +289,8 @@ const ORDER: &[&str] = &[
     "redirect_uris",
     "post_logout_redirect_uris",
     "application_type",
+    "subject_type",
+    "sector_identifier_uri",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
     "assertion_audience",
@@ -338,6 +340,7 @@ mod tests {
         let full = json!({
             "client_name": "Shop", "application_type": "web", "redirect_uris": ["https://a.test/cb"],
             "post_logout_redirect_uris": ["https://a.test/bye"],
+            "subject_type": "pairwise", "sector_identifier_uri": "https://a.test/sector.json",
             "token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code"],
             "response_types": ["code"], "scope": "openid", "client_uri": "https://a.test/",
             "logo_uri": "https://a.test/l", "policy_uri": "https://a.test/p", "tos_uri": "https://a.test/t",

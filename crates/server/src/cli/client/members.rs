@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clients::AssertionAudience;
-use protocol::{ClientAlg, ClientAuthMethod, GrantType, ResponseType};
+use protocol::{ClientAlg, ClientAuthMethod, GrantType, ResponseType, SubjectType};
 use serde_json::{Map, Value, json};
 
 use crate::cli::word;
@@ -27,6 +27,12 @@ pub(super) struct Members {
     /// A page of the app that ends its own session, loaded in a frame at sign-out
     #[arg(long, value_name = "URL")]
     frontchannel_logout_uri: Option<String>,
+    /// pairwise: it knows people by names that no app of another host knows
+    #[arg(long, value_name = "TYPE", value_parser = word(SubjectType::ALL, SubjectType::as_str))]
+    subject_type: Option<SubjectType>,
+    /// For pairwise apps of several hosts: a document that lists the redirect URIs; its host stands for them all
+    #[arg(long, value_name = "URL")]
+    sector_identifier_uri: Option<String>,
     /// What it may ask for, in one value or several; without, every scope there is
     #[arg(long, value_name = "SCOPE")]
     scope: Option<Vec<String>>,
@@ -100,6 +106,8 @@ impl Members {
                 "post_logout_redirect_uris",
                 self.post_logout_redirect_uris.map(all_or_none),
             ),
+            ("subject_type", self.subject_type.map(|own| own.as_str().into())),
+            ("sector_identifier_uri", self.sector_identifier_uri.map(or_none)),
             ("grant_types", self.grant_types.map(|all| json!(all))),
             ("response_types", response_types.map(|all| json!(all))),
             // One takes the other away.
