@@ -69,9 +69,9 @@ everywhere! {
             ("invalid_target", &[("resource", "https://unknown.example.com/")]),
             ("login_required", &[("prompt", "none"), ("max_age", "0")]),
             ("consent_required", &[("prompt", "none")]),
-            ("request_not_supported", &[("request", "e30.e30.")]),
+            ("invalid_request_object", &[("request", "e30.e30.")]),
             (
-                "request_uri_not_supported",
+                "invalid_request_uri",
                 &[("request_uri", "https://app.example.com/r")],
             ),
             ("registration_not_supported", &[("registration", "{}")]),

@@ -606,17 +606,48 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             assert!(told["phone_number"].is_string() && told.get("name").is_none());
         }
         "request_parameter_supported" => {
-            assert_eq!(value, false);
+            assert_eq!(value, true);
             let answer = world.visitor().get(&app.url(&[("request", "a.b.c")])).await;
-            answer.assert_error("request_not_supported");
+            answer.assert_error("invalid_request_object");
+        }
+        "request_object_signing_alg_values_supported" => {
+            assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA"]);
+            for alg in ["RS256", "PS256", "ES256", "EdDSA"] {
+                let key = rp::Key::new(alg);
+                let app = world.app_with(json!({ "jwks": key.jwks() })).await;
+                let object = key.sign(&json!({ "state": "signed" }));
+                let url = app.url(&[("request", &object), ("prompt", "none")]);
+                let answer = world.visitor().get(&url).await;
+                assert_eq!(answer.param("state").as_deref(), Some("signed"), "{alg}");
+            }
         }
         "request_uri_parameter_supported" | "require_request_uri_registration" => {
+            assert_eq!(value, true);
+            let (site, key) = (rp::Site::open().await, rp::Key::new("ES256"));
+            let object = key.sign(&json!({ "state": "signed" }));
+            let url = site.put("/r", "application/jwt", object);
+            for (registered, answered) in [
+                (json!([url]), "login_required"),
+                (json!([]), "invalid_request_uri"),
+            ] {
+                let app = world
+                    .app_with(json!({ "jwks": key.jwks(), "request_uris": registered }))
+                    .await;
+                let answer = world
+                    .visitor()
+                    .get(&app.url(&[("request_uri", &url), ("prompt", "none")]))
+                    .await;
+                answer.assert_error(answered);
+            }
+        }
+        "pushed_authorization_request_endpoint" => {
+            let path = value.as_str().expect("a URL").replace(&world.issuer, "");
+            let answer = app.call(world, &path, app.request()).await;
+            assert_eq!(answer.status, 201, "{}", answer.body);
+        }
+        "require_pushed_authorization_requests" => {
             assert_eq!(value, false);
-            let answer = world
-                .visitor()
-                .get(&app.url(&[("request_uri", "https://app.example.com/r")]))
-                .await;
-            answer.assert_error("request_uri_not_supported");
+            assert!(world.visitor().get(&app.url(&[])).await.location().is_some());
         }
         other => panic!("nothing tries {other}"),
     }

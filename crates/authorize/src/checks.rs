@@ -65,19 +65,9 @@ pub(crate) async fn parse(
     })
 }
 
-/// OpenID Connect Core §6 and §7.2.1: what we cannot honour is refused by its own code, never ignored, because
+/// OpenID Connect Core §7.2.1: what we cannot honour is refused by its own code, never ignored, because
 /// ignoring it would answer another request than the one that was signed.
 fn refuse_unsupported(params: &Params) -> Result<(), Error> {
-    if params.get("request").is_some() {
-        return Err(Error::request_not_supported(
-            "this server takes no request objects: send plain parameters",
-        ));
-    }
-    if params.get("request_uri").is_some() {
-        return Err(Error::request_uri_not_supported(
-            "this server takes no request_uri: send plain parameters",
-        ));
-    }
     if params.get("registration").is_some() {
         return Err(Error::registration_not_supported(
             "register the client beforehand",

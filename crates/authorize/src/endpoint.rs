@@ -16,7 +16,7 @@ use protocol::{Error, Params, RequestId, Timestamp, path};
 use crate::Authorize;
 use crate::bound::Bound;
 use crate::checks::{self, Context};
-use crate::respond;
+use crate::{pushed, respond};
 
 /// One request.
 pub(crate) struct Visit {
@@ -92,21 +92,58 @@ async fn get(authorize: &Authorize, query: &str, visit: &Visit) -> Result<Respon
 impl Authorize {
     /// From parameters to a flow: from here on nothing of the request is read again.
     async fn begin(&self, params: &Params, now: Timestamp) -> Result<Flow, Stop> {
+        let reference = params
+            .get("request_uri")
+            .and_then(|uri| uri.strip_prefix(pushed::PREFIX));
+        if let Some(reference) = reference {
+            return self.pushed(reference, params, now).await;
+        }
+        let merged = self.merged(params, now).await?;
+        let params = merged.as_ref().unwrap_or(params);
         let bound = Bound::prove(params, &self.clients).await?;
-        let context = Context {
+        let flow = checks::parse(params, &bound, &self.context(now))
+            .await
+            .map(|request| Flow::start(request, now));
+        let fitting = flow.and_then(|flow| self.fits(&flow).map(|()| flow));
+        fitting.map_err(|error| Stop::Client(Box::new(bound), error))
+    }
+
+    pub(crate) fn context(&self, now: Timestamp) -> Context<'_> {
+        Context {
             issuer: &self.issuer,
             keyring: &self.front.keyring,
             recipients: &self.recipients,
             clients: &self.clients,
             response_types: self.response_types,
             now,
+        }
+    }
+
+    /// One that cannot travel is refused while the app can still be told.
+    pub(crate) fn fits(&self, flow: &Flow) -> Result<(), Error> {
+        self.front.seal(flow, Binding::Unbound).map(drop)
+    }
+
+    /// The parameters that count, when some of them were signed. What is wrong with these goes to where the request
+    /// says in the open, if that is registered.
+    async fn merged(&self, params: &Params, now: Timestamp) -> Result<Option<Params>, Stop> {
+        let client = self.clients.client(&params.require("client_id")?.into()).await?;
+        let Some(client) = client else {
+            return Ok(None);
         };
-        let flow = checks::parse(params, &bound, &context)
-            .await
-            .map(|request| Flow::start(request, now));
-        // One that cannot travel is refused here, while the app can still be told.
-        let fitting = flow.and_then(|flow| self.front.seal(&flow, Binding::Unbound).map(|_| flow));
-        fitting.map_err(|error| Stop::Client(Box::new(bound), error))
+        let merged = match client.metadata.require_pushed_authorization_requests {
+            true => Err(Error::invalid_request(
+                "this client has registered that it pushes its requests (PAR, RFC 9126)",
+            )),
+            false => self.objects.merged(params, &client, now).await,
+        };
+        match merged {
+            Ok(merged) => Ok(merged),
+            Err(error) => Err(match Bound::prove(params, &self.clients).await {
+                Ok(bound) => Stop::Client(Box::new(bound), error),
+                Err(_) => Stop::Page(error),
+            }),
+        }
     }
 
     /// To the next page, with the flow bound to this browser.

@@ -8,16 +8,20 @@ mod checks;
 mod decide;
 mod endpoint;
 mod hint;
+mod object;
+mod pushed;
 mod respond;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
-use clients::{Directory, Recipients};
+use axum::routing::{get, post};
+use clients::{Authenticator, Directory, Recipients};
 use issuance::Gate;
 use pages::Front;
 use protocol::{Issuer, ResponseTypes, path};
+
+pub use object::Objects;
 
 /// What this endpoint leans on.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub struct Authorize {
     pub clients: Directory,
     /// How what clients are told is protected, and so what they bring back.
     pub recipients: Recipients,
+    pub authenticator: Authenticator,
+    pub objects: Objects,
     pub issuer: Issuer,
     pub response_types: ResponseTypes,
 }
@@ -37,5 +43,6 @@ pub fn router(authorize: Authorize) -> Router {
             path::AUTHORIZE,
             get(endpoint::receive).post(endpoint::receive_post),
         )
+        .route(path::PAR, post(pushed::push))
         .with_state(Arc::new(authorize))
 }

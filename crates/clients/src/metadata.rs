@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jws::Alg;
 use protocol::{
     ApplicationType, ClientAlg, ClientAuthMethod, GrantType, JweAlg, JweEnc, RedirectUri, ResponseType,
     Scope, SubjectType, wire_enum,
@@ -98,6 +99,18 @@ pub struct Metadata {
     pub request_object_encryption_alg: Option<JweAlg>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_object_encryption_enc: Option<JweEnc>,
+    /// The one algorithm of its request objects; without it, each that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_signing_alg: Option<Alg>,
+    /// Where its request objects may be: OpenID Connect Core §6.2.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_uris: Vec<String>,
+    /// RFC 9101 §10.5: then nothing beside a request object counts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_signed_request_object: bool,
+    /// RFC 9126 §6.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_pushed_authorization_requests: bool,
 }
 
 /// ID tokens are RS256 by default: most clients know nothing else (OpenID Connect Core §15.1).
@@ -201,6 +214,10 @@ impl Default for Metadata {
             userinfo_encrypted_response_enc: None,
             request_object_encryption_alg: None,
             request_object_encryption_enc: None,
+            request_object_signing_alg: None,
+            request_uris: Vec::new(),
+            require_signed_request_object: false,
+            require_pushed_authorization_requests: false,
         }
     }
 }

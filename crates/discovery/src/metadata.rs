@@ -79,10 +79,13 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "ui_locales_supported": pages::Locale::ALL.iter().map(|locale| locale.tag()).collect::<Vec<_>>(),
         "authorization_response_iss_parameter_supported": true,
         "claims_parameter_supported": true,
-        "request_parameter_supported": false,
-        // Absent, this one would mean true (OpenID Connect Discovery §3).
-        "request_uri_parameter_supported": false,
-        "require_request_uri_registration": false,
+        "request_parameter_supported": true,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
+        "request_object_signing_alg_values_supported": words(Alg::ALL),
+        "pushed_authorization_request_endpoint": at(path::PAR),
+        // Each client says for itself.
+        "require_pushed_authorization_requests": false,
     });
     if let Some(members) = document.as_object_mut()
         && offered.registration

@@ -5,6 +5,7 @@ pub mod codes;
 pub mod consents;
 pub mod families;
 pub mod flow;
+pub mod pushed;
 
 pub use approvals::{Approval, ByUser, Party};
 pub use codes::Code;

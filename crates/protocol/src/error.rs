@@ -32,6 +32,8 @@ wire_enum! {
         InteractionRequired => "interaction_required",
         RequestNotSupported => "request_not_supported",
         RequestUriNotSupported => "request_uri_not_supported",
+        InvalidRequestUri => "invalid_request_uri",
+        InvalidRequestObject => "invalid_request_object",
         RegistrationNotSupported => "registration_not_supported",
         /// RFC 6750 §3.1.
         InvalidToken => "invalid_token",
@@ -104,6 +106,8 @@ impl Error {
         interaction_required => InteractionRequired,
         request_not_supported => RequestNotSupported,
         request_uri_not_supported => RequestUriNotSupported,
+        invalid_request_uri => InvalidRequestUri,
+        invalid_request_object => InvalidRequestObject,
         registration_not_supported => RegistrationNotSupported,
         invalid_redirect_uri => InvalidRedirectUri,
         invalid_client_metadata => InvalidClientMetadata,

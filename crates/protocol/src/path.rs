@@ -8,6 +8,8 @@ pub const REVOCATION: &str = "/revoke";
 pub const REGISTER: &str = "/register";
 /// The client configuration endpoint: RFC 7592 §2.
 pub const REGISTERED: &str = "/register/{client_id}";
+/// RFC 9126 §2.
+pub const PAR: &str = "/par";
 pub const JWKS: &str = "/jwks";
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";

@@ -25,6 +25,11 @@ pub fn id() -> String {
     }
 }
 
+/// 256 random bits, in base64url.
+pub fn token() -> String {
+    URL_SAFE_NO_PAD.encode(bytes::<32>())
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

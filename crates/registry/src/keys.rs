@@ -44,10 +44,30 @@ pub(crate) fn fetched(document: Document<'_>, member: &str) -> Result<Option<Str
     }
 }
 
+/// Where request objects may be. A fragment, which is the digest of what is there, may change with each request.
+pub(crate) fn request_uris(document: Document<'_>) -> Result<Vec<String>, Error> {
+    let texts = document
+        .texts("request_uris", MAX_REQUEST_URIS)?
+        .unwrap_or_default();
+    let checked = texts.into_iter().map(|text| match egress::url::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(fault) => Err(invalid("request_uris", fault)),
+    });
+    checked.collect()
+}
+
+const MAX_REQUEST_URIS: usize = 20;
+
 /// What does not fit together, and the member to change.
 pub(crate) fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static str)> {
     if metadata.jwks.is_some() && metadata.jwks_uri.is_some() {
         return Some(("jwks", "give jwks or jwks_uri, not both"));
+    }
+    if metadata.require_signed_request_object && metadata.jwks.is_none() && metadata.jwks_uri.is_none() {
+        return Some((
+            "require_signed_request_object",
+            "request objects are checked by the client's public keys: give jwks or jwks_uri",
+        ));
     }
     let pinned = metadata.token_endpoint_auth_signing_alg;
     match (metadata.token_endpoint_auth_method, pinned) {

@@ -89,6 +89,14 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         userinfo_encrypted_response_enc: userinfo.map(|(_, enc)| enc),
         request_object_encryption_alg: requests.map(|(alg, _)| alg),
         request_object_encryption_enc: requests.map(|(_, enc)| enc),
+        request_object_signing_alg: document.word("request_object_signing_alg", Alg::ALL)?,
+        request_uris: keys::request_uris(document)?,
+        require_signed_request_object: document
+            .flag("require_signed_request_object")?
+            .unwrap_or(default.require_signed_request_object),
+        require_pushed_authorization_requests: document
+            .flag("require_pushed_authorization_requests")?
+            .unwrap_or(default.require_pushed_authorization_requests),
     };
     let faults = [
         incoherence,

@@ -96,6 +96,10 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
         "userinfo_encrypted_response_enc": "A192GCM",
         "request_object_encryption_alg": "RSA-OAEP-256",
         "request_object_encryption_enc": "A256GCM",
+        "request_object_signing_alg": "PS256",
+        "request_uris": ["https://a.test/r#digest"],
+        "require_signed_request_object": true,
+        "require_pushed_authorization_requests": true,
     });
     assert_eq!(serde_json::to_value(metadata(&keyed).unwrap()).unwrap(), keyed);
     let behind = with(json!({

@@ -106,6 +106,7 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
             revocation::remember_clients(conn, past).await?;
             let approvals = grants::approvals::forget(conn, past).await?;
             let assertions = clients::assertions::forget(BATCH, conn, past).await?;
+            let pushed = grants::pushed::forget(BATCH, conn, past).await?;
             let browsers = accounts::sessions::sweep(BATCH, conn, past).await?;
             let events = events::audit::sweep(BATCH, conn, past).await?;
             let tokens = clients::initial_tokens::sweep(BATCH, conn, past).await?;
@@ -115,19 +116,19 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
             Ok::<_, db::Error>((
                 revocations,
                 approvals,
-                assertions,
+                assertions + pushed,
                 browsers,
                 events,
                 tokens + counts,
             ))
         })
     });
-    let (revocations, approvals, assertions, browsers, events, registration) = work.await?;
-    if revocations + approvals + assertions + browsers + events + registration > 0 {
+    let (revocations, approvals, used_up, browsers, events, registration) = work.await?;
+    if revocations + approvals + used_up + browsers + events + registration > 0 {
         tracing::debug!(
             revocations,
             approvals,
-            assertions,
+            used_up,
             browsers,
             events,
             registration,

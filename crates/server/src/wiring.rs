@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use accounts::passwords::{Hasher, HasherSettings};
-use authorize::Authorize;
+use authorize::{Authorize, Objects};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use clients::{Authenticator, Directory, Keys, Recipients, Vault};
@@ -130,6 +130,8 @@ impl Parts {
             gate: self.gate(),
             clients: self.clients.clone(),
             recipients: self.recipients(),
+            authenticator: self.authenticator(),
+            objects: Objects::new(self.client_keys.clone(), self.egress.clone(), self.issuer.clone()),
             issuer: self.issuer.clone(),
             response_types: self.response_types,
         })

@@ -146,6 +146,22 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
                 "jwks": { "keys": [for_signatures()] },
             })),
         ),
+        (
+            "request_object_signing_alg",
+            with(json!({ "request_object_signing_alg": "none" })),
+        ),
+        (
+            "request_object_signing_alg",
+            with(json!({ "request_object_signing_alg": "HS256" })),
+        ),
+        (
+            "require_signed_request_object",
+            with(json!({ "require_signed_request_object": true })),
+        ),
+        (
+            "request_uris",
+            with(json!({ "request_uris": vec!["https://a.test/r"; 21] })),
+        ),
         ("grant_types", with(json!({ "grant_types": [] }))),
         ("grant_types", with(json!({ "grant_types": ["password"] }))),
         (
@@ -334,6 +350,12 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         for member in ["jwks_uri", "sector_identifier_uri"] {
             all.push((member, with(json!({ member: url }))));
         }
+        if !url.contains('#') {
+            all.push((
+                "request_uris",
+                with(json!({ "request_uris": ["https://a.test/r", url] })),
+            ));
+        }
     }
     for member in ["id_token_signed_response_alg", "userinfo_signed_response_alg"] {
         for alg in ["none", "HS512", "RS1", "rs256", ""] {
@@ -436,14 +458,23 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
                 "assertion_audience",
                 "id_token_signed_response_alg",
                 "userinfo_signed_response_alg",
+                "request_object_signing_alg",
                 "jwks",
             ],
             wrong(&[]),
         ),
-        (&["redirect_uris", "post_logout_redirect_uris"], wrong(&[&texts])),
+        (
+            &["redirect_uris", "post_logout_redirect_uris", "request_uris"],
+            wrong(&[&texts]),
+        ),
         (&["grant_types", "response_types", "contacts"], wrong(&[])),
         (
-            &["require_pkce", "frontchannel_logout_session_required"],
+            &[
+                "require_pkce",
+                "frontchannel_logout_session_required",
+                "require_signed_request_object",
+                "require_pushed_authorization_requests",
+            ],
             wrong(&[&flag]),
         ),
     ] {

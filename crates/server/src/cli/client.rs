@@ -304,6 +304,10 @@ const ORDER: &[&str] = &[
     "request_object_encryption_enc",
     "jwks_uri",
     "jwks",
+    "request_object_signing_alg",
+    "request_uris",
+    "require_signed_request_object",
+    "require_pushed_authorization_requests",
     "require_pkce",
     "grant_types",
     "response_types",
@@ -351,6 +355,9 @@ mod tests {
             "assertion_audience": "compatible", "jwks": { "keys": [{ "kty": "x" }] },
             "id_token_signed_response_alg": "HS256", "userinfo_signed_response_alg": "PS256",
             "request_object_encryption_alg": "ECDH-ES", "request_object_encryption_enc": "A256GCM",
+            "request_object_signing_alg": "ES256",
+            "request_uris": ["https://a.test/r"], "require_signed_request_object": true,
+            "require_pushed_authorization_requests": true,
         });
         let mut metadata = registry::metadata(&full).unwrap();
         // No client has both.

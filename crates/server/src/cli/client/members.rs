@@ -69,6 +69,18 @@ pub(super) struct Members {
     /// Encrypt what userinfo says to it
     #[arg(long, num_args = 2, value_names = ["ALG", "ENC"])]
     userinfo_encryption: Option<Vec<String>>,
+    /// The one algorithm of its request objects; without, each that the server knows
+    #[arg(long, value_name = "ALG", value_parser = word(Alg::ALL, Alg::as_str))]
+    request_object_signing_alg: Option<Alg>,
+    /// Where its request objects may be (repeatable)
+    #[arg(long = "request-uri", value_name = "URL", num_args = 1..)]
+    request_uris: Option<Vec<String>>,
+    /// Whether each of its requests comes in a signed object
+    #[arg(long, value_name = "true|false")]
+    require_signed_request_object: Option<bool>,
+    /// Whether each of its requests is pushed (PAR)
+    #[arg(long, value_name = "true|false")]
+    require_par: Option<bool>,
     /// Its home page
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
@@ -146,6 +158,19 @@ impl Members {
             (
                 "userinfo_encrypted_response_enc",
                 nth(&self.userinfo_encryption, 1),
+            ),
+            (
+                "request_object_signing_alg",
+                self.request_object_signing_alg.map(|alg| alg.as_str().into()),
+            ),
+            ("request_uris", self.request_uris.map(all_or_none)),
+            (
+                "require_signed_request_object",
+                self.require_signed_request_object.map(Value::from),
+            ),
+            (
+                "require_pushed_authorization_requests",
+                self.require_par.map(Value::from),
             ),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
             ("backchannel_logout_uri", self.backchannel_logout_uri.map(or_none)),

@@ -1,0 +1,204 @@
+//! Request objects: OpenID Connect Core §6, RFC 9101. Decides what an authorization request says that was signed, or
+//! part of which was.
+//!
+//! An object counts only when a key of the client vouches for it, by the algorithm that the client registered. What
+//! it says wins over what stands beside it, and of a client that always signs nothing beside it counts. What goes on
+//! from here are parameters like any others, judged by the same checks.
+
+mod fetched;
+
+use clients::{Client, Keys};
+use egress::Egress;
+use jws::{Alg, Typ, Unverified, times};
+use protocol::access_token::Audience;
+use protocol::{ClientId, Error, Issuer, Params, Timestamp};
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+
+use fetched::Fetched;
+
+const TYP: Typ = Typ::IsOrJwtOrAbsent("oauth-authz-req+jwt");
+
+/// What request objects are read with.
+#[derive(Debug)]
+pub struct Objects {
+    keys: Keys,
+    fetched: Fetched,
+    issuer: Issuer,
+}
+
+impl Objects {
+    pub fn new(keys: Keys, egress: Egress, issuer: Issuer) -> Self {
+        Self {
+            keys,
+            fetched: Fetched::new(egress),
+            issuer,
+        }
+    }
+
+    /// The parameters that count, when the request has an object; none when it has not.
+    ///
+    /// # Errors
+    /// `invalid_request_object` and `invalid_request_uri`; `invalid_request` when a client that always signs did not.
+    pub(crate) async fn merged(
+        &self,
+        params: &Params,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Option<Params>, Error> {
+        let text = match (params.get("request"), params.get("request_uri")) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid_request("send request or request_uri, not both"));
+            }
+            (Some(text), None) => text.to_owned(),
+            (None, Some(url)) => self.fetched.object(url, client, now).await?,
+            (None, None) if client.metadata.require_signed_request_object => {
+                return Err(Error::invalid_request(
+                    "this client has registered that it always sends a signed request object",
+                ));
+            }
+            (None, None) => return Ok(None),
+        };
+        let object = self.open(&text, client, now).await?;
+        match client.metadata.require_signed_request_object {
+            true => Ok(Some(object.alone(&client.id))),
+            false => object.over(params).map(Some),
+        }
+    }
+
+    /// The same at the endpoint for pushed requests, where nothing beside an object counts (RFC 9126 §3).
+    ///
+    /// # Errors
+    /// As [`Self::merged`].
+    pub(crate) async fn pushed(
+        &self,
+        params: &Params,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Option<Params>, Error> {
+        match params.get("request") {
+            None => self.merged(params, client, now).await,
+            Some(text) => Ok(Some(self.open(text, client, now).await?.alone(&client.id))),
+        }
+    }
+
+    async fn open(&self, text: &str, client: &Client, now: Timestamp) -> Result<Object, Error> {
+        let token = Unverified::parse(text).map_err(|cause| {
+            invalid("it is not a compact JWS of at most 16 KiB with an algorithm of this server")
+                .because(cause)
+        })?;
+        let pinned = client.metadata.request_object_signing_alg;
+        let allowed = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
+        let vouched = self.keys.vouch(client, &token, allowed, TYP, now).await;
+        let verified = vouched.map_err(|cause| {
+            invalid("no key in the client's jwks or behind its jwks_uri vouches for it, by its kid and alg")
+                .because(cause)
+        })?;
+        let claims = verified.members();
+        judge(claims, &client.id, &self.issuer, now).map_err(invalid)?;
+        Object::of(claims)
+    }
+}
+
+/// What an object says about itself. OpenID Connect Core §6.1 asks for `iss` and `aud` without insisting.
+fn judge(
+    claims: &Map<String, Value>,
+    client_id: &ClientId,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    for name in ["iss", "client_id"] {
+        if claims
+            .get(name)
+            .is_some_and(|given| given.as_str() != Some(client_id.as_str()))
+        {
+            return Err("its iss and client_id have to be the client_id");
+        }
+    }
+    // RFC 9101 §10.8: an assertion of the client is no request, and a request no assertion.
+    if claims.get("sub").and_then(Value::as_str) == Some(client_id.as_str()) {
+        return Err("its sub must not be the client_id");
+    }
+    let for_us = |aud: &Value| Audience::deserialize(aud).is_ok_and(|aud| aud.contains(issuer.as_str()));
+    if claims.get("aud").is_some_and(|aud| !for_us(aud)) {
+        return Err("its aud has to be the issuer");
+    }
+    if claims.contains_key("request") || claims.contains_key("request_uri") {
+        return Err("it must not hold request or request_uri");
+    }
+    times::check(claims, now).map_err(|_| "it has expired, or is not valid yet, or a date in it is none")
+}
+
+/// Claims about the object rather than the request.
+const ABOUT_ITSELF: &[&str] = &["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
+
+/// The parameters in an object.
+struct Object(Vec<(String, String)>);
+
+impl Object {
+    fn of(claims: &Map<String, Value>) -> Result<Self, Error> {
+        let mut params = Vec::new();
+        for (name, value) in claims {
+            if ABOUT_ITSELF.contains(&name.as_str()) {
+                continue;
+            }
+            match value {
+                Value::Array(all) if name == "resource" => {
+                    for one in all {
+                        params.push((name.clone(), text(one)?));
+                    }
+                }
+                value => params.push((name.clone(), text(value)?)),
+            }
+        }
+        Ok(Self(params))
+    }
+
+    /// Nothing else counts.
+    fn alone(mut self, client_id: &ClientId) -> Params {
+        self.0.retain(|(name, _)| name != "client_id");
+        self.0.push(("client_id".to_owned(), client_id.to_string()));
+        Params::from_pairs(self.0)
+    }
+
+    /// What stands in the object wins: OpenID Connect Core §6.1.
+    fn over(self, params: &Params) -> Result<Params, Error> {
+        let inside = |name: &str| self.0.iter().any(|(own, _)| own == name);
+        let said = |name: &str| {
+            self.0
+                .iter()
+                .find(|(own, _)| own == name)
+                .map(|(_, value)| value.as_str())
+        };
+        // A request whose two halves ask for different kinds of answer was put together by two people.
+        if let (Some(outside), Some(within)) = (params.get("response_type"), said("response_type"))
+            && outside != within
+        {
+            return Err(invalid("its response_type differs from the one beside it"));
+        }
+        let outside = params
+            .pairs()
+            .filter(|(name, _)| !["request", "request_uri"].contains(name) && !inside(name))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut all: Vec<(String, String)> = outside.collect();
+        all.extend(self.0);
+        Ok(Params::from_pairs(all))
+    }
+}
+
+/// A parameter as it would stand in a query. NUL never does.
+fn text(value: &Value) -> Result<String, Error> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Bool(_) | Value::Object(_) | Value::Array(_) => value.to_string(),
+        Value::Null => String::new(),
+    };
+    match text.contains('\0') {
+        true => Err(invalid("a member of it holds NUL")),
+        false => Ok(text),
+    }
+}
+
+fn invalid(fault: &'static str) -> Error {
+    Error::invalid_request_object(format!("the request object is refused: {fault}"))
+}

@@ -1,0 +1,103 @@
+//! Pushed authorization requests: RFC 9126. A client hands us its request itself, authenticated, and the browser
+//! brings a reference that says nothing and works for this client only.
+//!
+//! The reference carries the id of the flow that will come of it. A flow ends in one approval, so a request is used
+//! up when an authorization completes, and not before: opening it twice, or going back, works.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use clients::Credentials;
+use grants::{Flow, pushed};
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use protocol::form::Form;
+use protocol::{Error, Params, Timestamp, path};
+use serde_json::json;
+
+use crate::Authorize;
+use crate::bound::Bound;
+use crate::checks;
+use crate::endpoint::Stop;
+
+/// RFC 9126 §2.2.
+pub(crate) const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
+
+/// What the client sends to `/authorize` in place of its request.
+#[derive(Debug)]
+pub(crate) struct Pushed(String);
+
+pub(crate) async fn push(
+    State(authorize): State<Arc<Authorize>>,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Result<Pushed, Error> {
+    let now = authorize.front.clock.now();
+    let credentials = Credentials::from_request(&headers, &params)?;
+    let client = authorize
+        .authenticator
+        .authenticate(&credentials, path::PAR, now)
+        .await?;
+    if params.get("request_uri").is_some() {
+        return Err(Error::invalid_request(
+            "a pushed request must not hold request_uri",
+        ));
+    }
+    let named = params
+        .get("client_id")
+        .filter(|named| *named != client.id.as_str());
+    if named.is_some() {
+        return Err(Error::invalid_request(
+            "client_id is not the client that authenticated",
+        ));
+    }
+    let merged = authorize.objects.pushed(&params, &client, now).await?;
+    let params = merged.unwrap_or_else(|| params.with("client_id", client.id.as_str()));
+    let bound = Bound::prove(&params, &authorize.clients).await?;
+    let request = checks::parse(&params, &bound, &authorize.context(now)).await?;
+    let flow = Flow::start(request, now);
+    authorize.fits(&flow)?;
+    let (public, db) = (client.is_public(), &authorize.front.db);
+    let kept = db.transact(move |conn| Box::pin(async move { pushed::keep(&flow, public, conn, now).await }));
+    match kept.await? {
+        Some(reference) => Ok(Pushed(format!("{PREFIX}{reference}"))),
+        None => Err(Error::temporarily_unavailable(
+            "too many pushed requests of a public client",
+        )),
+    }
+}
+
+impl Authorize {
+    /// The flow that a reference stands for.
+    pub(crate) async fn pushed(
+        &self,
+        reference: &str,
+        params: &Params,
+        now: Timestamp,
+    ) -> Result<Flow, Stop> {
+        let client_id = params.require("client_id")?;
+        let mut conn = self.front.db.reader().await?;
+        let found = pushed::find(reference, &client_id.into(), &mut conn, now).await?;
+        let flow = found.ok_or_else(|| {
+            Error::invalid_request_uri(
+                "request_uri stands for no request that this client pushed within the last 60 seconds",
+            )
+        })?;
+        match grants::approvals::of_flow(&flow.id, &mut conn).await? {
+            None => Ok(flow),
+            Some(_) => {
+                Err(Error::invalid_request_uri("the request behind request_uri was used before").into())
+            }
+        }
+    }
+}
+
+impl IntoResponse for Pushed {
+    fn into_response(self) -> Response {
+        let body = json!({ "request_uri": self.0, "expires_in": pushed::LIFETIME.as_secs() });
+        let no_store = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        (StatusCode::CREATED, no_store, Json(body)).into_response()
+    }
+}
