@@ -79,28 +79,77 @@ everywhere! {
             format!("{message}.{}", b64(aws_lc_rs::hmac::sign(&hmac, message.as_bytes())))
         };
         let secret = app.secret.as_ref().unwrap().expose();
+        let (site, header) = (Site::open().await, json!({ "alg": "ES256", "kid": key.kid }));
+        let url = site.put("/keys", "application/json", stranger.jwks().to_string());
+        let with = |name: &str, value: Value| {
+            let mut header = header.clone();
+            header[name] = value;
+            header
+        };
+        let signed = key.sign(&claims);
+        let (message, _) = signed.rsplit_once('.').unwrap();
         for bad in [
-            format!("{}.{payload}.", b64(r#"{"alg":"none"}"#)),
             format!("{}.{payload}.", b64("{}")),
             mac(key.jwk().to_string().as_bytes()),
             mac(secret.as_bytes()),
             stranger.sign(&claims),
             rsa.sign(&claims),
-            stranger.sign_as(&json!({ "alg": "ES256", "kid": key.kid, "jwk": stranger.jwk() }), &claims),
-            key.sign_as(&json!({ "alg": "ES256", "kid": key.kid, "typ": "at+jwt" }), &claims),
-            key.sign_as(&json!({ "alg": "ES256", "kid": key.kid, "crit": ["x"] }), &claims),
-            key.sign(&claims).replacen('.', "..", 1),
+            stranger.sign_as(&with("jwk", stranger.jwk()), &claims),
+            stranger.sign_as(&with("jku", json!(url)), &claims),
+            stranger.sign_as(&with("x5u", json!(url)), &claims),
+            key.sign_as(&with("kid", json!("../../etc/passwd")), &claims),
+            key.sign_as(&with("kid", json!("k".repeat(1000))), &claims),
+            key.sign_as(&with("typ", json!("at+jwt")), &claims),
+            key.sign_as(&with("typ", json!("client-authentication+jwt")), &claims),
+            key.sign_as(&with("crit", json!(["x"])), &claims),
+            signed.replacen('.', "..", 1),
+            format!("{signed}="),
+            format!("{message}."),
+            claims.to_string(),
+            key.sign(&json!([1])),
             "x".to_owned(),
-            "a.b.c.d.e".to_owned(),
         ] {
             let answer = silently(&world, &app, &bad, &[]).await;
             answer.assert_error("invalid_request_object");
             assert_eq!(answer.param("state").as_deref(), Some("st-ate"));
         }
-        silently(&world, &app, &key.sign(&claims), &[]).await.assert_error("login_required");
+        silently(&world, &app, &signed, &[]).await.assert_error("login_required");
+        assert_eq!(site.asked(), 0);
     }
 
-    async fn what_an_object_says_about_itself(world: World) {
+    async fn what_nobody_signed_is_not_supported_and_said_so(world: World) {
+        let (site, key) = (Site::open().await, Key::new("ES256"));
+        let url = site.put("/r", "application/jwt", "");
+        let app = signing(&world, &key, json!({ "request_uris": [url] })).await;
+        let claims = object(&world, &app, &json!({}));
+        let unsigned = format!("{}.{}.", b64(r#"{"alg":"none"}"#), b64(claims.to_string()));
+        site.put("/r", "application/jwt", unsigned.as_str());
+        silently(&world, &app, &unsigned, &[]).await.assert_error("request_not_supported");
+        let by_reference = app.url(&[("request_uri", &url), ("prompt", "none")]);
+        world.visitor().get(&by_reference).await.assert_error("request_uri_not_supported");
+        // Not even its way back counts.
+        let outside = [("redirect_uri", "https://evil.test/cb")];
+        silently(&world, &app, &unsigned, &outside).await.assert_rejected();
+    }
+
+    async fn c042_what_is_encrypted_is_refused_before_anything_is_read_of_it(world: World) {
+        let key = Key::new("ES256");
+        let app = signing(&world, &key, json!({})).await;
+        let signed = key.sign(&object(&world, &app, &json!({})));
+        let header = b64(r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","zip":"DEF","cty":"JWT"}"#);
+        for encrypted in [
+            format!("{header}.a2V5.aXY.{}.dGFn", b64(&signed)),
+            format!("{signed}.."),
+            "a.b.c.d.e".to_owned(),
+            "....".to_owned(),
+        ] {
+            let answer = silently(&world, &app, &encrypted, &[]).await;
+            answer.assert_error("invalid_request_object");
+            assert!(answer.param("error_description").unwrap().contains("encrypted"));
+        }
+    }
+
+    async fn c043_what_an_object_says_about_itself_has_to_be_true(world: World) {
         let key = Key::new("ES256");
         let app = signing(&world, &key, json!({})).await;
         let now = world.now().as_secs();
@@ -117,6 +166,10 @@ everywhere! {
             (json!({ "aud": 7 }), false),
             (json!({ "exp": now }), false),
             (json!({ "exp": "x" }), false),
+            (json!({ "exp": -1 }), false),
+            (json!({ "exp": 1e300 }), false),
+            (json!({ "iat": u64::MAX }), false),
+            (json!({ "nbf": [now] }), false),
             (json!({ "nbf": now + 70 }), false),
             (json!({ "sub": app.id }), false),
             (json!({ "request": "x" }), false),
@@ -173,6 +226,14 @@ everywhere! {
         }
         // Two processes keep what they have for themselves.
         assert!(site.asked() <= 4, "{}", site.asked());
+        let before = site.asked();
+        let signed = key.sign(&object(&world, &app, &json!({})));
+        let digest = b64(seal::sha256(signed.as_bytes()));
+        site.put("/r", "application/jwt", signed);
+        for _ in 0..6 {
+            ask(&format!("{url}#{digest}")).await.assert_error("login_required");
+        }
+        assert!((1..=2).contains(&(site.asked() - before)), "another fragment, another object");
         let both = app.url(&[("request_uri", &url), ("request", "x")]);
         world.visitor().get(&both).await.assert_error("invalid_request");
     }

@@ -2,8 +2,9 @@
 //! server through every variant in which the suite runs it, as the suite would: with forms, redirects and no script.
 //! The suite itself is another program; these tests say in our words what it wants to see.
 //!
-//! Two differences to a run of the suite: the connection is plain HTTP on a loopback address, and clients are put
-//! there by registration's own function instead of its endpoint.
+//! Two differences to a run of the suite: the connection is plain HTTP on a loopback address, and only the clients of
+//! the dynamic plan come by the registration endpoint, the others by its own function. What self-registered clients are
+//! is set as an operator sets it for such a run.
 
 mod logout;
 mod modules;
@@ -15,7 +16,10 @@ mod told;
 
 use std::collections::BTreeSet;
 
+use clients::registrations::quota::Hours;
+use clients::{AssertionAudience, Trust};
 use protocol::ResponseTypes;
+use registry::{Admission, Terms};
 
 use crate::discovery::known_user;
 use crate::harness::World;
@@ -32,7 +36,7 @@ macro_rules! modules {
             async fn $name() {
                 let world = World::sqlite_with(Own {
                     response_types: Some(ResponseTypes::All),
-                    registration: Some(sector::terms()),
+                    registration: Some(terms()),
                     ..Own::default()
                 }).await;
                 let user = known_user(&world).await;
@@ -87,6 +91,8 @@ modules! {
         oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported
         oidcc_claims_essential
         oidcc_ensure_request_object_with_redirect_uri
+        oidcc_request_uri_unsigned
+        oidcc_request_uri_signed_rs256
         oidcc_refresh_token
         oidcc_ensure_request_with_valid_pkce_succeeds
         oidcc_discovery_endpoint_verification;
@@ -117,6 +123,18 @@ modules! {
         oidcc_registration_sector_bad;
 }
 
+/// The suite sends no challenge, and assertions that name the token endpoint.
+fn terms() -> Terms {
+    Terms {
+        admission: Admission::Open,
+        trust: Trust::Trusted,
+        require_pkce: false,
+        assertion_audience: AssertionAudience::Compatible,
+        hours: Hours::Free,
+        ..Terms::default()
+    }
+}
+
 fn module(test: &str) -> String {
     // The one name of the suite with both.
     test.replace('_', "-").replace("3rd-party", "3rd_party")
@@ -131,6 +149,9 @@ const ALREADY: &[(&str, &str)] = &[
     ("dynamic", "oidcc-userinfo-rs256"),
     ("dynamic", "oidcc-registration-sector-uri"),
     ("dynamic", "oidcc-registration-sector-bad"),
+    ("dynamic", "oidcc-request-uri-unsigned"),
+    ("dynamic", "oidcc-request-uri-signed-rs256"),
+    ("dynamic", "oidcc-ensure-request-object-with-redirect-uri"),
 ];
 
 fn is_to_be_tested(row: &plan::Row) -> bool {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::run::{Outcome, Run, claims_of};
 use crate::harness::app::{CHALLENGE, VERIFIER, address, answer, post, userinfo};
+use crate::harness::rp::{Key, Site};
 use crate::harness::visitor::{Form, client};
 
 type Changes<'c> = &'c [(&'static str, &'c str)];
@@ -314,12 +315,10 @@ pub(super) async fn oidcc_server_client_secret_post(run: Run<'_>) {
 
 /// Not supported, and said so: the suite skips it. To ignore the object silently would fail.
 pub(super) async fn oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(run: Run<'_>) {
-    let params = run.params(&[(
-        "request_uri",
-        "https://suite.example.com/test/a/alias/requesturi.jwt",
-    )]);
+    let (run, params) = behind_a_url(run, json!({}), unsigned).await;
     let answer = run.world.visitor().open(&address(&params)).await;
     run.refused(&params, &answer, &["request_uri_not_supported"]);
+    none_is_not_advertised(&run).await;
 }
 
 pub(super) async fn oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported(
@@ -330,28 +329,119 @@ pub(super) async fn oidcc_unsigned_request_object_supported_correctly_or_rejecte
     let params = run.params(&[("request", &object)]);
     let answer = run.world.visitor().open(&address(&params)).await;
     run.refused(&params, &answer, &["request_not_supported"]);
+    none_is_not_advertised(&run).await;
 }
 
-pub(super) async fn oidcc_ensure_request_object_with_redirect_uri(run: Run<'_>) {
-    let object = unsigned(&run.params(&[]));
+/// Nor is the way back that nobody signed taken, nor the one beside it, which is not registered.
+pub(super) async fn oidcc_ensure_request_object_with_redirect_uri(mut run: Run<'_>) {
     let outside = format!("{}/unregistered", run.app.redirect_uri);
+    let object = unsigned(&run.params(&[]));
     let params = run.params(&[("request", &object), ("redirect_uri", &outside)]);
     run.world
         .visitor()
         .open(&address(&params))
         .await
         .assert_rejected();
+
+    // Signed, it wins.
+    let key = Key::new("RS256");
+    if run.key.is_none() {
+        run.register(&json!({ "jwks": key.jwks() })).await;
+    }
+    let key = run.key.as_deref().unwrap_or(&key);
+    let inside = run.params(&[]);
+    let object = key.sign(&claims_in(&inside));
+    let params = run.params(&[("request", &object), ("redirect_uri", &outside)]);
+    let mut visitor = run.world.visitor();
+    let answer = visitor.authorize(&address(&params), run.user.email.shown()).await;
+    run.collect(&inside, &answer).await;
+}
+
+/// Skipped by the suite, as long as nobody is told that `none` is to be had.
+pub(super) async fn oidcc_request_uri_unsigned(run: Run<'_>) {
+    none_is_not_advertised(&run).await;
+    let (run, params) = behind_a_url(run, json!({}), unsigned).await;
+    let answer = run.world.visitor().open(&address(&params)).await;
+    run.refused(&params, &answer, &["request_uri_not_supported"]);
+}
+
+pub(super) async fn oidcc_request_uri_signed_rs256(run: Run<'_>) {
+    let advertised = metadata(&run).await["request_object_signing_alg_values_supported"].clone();
+    assert!(
+        advertised.as_array().unwrap().contains(&json!("RS256")),
+        "{advertised}"
+    );
+    let key = run.key.clone().expect("a client with a key");
+    let issuer = run.world.issuer.clone();
+    let signed = |params: &[(&'static str, String)]| {
+        let mut claims = claims_in(params);
+        claims["iss"] = claims["client_id"].clone();
+        claims["aud"] = json!(issuer);
+        key.sign(&claims)
+    };
+    let (run, params) = behind_a_url(run, json!({ "request_object_signing_alg": "RS256" }), signed).await;
+    // What does not have to stand outside stands inside only.
+    let outside: Vec<_> = params
+        .iter()
+        .filter(|(name, _)| !["state", "nonce"].contains(name))
+        .cloned()
+        .collect();
+    let mut visitor = run.world.visitor();
+    let answer = visitor
+        .authorize(&address(&outside), run.user.email.shown())
+        .await;
+    run.collect(&params, &answer).await;
+}
+
+/// A run whose client has registered where its request object is, and a request that points there.
+async fn behind_a_url<'w>(
+    mut run: Run<'w>,
+    mut metadata: Value,
+    object: impl Fn(&[(&'static str, String)]) -> String,
+) -> (Run<'w>, Vec<(&'static str, String)>) {
+    let (site, path) = (
+        Site::open().await,
+        format!("/requesturi/{}", protocol::random::id()),
+    );
+    // The suite says a fragment which is no digest of what it will put there.
+    let url = format!(
+        "{}#{}",
+        site.put(&path, "application/jose", ""),
+        protocol::random::id()
+    );
+    metadata["request_uris"] = json!([url]);
+    run.register(&metadata).await;
+    let inside = run.params(&[]);
+    site.put(&path, "application/jose", object(&inside));
+    let mut params = inside;
+    params.push(("request_uri", url));
+    (run, params)
+}
+
+async fn none_is_not_advertised(run: &Run<'_>) {
+    let advertised = metadata(run).await["request_object_signing_alg_values_supported"].clone();
+    assert!(
+        !advertised.as_array().unwrap().contains(&json!("none")),
+        "{advertised}"
+    );
 }
 
 /// A request object that nobody signed.
 fn unsigned(params: &[(&'static str, String)]) -> String {
     use base64::Engine as _;
     let encode = |value: Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());
-    let claims: serde_json::Map<String, Value> = params
+    format!(
+        "{}.{}.",
+        encode(json!({ "alg": "none" })),
+        encode(claims_in(params))
+    )
+}
+
+fn claims_in(params: &[(&'static str, String)]) -> Value {
+    let members = params
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), json!(value)))
-        .collect();
-    format!("{}.{}.", encode(json!({ "alg": "none" })), encode(json!(claims)))
+        .map(|(name, value)| ((*name).to_owned(), json!(value)));
+    Value::Object(members.collect())
 }
 
 pub(super) async fn oidcc_claims_essential(run: Run<'_>) {

@@ -1,6 +1,8 @@
 //! One run of a module: an app as the suite registers it, a user of whom everything is known, and what holds of every
 //! answer (section 0 of the suite's rules).
 
+use std::sync::Arc;
+
 use accounts::users::User;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,8 +10,9 @@ use protocol::{ClientAuthMethod, ResponseMode, ResponseType, SubjectType};
 use serde_json::{Value, json};
 
 use super::plan::Row;
-use crate::harness::app::{address, basic, changed, header, payload, post, userinfo};
-use crate::harness::visitor::Sent;
+use crate::harness::app::{address, answer, basic, changed, header, payload, post, userinfo};
+use crate::harness::rp::{Key, asserted, assertion};
+use crate::harness::visitor::{self, Sent};
 use crate::harness::{Answer, App, Channel, Visitor, World};
 
 pub(crate) const REDIRECT_URI: &str = "https://suite.example.com/test/a/alias/callback";
@@ -20,6 +23,8 @@ pub(crate) struct Run<'w> {
     pub(crate) user: &'w User,
     pub(crate) app: App,
     pub(crate) subject_type: SubjectType,
+    /// What the client signs with, where the plan has it sign.
+    pub(crate) key: Option<Arc<Key>>,
 }
 
 /// What a whole way through the server has brought.
@@ -36,26 +41,48 @@ pub(crate) struct Outcome {
 
 impl<'w> Run<'w> {
     pub(crate) async fn new(world: &'w World, row: Row, user: &'w User) -> Self {
-        let app = client(world, &row).await;
-        Self {
+        let mut run = Self {
+            app: client(world, &row, &json!({})).await,
             world,
             row,
             user,
-            app,
             subject_type: SubjectType::Public,
+            key: None,
+        };
+        if row.plan == DYNAMIC {
+            run.key = Some(Arc::new(Key::new("RS256")));
+            run.register(&json!({})).await;
         }
+        run
     }
 
     /// The same with a client that registers this besides.
-    pub(crate) async fn with(self, members: Value) -> Self {
-        let mut document = document(&self.row);
-        for (name, value) in members.as_object().expect("an object") {
-            document[name] = value.clone();
+    pub(crate) async fn with(mut self, members: Value) -> Self {
+        self.register(&members).await;
+        self
+    }
+
+    /// With another client, which has this metadata besides.
+    pub(crate) async fn register(&mut self, more: &Value) {
+        let Some(key) = &self.key else {
+            self.app = client(self.world, &self.row, more).await;
+            return;
+        };
+        let mut document = document(&self.row, more);
+        document["token_endpoint_auth_method"] = json!(ClientAuthMethod::PrivateKeyJwt);
+        document["jwks"] = key.jwks();
+        let request = visitor::client().post(self.world.at("/register")).json(&document);
+        let answer = answer(request).await;
+        assert_eq!(answer.status, 201, "{}: {}", self.row.module, answer.body);
+        let registered = answer.json();
+        for (name, value) in more.as_object().expect("an object") {
+            assert_eq!(&registered[name], value, "{}", self.row.module);
         }
-        Self {
-            app: self.world.app_with(document).await,
-            ..self
-        }
+        self.app = App {
+            id: registered["client_id"].as_str().expect("a client_id").to_owned(),
+            secret: None,
+            redirect_uri: REDIRECT_URI.to_owned(),
+        };
     }
 
     /// The same with another client.
@@ -293,6 +320,13 @@ impl<'w> Run<'w> {
     }
 
     pub(crate) async fn token(&self, mut params: Vec<(&'static str, String)>) -> Answer {
+        if let Some(key) = &self.key {
+            // As the suite does: for the endpoint's URL.
+            let aud = format!("{}/token", self.world.issuer);
+            let claims = assertion(&self.app.id, &aud, self.world.now().as_secs(), &json!({}));
+            params.extend(asserted(key.sign(&claims)));
+            return post(self.world, "/token", &[], &params).await;
+        }
         let secret = self.app.secret.as_ref().expect("a secret").expose().to_owned();
         let mut headers = Vec::new();
         match self.row.client_auth.expect("a way to authenticate") {
@@ -454,12 +488,18 @@ pub(crate) fn half_hash(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(&digest[..16])
 }
 
-async fn client(world: &World, row: &Row) -> App {
-    world.app_with(document(row)).await
+/// The plan whose clients register themselves, with keys.
+const DYNAMIC: &str = "dynamic";
+
+async fn client(world: &World, row: &Row, more: &Value) -> App {
+    let mut document = document(row, more);
+    // The suite sends no challenge but in the module that is about it.
+    document["require_pkce"] = json!(false);
+    world.app_with(document).await
 }
 
-/// What the suite registers.
-pub(crate) fn document(row: &Row) -> Value {
+/// What the suite registers, with these members besides.
+pub(crate) fn document(row: &Row, more: &Value) -> Value {
     let response_type = row.response_type;
     let mut grant_types: Vec<&str> = response_type
         .grant_types()
@@ -469,7 +509,7 @@ pub(crate) fn document(row: &Row) -> Value {
     if response_type.has_code() {
         grant_types.push("refresh_token");
     }
-    json!({
+    let mut document = json!({
         "client_name": "Conformance suite",
         "redirect_uris": [REDIRECT_URI],
         "post_logout_redirect_uris": ["https://suite.example.com/test/a/alias/post_logout_redirect"],
@@ -477,7 +517,9 @@ pub(crate) fn document(row: &Row) -> Value {
         "response_types": [response_type],
         "token_endpoint_auth_method": row.client_auth.unwrap_or(ClientAuthMethod::ClientSecretBasic),
         "contacts": ["certification@example.com"],
-        // The suite sends no challenge but in the module that is about it.
-        "require_pkce": false,
-    })
+    });
+    for (name, value) in more.as_object().expect("an object") {
+        document[name] = value.clone();
+    }
+    document
 }

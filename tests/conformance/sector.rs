@@ -1,9 +1,6 @@
 //! Registration with a sector identifier: the document is on the suite's own site, over https.
 
-use clients::Trust;
-use clients::registrations::quota::Hours;
 use protocol::{ClientAuthMethod, Secret, SubjectType};
-use registry::{Admission, Terms};
 use serde_json::{Value, json};
 
 use super::run::{REDIRECT_URI, Run};
@@ -11,17 +8,6 @@ use crate::harness::app::answer;
 use crate::harness::rp::Site;
 use crate::harness::visitor::client;
 use crate::harness::{Answer, App};
-
-/// As an operator sets it who runs the suite: it sends no challenge, and has errors sent back without a page.
-pub(super) fn terms() -> Terms {
-    Terms {
-        admission: Admission::Open,
-        trust: Trust::Trusted,
-        require_pkce: false,
-        hours: Hours::Free,
-        ..Terms::default()
-    }
-}
 
 /// A registration as the suite makes it, with a sector whose document lists this.
 async fn register(run: &Run<'_>, listed: &Value) -> Answer {
@@ -54,6 +40,7 @@ pub(super) async fn oidcc_registration_sector_uri(mut run: Run<'_>) {
         redirect_uri: REDIRECT_URI.to_owned(),
     };
     run.row.client_auth = Some(ClientAuthMethod::ClientSecretBasic);
+    run.key = None;
     run.subject_type = SubjectType::Pairwise;
     run.complete(&mut run.world.visitor(), &[]).await;
 }

@@ -20,7 +20,7 @@ use db::testing::{Temporary, temporary};
 use egress::Egress;
 use events::Context;
 use keyring::{Keyring, MasterKey, Policy};
-use protocol::{Clock, Issuer, ResponseTypes, Secret, SigningAlg};
+use protocol::{Clock, Issuer, PushedRequests, ResponseTypes, Secret, SigningAlg};
 use registry::Terms;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -85,6 +85,7 @@ pub(crate) struct Own {
     pub(crate) issuer: Option<&'static str>,
     pub(crate) hasher: Option<HasherSettings>,
     pub(crate) response_types: Option<ResponseTypes>,
+    pub(crate) pushed_requests: PushedRequests,
     pub(crate) registration: Option<Terms>,
     /// COUNTERSIGN_LIMITS, which is off.
     pub(crate) limits: Option<&'static str>,
@@ -250,6 +251,7 @@ impl World {
         let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
         let settings = settings.expect("valid settings");
         parts.registration = own.registration.unwrap_or(settings.registration);
+        parts.pushed_requests = own.pushed_requests;
         let limits = Limits::new(&settings);
         let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
         let app = parts.router(shell);

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use clients::Client;
 use grants::Flow;
 use grants::flow::Binding;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 use pages::{Problem, Shell, Why, error, front, see_other};
 use protocol::form::Form;
-use protocol::{Error, Params, RequestId, Timestamp, path};
+use protocol::{Error, Params, PushedRequests, RequestId, Timestamp, path};
 
 use crate::Authorize;
 use crate::bound::Bound;
@@ -81,9 +82,9 @@ async fn get(authorize: &Authorize, query: &str, visit: &Visit) -> Result<Respon
     let params = Params::parse(query.as_bytes())?;
     let flow = match params.get("flow") {
         None => authorize.begin(&params, now).await?,
-        Some(sealed) => match front.open(sealed, headers, now)? {
+        Some(sealed) => match front.open(sealed, headers, now).await? {
             Some(flow) => flow,
-            None => front.open_unbound(sealed, now)?.ok_or(Stop::Expired)?,
+            None => front.open_unbound(sealed, now).await?.ok_or(Stop::Expired)?,
         },
     };
     respond::advance(authorize, &flow, visit).await
@@ -120,29 +121,48 @@ impl Authorize {
     }
 
     /// One that cannot travel is refused while the app can still be told.
-    pub(crate) fn fits(&self, flow: &Flow) -> Result<(), Error> {
+    fn fits(&self, flow: &Flow) -> Result<(), Error> {
         self.front.seal(flow, Binding::Unbound).map(drop)
     }
 
-    /// The parameters that count, when some of them were signed. What is wrong with these goes to where the request
-    /// says in the open, if that is registered.
+    /// The parameters that count, when some of them were signed.
     async fn merged(&self, params: &Params, now: Timestamp) -> Result<Option<Params>, Stop> {
         let client = self.clients.client(&params.require("client_id")?.into()).await?;
         let Some(client) = client else {
             return Ok(None);
         };
-        let merged = match client.metadata.require_pushed_authorization_requests {
-            true => Err(Error::invalid_request(
-                "this client has registered that it pushes its requests (PAR, RFC 9126)",
-            )),
-            false => self.objects.merged(params, &client, now).await,
+        let merged = match self.has_to_push(&client) {
+            Some(reason) => Err(Error::invalid_request(reason)),
+            None => self.objects.merged(params, &client, now).await,
         };
         match merged {
             Ok(merged) => Ok(merged),
-            Err(error) => Err(match Bound::prove(params, &self.clients).await {
-                Ok(bound) => Stop::Client(Box::new(bound), error),
-                Err(_) => Stop::Page(error),
-            }),
+            Err(error) => Err(self.told(params, error).await),
+        }
+    }
+
+    /// RFC 9126 §5 and §6: why a request that was not pushed does not count.
+    fn has_to_push(&self, client: &Client) -> Option<&'static str> {
+        match (
+            self.pushed_requests,
+            client.metadata.require_pushed_authorization_requests,
+        ) {
+            (PushedRequests::Required, _) => {
+                Some("this server takes pushed requests only (PAR, RFC 9126): see its metadata")
+            }
+            (PushedRequests::Optional, true) => {
+                Some("this client has registered that it pushes its requests (PAR, RFC 9126)")
+            }
+            (PushedRequests::Optional, false) => None,
+        }
+    }
+
+    /// What is wrong with a request that does not stand in the address goes to where the address says, if that is
+    /// registered.
+    pub(crate) async fn told(&self, params: &Params, error: Error) -> Stop {
+        match Bound::prove(params, &self.clients).await {
+            Ok(bound) => Stop::Client(Box::new(bound), error),
+            Err(_) => Stop::Page(error),
         }
     }
 

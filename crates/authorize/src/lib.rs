@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use clients::{Authenticator, Directory, Recipients};
 use issuance::Gate;
 use pages::Front;
-use protocol::{Issuer, ResponseTypes, path};
+use protocol::{Issuer, PushedRequests, ResponseTypes, path};
 
 pub use object::Objects;
 
@@ -35,14 +35,21 @@ pub struct Authorize {
     pub objects: Objects,
     pub issuer: Issuer,
     pub response_types: ResponseTypes,
+    pub pushed_requests: PushedRequests,
 }
 
-pub fn router(authorize: Authorize) -> Router {
+pub fn router(authorize: Arc<Authorize>) -> Router {
     Router::new()
         .route(
             path::AUTHORIZE,
             get(endpoint::receive).post(endpoint::receive_post),
         )
+        .with_state(authorize)
+}
+
+/// Where clients call themselves: browser apps need leave to read what it answers.
+pub fn pushing(authorize: Arc<Authorize>) -> Router {
+    Router::new()
         .route(path::PAR, post(pushed::push))
-        .with_state(Arc::new(authorize))
+        .with_state(authorize)
 }

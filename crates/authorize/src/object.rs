@@ -39,19 +39,20 @@ impl Objects {
     /// The parameters that count, when the request has an object; none when it has not.
     ///
     /// # Errors
-    /// `invalid_request_object` and `invalid_request_uri`; `invalid_request` when a client that always signs did not.
+    /// `invalid_request_object` and `invalid_request_uri`; `invalid_request` when a client that always signs did not;
+    /// `request_not_supported` and `request_uri_not_supported` for an object that nobody signed.
     pub(crate) async fn merged(
         &self,
         params: &Params,
         client: &Client,
         now: Timestamp,
     ) -> Result<Option<Params>, Error> {
-        let text = match (params.get("request"), params.get("request_uri")) {
+        let (text, way) = match (params.get("request"), params.get("request_uri")) {
             (Some(_), Some(_)) => {
                 return Err(Error::invalid_request("send request or request_uri, not both"));
             }
-            (Some(text), None) => text.to_owned(),
-            (None, Some(url)) => self.fetched.object(url, client, now).await?,
+            (Some(text), None) => (text.to_owned(), Way::Value),
+            (None, Some(url)) => (self.fetched.object(url, client, now).await?, Way::Reference),
             (None, None) if client.metadata.require_signed_request_object => {
                 return Err(Error::invalid_request(
                     "this client has registered that it always sends a signed request object",
@@ -59,7 +60,7 @@ impl Objects {
             }
             (None, None) => return Ok(None),
         };
-        let object = self.open(&text, client, now).await?;
+        let object = self.open(&text, way, client, now).await?;
         match client.metadata.require_signed_request_object {
             true => Ok(Some(object.alone(&client.id))),
             false => object.over(params).map(Some),
@@ -78,15 +79,16 @@ impl Objects {
     ) -> Result<Option<Params>, Error> {
         match params.get("request") {
             None => self.merged(params, client, now).await,
-            Some(text) => Ok(Some(self.open(text, client, now).await?.alone(&client.id))),
+            Some(text) => {
+                let object = self.open(text, Way::Pushed, client, now).await?;
+                Ok(Some(object.alone(&client.id)))
+            }
         }
     }
 
-    async fn open(&self, text: &str, client: &Client, now: Timestamp) -> Result<Object, Error> {
-        let token = Unverified::parse(text).map_err(|cause| {
-            invalid("it is not a compact JWS of at most 16 KiB with an algorithm of this server")
-                .because(cause)
-        })?;
+    async fn open(&self, text: &str, way: Way, client: &Client, now: Timestamp) -> Result<Object, Error> {
+        let signed = decrypted(text)?;
+        let token = Unverified::parse(signed).map_err(|cause| unreadable(cause, way))?;
         let pinned = client.metadata.request_object_signing_alg;
         let allowed = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
         let vouched = self.keys.vouch(client, &token, allowed, TYP, now).await;
@@ -98,6 +100,37 @@ impl Objects {
         judge(claims, &client.id, &self.issuer, now).map_err(invalid)?;
         Object::of(claims)
     }
+}
+
+/// How an object came.
+#[derive(Clone, Copy)]
+enum Way {
+    Value,
+    Reference,
+    Pushed,
+}
+
+/// The signed object in one that was encrypted: RFC 9101 §6.1. This is the place to open it, before anything looks at a
+/// signature; what comes out has to be signed like any other. No key to encrypt to is published, so none can be opened.
+fn decrypted(text: &str) -> Result<&str, Error> {
+    const DOTS_OF_JWE: usize = 4;
+    match text.bytes().filter(|byte| *byte == b'.').count() {
+        DOTS_OF_JWE => Err(invalid("it is encrypted, and this server has no key for that")),
+        _ => Ok(text),
+    }
+}
+
+/// Who sends what nobody signed is told that it is not supported (OpenID Connect Core §3.1.2.6), as this is how a
+/// client finds out; a pushed one is simply wrong (RFC 9126 §3).
+fn unreadable(cause: jws::Error, way: Way) -> Error {
+    const UNSIGNED: &str =
+        "a request object has to be signed, by one of the request_object_signing_alg_values_supported";
+    let error = match (&cause, way) {
+        (jws::Error::Unsigned, Way::Value) => Error::request_not_supported(UNSIGNED),
+        (jws::Error::Unsigned, Way::Reference) => Error::request_uri_not_supported(UNSIGNED),
+        _ => invalid("it is not a compact JWS of at most 16 KiB with an algorithm of this server"),
+    };
+    error.because(cause)
 }
 
 /// What an object says about itself. OpenID Connect Core §6.1 asks for `iss` and `aud` without insisting.

@@ -1,16 +1,17 @@
 //! Pushed authorization requests: RFC 9126. A client hands us its request itself, authenticated, and the browser
 //! brings a reference that says nothing and works for this client only.
 //!
-//! The reference carries the id of the flow that will come of it. A flow ends in one approval, so a request is used
-//! up when an authorization completes, and not before: opening it twice, or going back, works.
+//! A reference stands for one flow, and a flow ends in one approval: so a request is used up when an authorization
+//! completes, and not before. Opening it twice, or going back, works.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use clients::Credentials;
-use grants::{Flow, pushed};
+use clients::{Client, Credentials, Trust};
+use grants::pushed::{self, Kept, Pusher};
+use grants::{Flow, approvals};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use protocol::form::Form;
@@ -57,20 +58,34 @@ pub(crate) async fn push(
     let params = merged.unwrap_or_else(|| params.with("client_id", client.id.as_str()));
     let bound = Bound::prove(&params, &authorize.clients).await?;
     let request = checks::parse(&params, &bound, &authorize.context(now)).await?;
-    let flow = Flow::start(request, now);
-    authorize.fits(&flow)?;
-    let (public, db) = (client.is_public(), &authorize.front.db);
-    let kept = db.transact(move |conn| Box::pin(async move { pushed::keep(&flow, public, conn, now).await }));
-    match kept.await? {
-        Some(reference) => Ok(Pushed(format!("{PREFIX}{reference}"))),
-        None => Err(Error::temporarily_unavailable(
-            "too many pushed requests of a public client",
+    let (flow, by) = (Flow::start(request, now), pusher(&client));
+    let work = authorize
+        .front
+        .db
+        .transact(move |conn| Box::pin(async move { pushed::keep(&flow, by, conn, now).await }));
+    match work.await? {
+        Kept::As(reference) => Ok(Pushed(format!("{PREFIX}{reference}"))),
+        Kept::TooLarge => Err(Error::invalid_request(
+            "the request is too large: at most 16 KiB of a client that the operator trusts and that authenticates, 3 KiB \
+             of any other",
+        )),
+        Kept::TooMany => Err(Error::too_many(
+            "too many requests were pushed in the name of this client",
+            pushed::LIFETIME,
         )),
     }
 }
 
+fn pusher(client: &Client) -> Pusher {
+    match client.trust {
+        Trust::Trusted if !client.is_public() => Pusher::Proven,
+        Trust::Trusted | Trust::Unverified => Pusher::Anybody,
+    }
+}
+
 impl Authorize {
-    /// The flow that a reference stands for.
+    /// The flow that a reference stands for. What stands beside it in the address counts for nothing but the way back
+    /// when there is no such flow.
     pub(crate) async fn pushed(
         &self,
         reference: &str,
@@ -79,18 +94,15 @@ impl Authorize {
     ) -> Result<Flow, Stop> {
         let client_id = params.require("client_id")?;
         let mut conn = self.front.db.reader().await?;
-        let found = pushed::find(reference, &client_id.into(), &mut conn, now).await?;
-        let flow = found.ok_or_else(|| {
-            Error::invalid_request_uri(
-                "request_uri stands for no request that this client pushed within the last 60 seconds",
-            )
-        })?;
-        match grants::approvals::of_flow(&flow.id, &mut conn).await? {
-            None => Ok(flow),
-            Some(_) => {
-                Err(Error::invalid_request_uri("the request behind request_uri was used before").into())
-            }
-        }
+        let fault = match pushed::begin(reference, &client_id.into(), &mut conn, now).await? {
+            Some(flow) => match approvals::of_flow(&flow.id, &mut conn).await? {
+                None => return Ok(flow),
+                Some(_) => "the request behind request_uri was used before",
+            },
+            None => "request_uri stands for no request that this client pushed within the last 60 seconds",
+        };
+        drop(conn);
+        Err(self.told(params, Error::invalid_request_uri(fault)).await)
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn show(
     let visit = consent.visit(id, headers);
     let outcome = async {
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
-        let carried = consent.carried(&params, &visit)?;
+        let carried = consent.carried(&params, &visit).await?;
         match consent.asked(&carried.flow, &visit).await? {
             Some(asked) => consent.consent_page(carried, &asked, &visit),
             // Nobody is signed in any more.
@@ -66,7 +66,7 @@ pub(crate) async fn submit(
     let outcome = async {
         consent.front.check_origin(&visit.headers)?;
         let Form(params) = form?;
-        let carried = consent.carried(&params, &visit)?;
+        let carried = consent.carried(&params, &visit).await?;
         let Some(asked) = consent.asked(&carried.flow, &visit).await? else {
             return Ok(consent.resume(&carried.flow, &carried.sealed));
         };

@@ -84,11 +84,12 @@ impl Consent {
         }
     }
 
-    fn carried<R: Request>(&self, params: &Params, visit: &Visit) -> Result<Carried<R>, Stop> {
+    async fn carried<R: Request>(&self, params: &Params, visit: &Visit) -> Result<Carried<R>, Stop> {
         let sealed = params.get("flow").ok_or(Stop::Expired)?;
         let flow = self
             .front
-            .open(sealed, &visit.headers, visit.now)?
+            .open(sealed, &visit.headers, visit.now)
+            .await?
             .ok_or(Stop::Expired)?;
         let cookie = self.front.cookies.flow(&visit.headers).ok_or(Stop::Expired)?;
         Ok(Carried {

@@ -34,7 +34,7 @@ pub(crate) async fn show(
     let visit = consent.visit(id, headers);
     let outcome = async {
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
-        let carried = consent.carried(&params, &visit)?;
+        let carried = consent.carried(&params, &visit).await?;
         let who = consent
             .whom(&carried.flow, params.get("switch").is_some(), &visit)
             .await?;
@@ -56,7 +56,7 @@ pub(crate) async fn submit(
     let outcome = async {
         consent.front.check_origin(&visit.headers)?;
         let Form(params) = form?;
-        let carried = consent.carried(&params, &visit)?;
+        let carried = consent.carried(&params, &visit).await?;
         consent
             .front
             .check_csrf(&visit.headers, &about(&carried.flow), params.get("csrf"))?;

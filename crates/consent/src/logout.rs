@@ -95,9 +95,9 @@ impl Consent {
             let request = self.logout_request(params, visit).await?;
             return Ok(Flow::start(request, visit.now));
         };
-        let flow = match self.front.open(sealed, &visit.headers, visit.now)? {
+        let flow = match self.front.open(sealed, &visit.headers, visit.now).await? {
             Some(flow) => Some(flow),
-            None => self.front.open_unbound(sealed, visit.now)?,
+            None => self.front.open_unbound(sealed, visit.now).await?,
         };
         Ok(flow.unwrap_or_else(|| Flow::start(LogoutRequest::default(), visit.now)))
     }

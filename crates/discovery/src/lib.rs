@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::Keyring;
-use protocol::{Clock, Issuer, ResponseTypes, path};
+use protocol::{Clock, Issuer, PushedRequests, ResponseTypes, path};
 
 /// What an operator can switch off.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,7 @@ pub struct Offered {
     /// Whether clients can register themselves, be it with an initial access token.
     pub registration: bool,
     pub response_types: ResponseTypes,
+    pub pushed_requests: PushedRequests,
 }
 
 /// What these endpoints lean on.

@@ -5,8 +5,8 @@
 use accounts::claims::Claim;
 use accounts::sessions::Acr;
 use protocol::{
-    ClientAlg, ClientAuthMethod, GrantType, Issuer, JweAlg, JweEnc, Prompt, ResponseMode, ResponseTypes,
-    SubjectType, path, scope,
+    ClientAlg, ClientAuthMethod, GrantType, Issuer, JweAlg, JweEnc, Prompt, PushedRequests, ResponseMode,
+    ResponseTypes, SubjectType, path, scope,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -84,8 +84,8 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "require_request_uri_registration": true,
         "request_object_signing_alg_values_supported": words(Alg::ALL),
         "pushed_authorization_request_endpoint": at(path::PAR),
-        // Each client says for itself.
-        "require_pushed_authorization_requests": false,
+        // Of everybody; a client may say so for itself.
+        "require_pushed_authorization_requests": offered.pushed_requests == PushedRequests::Required,
     });
     if let Some(members) = document.as_object_mut()
         && offered.registration

@@ -2,7 +2,8 @@
 //!
 //! It holds the parsed request and nothing proven: each proof (password, consent) is a row. It is bound to
 //! one browser by a random cookie, so a flow that leaks or is planted opens nowhere else, and no stranger's
-//! request needs a row of ours. Any replica opens it; refresh, Back and several tabs work.
+//! request needs a row of ours. Any replica opens it; refresh, Back and several tabs work. Of a request that its
+//! client pushed to us only the reference travels.
 
 mod authorization;
 mod logout;
@@ -47,6 +48,19 @@ pub struct Flow<R: Request = AuthorizationRequest> {
     request: R,
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     answer: Option<R::Answer>,
+    /// Under which the request is kept, when its client pushed it.
+    #[serde(skip)]
+    reference: Option<String>,
+}
+
+/// What travels of a flow whose request is kept here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "R: Request")]
+pub struct ByReference<R: Request = AuthorizationRequest> {
+    #[serde(rename = "p")]
+    reference: String,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    answer: Option<R::Answer>,
 }
 
 /// Which browser a sealed flow belongs to.
@@ -74,6 +88,16 @@ impl<R: Request> Flow<R> {
             started_at: now,
             request,
             answer: None,
+            reference: None,
+        }
+    }
+
+    /// The same flow, about a request that is kept under this reference.
+    #[must_use]
+    pub fn kept(self, reference: String) -> Self {
+        Self {
+            reference: Some(reference),
+            ..self
         }
     }
 
@@ -108,8 +132,17 @@ impl<R: Request> Flow<R> {
     /// # Errors
     /// `invalid_request` when the request is too large to travel.
     pub fn seal(&self, key: &Key, binding: Binding<'_>) -> Result<String, Error> {
-        let json = serde_json::to_vec(self).map_err(Error::server_error)?;
-        let sealed = seal::seal(key, PURPOSE, &binding.row(R::KIND), &json);
+        let (row, json) = match &self.reference {
+            None => (binding.row(R::KIND), serde_json::to_vec(self)),
+            Some(reference) => {
+                let carried = ByReference::<R> {
+                    reference: reference.clone(),
+                    answer: self.answer,
+                };
+                (binding.row(&by_reference(R::KIND)), serde_json::to_vec(&carried))
+            }
+        };
+        let sealed = seal::seal(key, PURPOSE, &row, &json.map_err(Error::server_error)?);
         let room = match self.answer {
             Some(_) => 0,
             None => ROOM_FOR_ANSWER,
@@ -117,8 +150,7 @@ impl<R: Request> Flow<R> {
         if sealed.len() + room > MAX_SEALED {
             return Err(Error::invalid_request(
                 "the request is too large: shorten state, nonce, scope, claims or login_hint (together at most about \
-                 2,500 characters); larger authorization requests will need \
-                 pushed authorization requests (PAR)",
+                 2,500 characters), or push it (PAR, RFC 9126: pushed_authorization_request_endpoint in the metadata)",
             ));
         }
         Ok(sealed)
@@ -133,6 +165,33 @@ impl<R: Request> Flow<R> {
         let flow: Self = serde_json::from_slice(&json).ok()?;
         (now < flow.started_at + LIFETIME).then_some(flow)
     }
+}
+
+impl<R: Request> ByReference<R> {
+    /// What was sealed of a flow whose request is kept here, if it was sealed for this browser and is of this kind.
+    pub fn open(sealed: &str, key: &Key, binding: Binding<'_>) -> Option<Self> {
+        if sealed.len() > MAX_SEALED {
+            return None;
+        }
+        let json = seal::open(key, PURPOSE, &binding.row(&by_reference(R::KIND)), sealed).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// The flow, when this is what is kept under the reference.
+    pub fn of(self, kept: Flow<R>) -> Flow<R> {
+        Flow {
+            answer: self.answer,
+            ..kept.kept(self.reference)
+        }
+    }
+}
+
+fn by_reference(kind: &str) -> String {
+    format!("{kind} by reference")
 }
 
 #[cfg(test)]
@@ -202,6 +261,33 @@ mod tests {
 
         let sealed = flow("s").seal(&key, own).unwrap();
         assert_eq!(Flow::<LogoutRequest>::open(&sealed, &key, own, NOW), None);
+    }
+
+    #[test]
+    fn c011_of_a_request_that_is_kept_only_the_reference_travels() {
+        let (key, cookie, other) = (Key::random(), Secret::from("cookie"), Secret::from("other"));
+        let own = Binding::Browser(&cookie);
+        let flow = flow(&"s".repeat(10_000)).kept("reference".to_owned());
+        let sealed = flow.seal(&key, own).unwrap();
+        assert!(sealed.len() < 200, "{}", sealed.len());
+        assert_eq!(Flow::<AuthorizationRequest>::open(&sealed, &key, own, NOW), None);
+        let open = ByReference::<AuthorizationRequest>::open;
+        let carried = open(&sealed, &key, own).unwrap();
+        assert_eq!(carried.reference(), "reference");
+        let json = serde_json::to_string(&flow).unwrap();
+        assert_eq!(carried.of(serde_json::from_str(&json).unwrap()), flow);
+
+        let denied = flow.clone().answered(Answer::Denied);
+        let carried = open(&denied.seal(&key, own).unwrap(), &key, own).unwrap();
+        assert_eq!(carried.of(serde_json::from_str(&json).unwrap()), denied);
+
+        for binding in [Binding::Browser(&other), Binding::Unbound] {
+            assert_eq!(open(&sealed, &key, binding), None);
+        }
+        assert_eq!(open(&sealed, &Key::random(), own), None);
+        assert_eq!(ByReference::<LogoutRequest>::open(&sealed, &key, own), None);
+        let whole = super::tests::flow("s").seal(&key, own).unwrap();
+        assert_eq!(open(&whole, &key, own), None);
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Header {
         Ok(Self {
             signed_by: match alg {
                 HS256 => SignedBy::Secret,
+                "none" => return Err(Error::Unsigned),
                 alg => SignedBy::Key(alg.parse().map_err(|_| Error::Algorithm)?),
             },
             kid: kid.map(str::to_owned),

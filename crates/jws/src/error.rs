@@ -21,6 +21,9 @@ pub enum Error {
     Critical,
     #[error("the algorithm of the token is not accepted here")]
     Algorithm,
+    /// As wrong as any other algorithm that is not accepted; some protocols want it called by name.
+    #[error("the token says that nobody signed it (alg none)")]
+    Unsigned,
     #[error("the typ of the token is not the one expected here")]
     Typ,
     #[error("no key of the issuer has this kid")]

@@ -4,8 +4,8 @@
 use accounts::sessions::{self, BrowserSessions, Session};
 use clients::{Client, Names};
 use db::{Conn, Database};
-use grants::Flow;
-use grants::flow::{Binding, Request};
+use grants::flow::{Binding, ByReference, Request};
+use grants::{Flow, pushed};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::{Keyring, Purpose};
 use protocol::{Clock, Error, Issuer, RequestId, Secret, Subject, Timestamp};
@@ -73,25 +73,45 @@ impl Front {
     /// The flow of this browser.
     ///
     /// # Errors
-    /// When there is no key to open it with.
-    pub fn open<R: Request>(
+    /// When there is no key to open it with, or the database fails that keeps its request.
+    pub async fn open<R: Request>(
         &self,
         sealed: &str,
         headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<Option<Flow<R>>, Error> {
-        let key = self.keyring.secret(Purpose::Flow)?.key;
-        let cookie = self.cookies.flow(headers);
-        Ok(cookie.and_then(|cookie| Flow::open(sealed, &key, Binding::Browser(&cookie), now)))
+        match self.cookies.flow(headers) {
+            Some(cookie) => self.open_as(sealed, Binding::Browser(&cookie), now).await,
+            None => Ok(None),
+        }
     }
 
     /// A flow that no browser owns yet.
     ///
     /// # Errors
-    /// When there is no key to open it with.
-    pub fn open_unbound<R: Request>(&self, sealed: &str, now: Timestamp) -> Result<Option<Flow<R>>, Error> {
+    /// As [`Self::open`].
+    pub async fn open_unbound<R: Request>(
+        &self,
+        sealed: &str,
+        now: Timestamp,
+    ) -> Result<Option<Flow<R>>, Error> {
+        self.open_as(sealed, Binding::Unbound, now).await
+    }
+
+    async fn open_as<R: Request>(
+        &self,
+        sealed: &str,
+        binding: Binding<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Flow<R>>, Error> {
         let key = self.keyring.secret(Purpose::Flow)?.key;
-        Ok(Flow::open(sealed, &key, Binding::Unbound, now))
+        if let Some(flow) = Flow::open(sealed, &key, binding, now) {
+            return Ok(Some(flow));
+        }
+        match ByReference::open(sealed, &key, binding) {
+            Some(carried) => Ok(pushed::flow(carried, &mut self.db.reader().await?, now).await?),
+            None => Ok(None),
+        }
     }
 
     /// Who is signed in on this browser.

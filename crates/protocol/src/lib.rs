@@ -29,8 +29,8 @@ pub use error::{Error, ErrorCode};
 pub use id::{ApprovalId, BrowserId, ClientId, ConsentId, FamilyId, FlowId, Jti, SessionId, Subject};
 pub use issuer::Issuer;
 pub use oauth::{
-    ApplicationType, ClientAlg, ClientAuthMethod, GrantType, JweAlg, JweEnc, Prompt, ResponseMode,
-    ResponseType, ResponseTypes, SigningAlg, SubjectType,
+    ApplicationType, ClientAlg, ClientAuthMethod, GrantType, JweAlg, JweEnc, Prompt, PushedRequests,
+    ResponseMode, ResponseType, ResponseTypes, SigningAlg, SubjectType,
 };
 pub use params::Params;
 pub use redirect_uri::RedirectUri;

@@ -112,6 +112,14 @@ impl ResponseTypes {
     }
 }
 
+/// Whether an operator takes authorization requests that were not pushed: RFC 9126 §5.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PushedRequests {
+    #[default]
+    Optional,
+    Required,
+}
+
 wire_enum! {
     /// `response_mode` of an authorization request: OAuth 2.0 Multiple Response Type Encoding Practices §2.1, OAuth
     /// 2.0 Form Post Response Mode §2.

@@ -36,6 +36,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     .await?
     .admitting(settings.response_types);
     parts.registration = settings.registration;
+    parts.pushed_requests = settings.pushed_requests;
     let limits = Limits::new(&settings);
     let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use clients::registrations::quota::Hours;
 use clients::{AssertionAudience, Trust};
-use protocol::{Issuer, ResponseTypes};
+use protocol::{Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Terms};
 
 pub use name::Name;
@@ -49,6 +49,7 @@ pub struct Settings {
     /// To serve https ourselves.
     pub tls: Option<TlsFiles>,
     pub response_types: ResponseTypes,
+    pub pushed_requests: PushedRequests,
     pub registration: Terms,
     /// What may be fetched from other servers, and whom they are trusted by.
     pub egress: egress::Settings,
@@ -95,6 +96,7 @@ impl Settings {
         let limits = reader.read(Name::Limits, RateLimits::parse);
         let tls = reader.tls(issuer.as_ref());
         let response_types = reader.read(Name::ResponseTypes, values::response_types);
+        let pushed_requests = reader.read(Name::RequirePushedAuthorizationRequests, values::pushed_requests);
         let registration = reader.registration(limits);
         let egress = egress::Settings {
             private_hosts: reader
@@ -115,6 +117,7 @@ impl Settings {
             Some(trusted_proxies),
             Some(limits),
             Some(response_types),
+            Some(pushed_requests),
             Some(registration),
         ) = (
             reader.mistakes.is_empty(),
@@ -124,6 +127,7 @@ impl Settings {
             trusted_proxies,
             limits,
             response_types,
+            pushed_requests,
             registration,
         )
         else {
@@ -138,6 +142,7 @@ impl Settings {
             limits,
             tls,
             response_types,
+            pushed_requests,
             registration,
             egress,
             shown: reader.shown,

@@ -16,7 +16,7 @@ use events::changes::Watcher;
 use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
-use protocol::{Clock, Issuer, ResponseTypes};
+use protocol::{Clock, Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Registry, Terms};
 use signals::Signals;
 use token::Token;
@@ -41,6 +41,7 @@ pub struct Parts {
     pub hasher: Hasher,
     pub clock: Clock,
     pub response_types: ResponseTypes,
+    pub pushed_requests: PushedRequests,
     /// How clients register themselves.
     pub registration: Terms,
 }
@@ -83,6 +84,7 @@ impl Parts {
             hasher,
             clock,
             response_types: ResponseTypes::Code,
+            pushed_requests: PushedRequests::default(),
             registration: Terms::default(),
         })
     }
@@ -112,6 +114,7 @@ impl Parts {
         let offered = Offered {
             registration: self.registration.admission != Admission::Closed,
             response_types: self.response_types,
+            pushed_requests: self.pushed_requests,
         };
         let discovery = Arc::new(Discovery::new(
             &self.issuer,
@@ -125,7 +128,7 @@ impl Parts {
         let public = |documents: Router| readable(documents, Cors::public());
 
         let token = self.token();
-        let own = authorize::router(Authorize {
+        let authorize = Arc::new(Authorize {
             front: front.clone(),
             gate: self.gate(),
             clients: self.clients.clone(),
@@ -134,24 +137,27 @@ impl Parts {
             objects: Objects::new(self.client_keys.clone(), self.egress.clone(), self.issuer.clone()),
             issuer: self.issuer.clone(),
             response_types: self.response_types,
-        })
-        .merge(consent::router(Consent {
-            front: front.clone(),
-            hasher: self.hasher.clone(),
-            attempts: shell.attempts(),
-            clients: self.clients.clone(),
-            recipients: self.recipients(),
-            issuer: self.issuer.clone(),
-        }))
-        .merge(readable(token::router(token.clone()), self.registered_origins()))
-        .merge(token::introspection(token))
-        .merge(fallback::for_methods(
-            registry::router(self.registry()),
-            front.clone(),
-        ))
-        .merge(public(discovery::router(discovery.clone())))
-        .merge(assets::router())
-        .merge(health::router(self.db.clone()));
+            pushed_requests: self.pushed_requests,
+        });
+        let own = authorize::router(authorize.clone())
+            .merge(consent::router(Consent {
+                front: front.clone(),
+                hasher: self.hasher.clone(),
+                attempts: shell.attempts(),
+                clients: self.clients.clone(),
+                recipients: self.recipients(),
+                issuer: self.issuer.clone(),
+            }))
+            .merge(readable(authorize::pushing(authorize), self.registered_origins()))
+            .merge(readable(token::router(token.clone()), self.registered_origins()))
+            .merge(token::introspection(token))
+            .merge(fallback::for_methods(
+                registry::router(self.registry()),
+                front.clone(),
+            ))
+            .merge(public(discovery::router(discovery.clone())))
+            .merge(assets::router())
+            .merge(health::router(self.db.clone()));
 
         let app = match self.issuer.path() {
             "" => own,

@@ -29,7 +29,7 @@ pub(crate) async fn show(
     let visit = consent.visit(id, headers);
     let outcome = async {
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
-        let carried = consent.carried_logout(&params, &visit)?;
+        let carried = consent.carried_logout(&params, &visit).await?;
         match consent.signed_in_here(&visit).await? {
             Some(sessions) => consent.question(carried, &sessions, &visit).await,
             None => Ok(consent.resume(&carried.flow, &carried.sealed)),
@@ -51,7 +51,7 @@ pub(crate) async fn submit(
     let outcome = async {
         consent.front.check_origin(&visit.headers)?;
         let Form(params) = form?;
-        let carried = consent.carried_logout(&params, &visit)?;
+        let carried = consent.carried_logout(&params, &visit).await?;
         // Nobody is signed in any more: a second click finds done what the first one did.
         let Some(sessions) = consent.signed_in_here(&visit).await? else {
             return Ok(consent.resume(&carried.flow, &carried.sealed));
@@ -83,8 +83,8 @@ fn about(flow: &Flow<LogoutRequest>, sessions: &BrowserSessions) -> String {
 
 impl Consent {
     /// A flow that is too old, in a browser that has a cookie, starts over: it is never too late to sign out.
-    fn carried_logout(&self, params: &Params, visit: &Visit) -> Result<Carried<LogoutRequest>, Stop> {
-        match self.carried(params, visit) {
+    async fn carried_logout(&self, params: &Params, visit: &Visit) -> Result<Carried<LogoutRequest>, Stop> {
+        match self.carried(params, visit).await {
             Err(Stop::Expired) if self.front.cookies.flow(&visit.headers).is_some() => {
                 Err(Stop::StartOver(path::LOGOUT))
             }

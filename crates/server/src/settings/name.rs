@@ -22,6 +22,7 @@ protocol::wire_enum! {
         RegistrationRequirePkce => "REGISTRATION_REQUIRE_PKCE",
         RegistrationAssertionAudience => "REGISTRATION_ASSERTION_AUDIENCE",
         ResponseTypes => "RESPONSE_TYPES",
+        RequirePushedAuthorizationRequests => "REQUIRE_PUSHED_AUTHORIZATION_REQUESTS",
     }
 }
 
@@ -58,6 +59,7 @@ impl Name {
             Self::TrustedProxies => Some("none"),
             Self::Limits => Some("on"),
             Self::ResponseTypes => Some("code"),
+            Self::RequirePushedAuthorizationRequests => Some("false"),
             Self::Issuer | Self::TlsCert | Self::TlsKey | Self::EgressCa | Self::EgressAllowPrivate => None,
             // `--dev` has another than the others.
             Self::Registration => None,
@@ -83,6 +85,7 @@ impl Name {
             | Self::EgressAllowPrivate
             | Self::Limits
             | Self::ResponseTypes
+            | Self::RequirePushedAuthorizationRequests
             | Self::Registration
             | Self::RegistrationTrust
             | Self::RegistrationRequirePkce

@@ -124,6 +124,11 @@ fn every_setting_is_checked_and_the_line_names_it() {
             "issuer, compatible",
         ),
         ("COUNTERSIGN_RESPONSE_TYPES", "hybrid", "must be code, or all"),
+        (
+            "COUNTERSIGN_REQUIRE_PUSHED_AUTHORIZATION_REQUESTS",
+            "on",
+            "true or false",
+        ),
         ("COUNTERSIGN_ISUER", "https://sso.example.com", "is no setting"),
         ("COUNTERSIGN_issuer", "https://sso.example.com", "is no setting"),
         ("COUNTERSIGN_KEYS_DIR_FILE", "keys", "is no setting"),
@@ -177,6 +182,7 @@ fn what_the_contract_has_as_default_may_be_said_aloud() {
         ("COUNTERSIGN_REGISTRATION_REQUIRE_PKCE", "true"),
         ("COUNTERSIGN_REGISTRATION_ASSERTION_AUDIENCE", "issuer"),
         ("COUNTERSIGN_RESPONSE_TYPES", "code"),
+        ("COUNTERSIGN_REQUIRE_PUSHED_AUTHORIZATION_REQUESTS", "false"),
         ("COUNTERSIGN_TRUSTED_PROXIES", "none"),
         ("COUNTERSIGN_LIMITS", "on"),
     ];

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use protocol::{Issuer, ResponseTypes, Secret};
+use protocol::{Issuer, PushedRequests, ResponseTypes, Secret};
 use url::{Host, Url};
 
 pub(super) fn issuer(text: &str) -> Result<Issuer, String> {
@@ -74,6 +74,13 @@ impl RateLimits {
 pub(super) fn response_types(text: &str) -> Result<ResponseTypes, String> {
     text.parse()
         .map_err(|_| format!("{text:?} must be code, or all to admit implicit and hybrid flows"))
+}
+
+pub(super) fn pushed_requests(text: &str) -> Result<PushedRequests, String> {
+    Ok(match flag(text)? {
+        true => PushedRequests::Required,
+        false => PushedRequests::Optional,
+    })
 }
 
 /// One of the words of a vocabulary.
