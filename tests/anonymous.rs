@@ -199,6 +199,18 @@ fn kinds() -> Vec<Asked> {
         asked("a posted flow", 303, |g, n| {
             post("/authorize", &[], &crate::harness::app::changed(g.app.request(), &[("nonce", &n.to_string())]))
         }),
+        asked("an object that nobody signed", 303, |g, _| {
+            get(&g.app.url(&[("request", "eyJhbGciOiJub25lIn0.e30.")]), &[])
+        }),
+        asked("a URL that nobody registered", 303, |g, n| {
+            get(&g.app.url(&[("request_uri", &format!("https://{n}.example.com/"))]), &[])
+        }),
+        asked("a reference to nothing", 303, |g, n| {
+            get(&g.app.url(&[("request_uri", &format!("urn:ietf:params:oauth:request_uri:{n}"))]), &[])
+        }),
+        asked("a push by nobody", 401, |g, n| {
+            post("/par", &[("authorization", &basic(&g.app.id, &n.to_string()))], &g.app.request())
+        }),
         asked("a posted mistake", 400, |_, n| post("/authorize", &[], &[("client_id", n.to_string())])),
         asked("an unbound flow", 303, |g, _| get(&g.unbound, &[])),
         asked("a broken flow", 400, |g, n| get(&format!("/authorize?flow={}{n}", g.flow()), &[("cookie", &g.cookies)])),

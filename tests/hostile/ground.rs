@@ -1,6 +1,9 @@
 //! Good requests to bend: one of every kind, with credentials that are alive.
 
-use crate::harness::app::{VERIFIER, basic};
+use serde_json::{Map, Value, json};
+
+use crate::harness::app::{VERIFIER, address, basic};
+use crate::harness::rp::Key;
 use crate::harness::visitor::Form;
 use crate::harness::world::PASSWORD;
 use crate::harness::{Visitor, World};
@@ -66,7 +69,34 @@ pub(super) async fn ground(world: &World) -> Vec<Draft> {
         ("client_secret", secret),
     ]);
 
+    let key = Key::new("ES256");
+    let signing = world.app_with(json!({ "jwks": key.jwks() })).await;
+    let claims: Map<String, Value> = signing
+        .request()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect();
+    let object = [("request", key.sign(&Value::Object(claims)))];
+    let signed = [&signing.request()[..], &object].concat();
+    let signer = signing.secret.as_ref().expect("a confidential app").expose();
+    let pushed = app.call(world, "/par", request.clone()).await.json();
+    let reference = owned(&[
+        ("client_id", &app.id),
+        (
+            "request_uri",
+            pushed["request_uri"].as_str().expect("a reference"),
+        ),
+    ]);
+    let mut led = world.visitor();
+    let by_reference = led.open(&address(&reference)).await.form();
+
     let mut drafts = vec![
+        Draft::get("/authorize", &signed).with(&cookies(&visitor)),
+        Draft::get("/authorize", &reference).with(&cookies(&visitor)),
+        Draft::get("/login", &flow(&by_reference)).with(&cookies(&led)),
+        Draft::post("/par", &request).with(&credentials),
+        Draft::post("/par", &public.request()),
+        Draft::post("/par", &object).with(&("authorization", basic(&signing.id, signer))),
         Draft::get("/authorize", &request),
         Draft::get("/authorize", &also(&silent)).with(&cookies(&visitor)),
         Draft::get("/authorize", &also(&hinted)).with(&cookies(&visitor)),
