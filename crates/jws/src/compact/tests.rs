@@ -141,9 +141,10 @@ fn c039_a_shared_secret_vouches_for_hs256_only_and_only_where_one_is_asked_for()
         by(&format!("{}AA", &token[..token.len() - 43]), &[secret]),
         Err(Error::Signature)
     );
-    for alg in ["HS384", "HS512", "none", "hs256"] {
+    for alg in ["HS384", "HS512", "None", "hs256"] {
         assert_eq!(by(&made(alg, secret), &[secret]), Err(Error::Algorithm), "{alg}");
     }
+    assert_eq!(by(&made("none", secret), &[secret]), Err(Error::Unsigned));
     // One that a key has signed is not looked at with a secret, whatever the secret is.
     let signed = with_header("ES256", &json!({ "alg": "ES256" }));
     assert_eq!(by(&signed, &[secret]), Err(Error::Algorithm));
