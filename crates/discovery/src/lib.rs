@@ -1,5 +1,8 @@
 //! Provider metadata and JWK set publication.
 
+// The provider metadata is one `json!` of some sixty members.
+#![recursion_limit = "256"]
+
 mod jwks;
 mod metadata;
 

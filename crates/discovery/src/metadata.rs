@@ -4,6 +4,7 @@
 
 use accounts::claims::Claim;
 use accounts::sessions::Acr;
+use jws::Alg;
 use protocol::{
     ClientAlg, ClientAuthMethod, GrantType, Issuer, JweAlg, JweEnc, Prompt, PushedRequests, ResponseMode,
     ResponseTypes, SubjectType, path, scope,

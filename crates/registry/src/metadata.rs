@@ -4,6 +4,7 @@
 //! Members that we know are checked; others are ignored, as the RFC has it.
 
 use clients::{AssertionAudience, Metadata, shown};
+use jws::Alg;
 use protocol::{
     ApplicationType, ClientAlg, ClientAuthMethod, Error, GrantType, RedirectUri, ResponseType, Scope,
     SubjectType,

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clients::AssertionAudience;
+use jws::Alg;
 use protocol::{ClientAlg, ClientAuthMethod, GrantType, ResponseType, SubjectType};
 use serde_json::{Map, Value, json};
 
