@@ -7,6 +7,7 @@ use std::time::Duration;
 use accounts::claims::Claim;
 use accounts::users::User;
 use http::header::IF_NONE_MATCH;
+use jose::{Content, EncryptionKey};
 use keyring::{Policy, Start};
 use protocol::SigningAlg;
 use serde_json::{Value, json};
@@ -619,6 +620,32 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
                 let url = app.url(&[("request", &object), ("prompt", "none")]);
                 let answer = world.visitor().get(&url).await;
                 assert_eq!(answer.param("state").as_deref(), Some("signed"), "{alg}");
+            }
+        }
+        "request_object_encryption_alg_values_supported"
+        | "request_object_encryption_enc_values_supported" => {
+            let [algs, encs] = ["alg", "enc"].map(|part| {
+                words_of(
+                    document,
+                    &format!("request_object_encryption_{part}_values_supported"),
+                )
+            });
+            let jwks: Value = serde_json::from_str(&world.visitor().get("/jwks").await.body).unwrap();
+            for (alg, enc) in pairs(&algs, &encs) {
+                let key = rp::Key::new("ES256");
+                let metadata = json!({
+                    "jwks": key.jwks(),
+                    "request_object_encryption_alg": alg, "request_object_encryption_enc": enc,
+                });
+                let app = world.app_with(metadata).await;
+                let [alg, enc] = [json!(alg), json!(enc)];
+                let ours = EncryptionKey::choose(&jwks, serde_json::from_value(alg).unwrap()).unwrap();
+                let object = key.sign(&json!({ "state": "encrypted" }));
+                let enc = serde_json::from_value(enc).unwrap();
+                let object = ours.encrypt(enc, Content::SignedJwt, object.as_bytes()).unwrap();
+                let url = app.url(&[("request", &object), ("prompt", "none")]);
+                let answer = world.visitor().get(&url).await;
+                assert_eq!(answer.param("state").as_deref(), Some("encrypted"));
             }
         }
         "request_uri_parameter_supported" | "require_request_uri_registration" => {

@@ -1,6 +1,8 @@
 //! Requests that are signed: OpenID Connect Core §6, RFC 9101. Whose signature counts, what an object has to say of
 //! itself, and what becomes of what stands beside it.
 
+use jose::{Content, DecryptionKey, EncryptionKey, Family};
+use protocol::{JweAlg, JweEnc};
 use serde_json::{Value, json};
 
 use crate::harness::app::App;
@@ -35,6 +37,17 @@ fn object(world: &World, app: &App, changes: &Value) -> Value {
 async fn silently(world: &World, app: &App, object: &str, beside: &[(&'static str, &str)]) -> Answer {
     let changes = [&[("request", object), ("prompt", "none")], beside].concat();
     world.visitor().get(&app.url(&changes)).await
+}
+
+/// A key that is not the server's.
+fn stranger(alg: JweAlg) -> Value {
+    let family = match alg {
+        JweAlg::RsaOaep256 => Family::Rsa,
+        JweAlg::EcdhEs | JweAlg::EcdhEsA128Kw | JweAlg::EcdhEsA256Kw => Family::P256,
+    };
+    let mut jwk = DecryptionKey::generate(family).unwrap().public_jwk();
+    jwk.as_object_mut().unwrap().remove("alg");
+    jwk
 }
 
 everywhere! {
@@ -130,6 +143,45 @@ everywhere! {
         // Not even its way back counts.
         let outside = [("redirect_uri", "https://evil.test/cb")];
         silently(&world, &app, &unsigned, &outside).await.assert_rejected();
+    }
+
+    async fn what_was_signed_and_then_encrypted_to_us_is_opened_and_nothing_else_that_was_encrypted(world: World) {
+        let key = Key::new("ES256");
+        let jwks: Value = serde_json::from_str(&world.visitor().get("/jwks").await.body).unwrap();
+        for (alg, enc) in [
+            (JweAlg::RsaOaep256, JweEnc::A128Gcm),
+            (JweAlg::EcdhEs, JweEnc::A256Gcm),
+            (JweAlg::EcdhEsA128Kw, JweEnc::A192Gcm),
+            (JweAlg::EcdhEsA256Kw, JweEnc::A128Gcm),
+        ] {
+            let registered = json!({ "request_object_encryption_alg": alg, "request_object_encryption_enc": enc });
+            let app = signing(&world, &key, registered).await;
+            let signed = key.sign(&object(&world, &app, &json!({ "state": "from inside" })));
+            let ours = EncryptionKey::choose(&jwks, alg).expect("a key for it");
+            let encrypt = |enc, plain: &str| ours.encrypt(enc, Content::SignedJwt, plain.as_bytes()).unwrap();
+            let good = encrypt(enc, &signed);
+            let answer = silently(&world, &app, &good, &[]).await;
+            answer.assert_error("login_required");
+            assert_eq!(answer.param("state").as_deref(), Some("from inside"), "{alg:?}");
+            // What is not encrypted is still read.
+            silently(&world, &app, &signed, &[]).await.assert_error("login_required");
+
+            let unsigned = format!("{}.{}.", b64(r#"{"alg":"none"}"#), b64("{}"));
+            let other = if enc == JweEnc::A128Gcm { JweEnc::A256Gcm } else { JweEnc::A128Gcm };
+            let strangers = EncryptionKey::from_jwk(&stranger(alg), alg).unwrap();
+            for bad in [
+                encrypt(other, &signed),
+                encrypt(enc, &encrypt(enc, &signed)),
+                encrypt(enc, &format!("{signed}x")),
+                encrypt(enc, &Key::new("ES256").sign(&object(&world, &app, &json!({})))),
+                encrypt(enc, "{}"),
+                strangers.encrypt(enc, Content::SignedJwt, signed.as_bytes()).unwrap(),
+                format!("{}x", &good[..good.len() - 1]),
+            ] {
+                silently(&world, &app, &bad, &[]).await.assert_error("invalid_request_object");
+            }
+            silently(&world, &app, &encrypt(enc, &unsigned), &[]).await.assert_error("request_not_supported");
+        }
     }
 
     async fn c042_what_is_encrypted_is_refused_before_anything_is_read_of_it(world: World) {

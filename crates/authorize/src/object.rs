@@ -7,9 +7,12 @@
 
 mod fetched;
 
+use std::borrow::Cow;
+
 use clients::{Client, Keys};
 use egress::Egress;
 use jws::{Alg, Typ, Unverified, times};
+use keyring::Keyring;
 use protocol::access_token::Audience;
 use protocol::{ClientId, Error, Issuer, Params, Timestamp};
 use serde::Deserialize as _;
@@ -24,14 +27,17 @@ const TYP: Typ = Typ::IsOrJwtOrAbsent("oauth-authz-req+jwt");
 pub struct Objects {
     keys: Keys,
     fetched: Fetched,
+    /// Of the keys to which clients encrypt.
+    keyring: Keyring,
     issuer: Issuer,
 }
 
 impl Objects {
-    pub fn new(keys: Keys, egress: Egress, issuer: Issuer) -> Self {
+    pub fn new(keys: Keys, egress: Egress, keyring: Keyring, issuer: Issuer) -> Self {
         Self {
             keys,
             fetched: Fetched::new(egress),
+            keyring,
             issuer,
         }
     }
@@ -87,8 +93,8 @@ impl Objects {
     }
 
     async fn open(&self, text: &str, way: Way, client: &Client, now: Timestamp) -> Result<Object, Error> {
-        let signed = decrypted(text)?;
-        let token = Unverified::parse(signed).map_err(|cause| unreadable(cause, way))?;
+        let signed = self.decrypted(text, client, now).await?;
+        let token = Unverified::parse(&signed).map_err(|cause| unreadable(cause, way))?;
         let pinned = client.metadata.request_object_signing_alg;
         let allowed = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
         let vouched = self.keys.vouch(client, &token, allowed, TYP, now).await;
@@ -102,22 +108,41 @@ impl Objects {
     }
 }
 
+impl Objects {
+    /// The signed object in one that was encrypted: RFC 9101 §6.1. What comes out has to be signed like any other:
+    /// anybody can encrypt to us. A client that registered how it encrypts may still send others.
+    async fn decrypted<'t>(
+        &self,
+        text: &'t str,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Cow<'t, str>, Error> {
+        const DOTS_OF_JWE: usize = 4;
+        if text.bytes().filter(|byte| *byte == b'.').count() != DOTS_OF_JWE {
+            return Ok(Cow::Borrowed(text));
+        }
+        let Some(registered) = client.metadata.request_object_encryption() else {
+            return Err(invalid(
+                "it is encrypted, and this client has not registered request_object_encryption_alg",
+            ));
+        };
+        let opened = self.keyring.decrypt(text, registered, now).await?;
+        let opened = opened.map_err(|refused| {
+            invalid("it is encrypted, but not by the alg and enc that the client registered, to a key of this server")
+                .because(refused)
+        })?;
+        let signed = str::from_utf8(&opened)
+            .map_err(|cause| invalid("what was encrypted is no JWT").because(cause))?;
+        Ok(Cow::Owned(signed.to_owned()))
+    }
+}
+
 /// How an object came.
 #[derive(Clone, Copy)]
 enum Way {
     Value,
     Reference,
     Pushed,
-}
-
-/// The signed object in one that was encrypted: RFC 9101 §6.1. This is the place to open it, before anything looks at a
-/// signature; what comes out has to be signed like any other. No key to encrypt to is published, so none can be opened.
-fn decrypted(text: &str) -> Result<&str, Error> {
-    const DOTS_OF_JWE: usize = 4;
-    match text.bytes().filter(|byte| *byte == b'.').count() {
-        DOTS_OF_JWE => Err(invalid("it is encrypted, and this server has no key for that")),
-        _ => Ok(text),
-    }
 }
 
 /// Who sends what nobody signed is told that it is not supported (OpenID Connect Core §3.1.2.6), as this is how a

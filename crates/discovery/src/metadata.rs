@@ -84,6 +84,8 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "request_uri_parameter_supported": true,
         "require_request_uri_registration": true,
         "request_object_signing_alg_values_supported": words(Alg::ALL),
+        "request_object_encryption_alg_values_supported": words(JweAlg::ALL),
+        "request_object_encryption_enc_values_supported": words(JweEnc::ALL),
         "pushed_authorization_request_endpoint": at(path::PAR),
         // Of everybody; a client may say so for itself.
         "require_pushed_authorization_requests": offered.pushed_requests == PushedRequests::Required,

@@ -12,7 +12,7 @@ mod self_check;
 mod signer;
 mod signing_key;
 
-pub use jwe::{DecryptionKey, Encrypted, EncryptionKey, Family};
+pub use jwe::{Content, DecryptionKey, Encrypted, EncryptionKey, Family};
 pub use pool::{Pool, SEATS, Seat};
 pub use protection::{Protection, Signature};
 pub use signing_key::{SigningKey, sign_by_secret};

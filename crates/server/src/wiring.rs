@@ -134,7 +134,7 @@ impl Parts {
             clients: self.clients.clone(),
             recipients: self.recipients(),
             authenticator: self.authenticator(),
-            objects: Objects::new(self.client_keys.clone(), self.egress.clone(), self.issuer.clone()),
+            objects: self.objects(),
             issuer: self.issuer.clone(),
             response_types: self.response_types,
             pushed_requests: self.pushed_requests,
@@ -167,6 +167,11 @@ impl Parts {
                 .merge(health::router(self.db.clone())),
         };
         shell.around(fallback::with(app.merge(further), front))
+    }
+
+    fn objects(&self) -> Objects {
+        let (keys, keyring) = (self.client_keys.clone(), self.keyring.clone());
+        Objects::new(keys, self.egress.clone(), keyring, self.issuer.clone())
     }
 
     fn gate(&self) -> Gate {

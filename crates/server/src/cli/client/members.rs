@@ -73,6 +73,9 @@ pub(super) struct Members {
     /// The one algorithm of its request objects; without, each that the server knows
     #[arg(long, value_name = "ALG", value_parser = word(Alg::ALL, Alg::as_str))]
     request_object_signing_alg: Option<Alg>,
+    /// How it encrypts its request objects, to a key of this server
+    #[arg(long, num_args = 2, value_names = ["ALG", "ENC"])]
+    request_object_encryption: Option<Vec<String>>,
     /// Where its request objects may be (repeatable)
     #[arg(long = "request-uri", value_name = "URL", num_args = 1..)]
     request_uris: Option<Vec<String>>,
@@ -163,6 +166,14 @@ impl Members {
             (
                 "request_object_signing_alg",
                 self.request_object_signing_alg.map(|alg| alg.as_str().into()),
+            ),
+            (
+                "request_object_encryption_alg",
+                nth(&self.request_object_encryption, 0),
+            ),
+            (
+                "request_object_encryption_enc",
+                nth(&self.request_object_encryption, 1),
             ),
             ("request_uris", self.request_uris.map(all_or_none)),
             (
