@@ -36,6 +36,7 @@ mod introspection;
 mod ledger;
 mod logout;
 mod machines;
+mod mtls;
 mod pages;
 mod pairwise;
 mod prompts;

@@ -1,7 +1,7 @@
 //! What an app has on its side: keys to sign with, and a site behind https for what servers fetch from it.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ struct Identity {
     certificate: CertificateDer<'static>,
     pem: String,
     key: Vec<u8>,
+    key_pem: String,
 }
 
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
@@ -44,8 +45,22 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
         certificate: certificate.der().clone(),
         pem: certificate.pem(),
         key: key.serialize_der(),
+        key_pem: key.serialize_pem(),
     }
 });
+
+/// The certificate, for whoever asks a server that shows it.
+pub(crate) fn root() -> reqwest::Certificate {
+    reqwest::Certificate::from_pem(IDENTITY.pem.as_bytes()).expect("a certificate")
+}
+
+/// The certificate and its key as files in this folder, for a server that shows it.
+pub(crate) fn files(folder: &Path) -> (PathBuf, PathBuf) {
+    let (cert, key) = (folder.join("server.pem"), folder.join("server-key.pem"));
+    std::fs::write(&cert, &IDENTITY.pem).expect("a file for the certificate");
+    std::fs::write(&key, &IDENTITY.key_pem).expect("a file for the key");
+    (cert, key)
+}
 
 /// How a server under test reaches these sites.
 pub(crate) fn egress() -> egress::Settings {

@@ -11,9 +11,10 @@ use accounts::users::{self, Draft, User};
 use axum::Router;
 use clients::{Directory, ResourceServer, Trust, Vault, resources};
 use countersign::background::Background;
-use countersign::listener::{self, Limits};
+use countersign::listener::{self, Limits, Socket};
 use countersign::middleware::Shell;
-use countersign::settings::{Flags, Mode, Settings};
+use countersign::settings::{Flags, Mode, Mtls, Settings};
+use countersign::tls::{Clients, Tls};
 use countersign::wiring::Parts;
 use db::Database;
 use db::testing::{Temporary, temporary};
@@ -89,6 +90,17 @@ pub(crate) struct Own {
     pub(crate) registration: Option<Terms>,
     /// COUNTERSIGN_LIMITS, which is off.
     pub(crate) limits: Option<&'static str>,
+    /// COUNTERSIGN_TRUSTED_PROXIES, which are none.
+    pub(crate) proxies: Option<&'static str>,
+    pub(crate) mtls: Option<Asking>,
+}
+
+/// How clients are asked for certificates.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) mtls: Mtls,
+    /// The second listener, where the server has one.
+    pub(crate) listener: Option<TcpListener>,
 }
 
 impl Drop for Running {
@@ -246,14 +258,37 @@ impl World {
         .await
         .expect("the server opens")
         .admitting(own.response_types.unwrap_or(ResponseTypes::Code));
-        let environment = [("COUNTERSIGN_LIMITS", own.limits.unwrap_or("off")), REGISTRATION];
+        let environment = [
+            ("COUNTERSIGN_LIMITS", own.limits.unwrap_or("off")),
+            ("COUNTERSIGN_TRUSTED_PROXIES", own.proxies.unwrap_or("none")),
+            REGISTRATION,
+        ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let settings = Settings::load(Flags::default(), environment.into_iter(), None, Mode::Command);
         let settings = settings.expect("valid settings");
         parts.registration = own.registration.unwrap_or(settings.registration);
         parts.pushed_requests = own.pushed_requests;
         let limits = Limits::new(&settings);
-        let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
+        let mut shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
+        if let Some(Asking { mtls, listener }) = own.mtls {
+            shell = shell.told_of_certificates_by(mtls.told_by());
+            let url = mtls.url.clone();
+            parts.mtls = Some(mtls);
+            if let Some(listener) = listener {
+                let (cert, key) = rp::files(folder.path());
+                let tls = Tls::load(&cert, &key, Clients::Asked).expect("a certificate");
+                let (socket, router) = (
+                    Socket::new(listener, Some(tls)),
+                    parts.mtls_router(&url, shell.clone()),
+                );
+                tokio::spawn(listener::serve(
+                    socket,
+                    router,
+                    limits.clone(),
+                    std::future::pending(),
+                ));
+            }
+        }
         let app = parts.router(shell);
         Self {
             issuer: parts.issuer.as_str().to_owned(),

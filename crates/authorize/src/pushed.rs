@@ -15,7 +15,7 @@ use grants::{Flow, approvals};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use protocol::form::Form;
-use protocol::{Error, Params, Timestamp, path};
+use protocol::{ClientCertificate, Error, Params, Timestamp, path};
 use serde_json::json;
 
 use crate::Authorize;
@@ -32,11 +32,12 @@ pub(crate) struct Pushed(String);
 
 pub(crate) async fn push(
     State(authorize): State<Arc<Authorize>>,
+    certificate: Option<ClientCertificate>,
     headers: HeaderMap,
     Form(params): Form,
 ) -> Result<Pushed, Error> {
     let now = authorize.front.clock.now();
-    let credentials = Credentials::from_request(&headers, &params)?;
+    let credentials = Credentials::from_request(&headers, &params, certificate.as_ref())?;
     let client = authorize
         .authenticator
         .authenticate(&credentials, path::PAR, now)

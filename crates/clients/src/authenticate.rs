@@ -15,7 +15,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jws::Unverified;
 use protocol::error::Challenge;
-use protocol::{ClientAuthMethod, ClientId, Error, Params, Secret};
+use protocol::{ClientAuthMethod, ClientCertificate, ClientId, Error, Params, Secret};
 use url::form_urlencoded;
 
 use crate::secrets::MAX_ACTIVE;
@@ -29,6 +29,8 @@ pub struct Credentials {
     /// The ways in which the secret can be read; none for a client that sent none.
     secrets: Vec<Secret>,
     assertion: Option<Arc<Unverified>>,
+    /// The one of the connection, whatever the method is.
+    certificate: Option<ClientCertificate>,
 }
 
 /// RFC 7523 §2.2.
@@ -38,7 +40,19 @@ impl Credentials {
     /// # Errors
     /// `invalid_request` when the request uses more than one method (RFC 6749 §2.3) or one in a broken form;
     /// `invalid_client` when it uses none, or one we do not know.
-    pub fn from_request(headers: &HeaderMap, params: &Params) -> Result<Self, Error> {
+    pub fn from_request(
+        headers: &HeaderMap,
+        params: &Params,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Self, Error> {
+        let certificate = certificate.cloned();
+        Ok(Self {
+            certificate,
+            ..Self::named(headers, params)?
+        })
+    }
+
+    fn named(headers: &HeaderMap, params: &Params) -> Result<Self, Error> {
         let header = from_header(headers)?;
         let secret = params.get("client_secret");
         let asserted =
@@ -66,6 +80,15 @@ impl Credentials {
     /// The assertion that came instead of a secret.
     pub(crate) fn assertion(&self) -> Option<&Unverified> {
         self.assertion.as_deref()
+    }
+
+    /// Whether it only says who it is, as public clients do, and those whom their connection proves.
+    pub(crate) fn prove_nothing(&self) -> bool {
+        self.method == ClientAuthMethod::None
+    }
+
+    pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_ref()
     }
 
     /// An identifier is an absolute URI, so it holds a colon, and the id of a client never does.
@@ -101,6 +124,7 @@ fn from_body(params: &Params, secret: Option<&str>) -> Result<Credentials, Error
         },
         secrets: secret.into_iter().map(Secret::from).collect(),
         assertion: None,
+        certificate: None,
     })
 }
 
@@ -133,6 +157,7 @@ fn from_assertion(params: &Params) -> Result<Credentials, Error> {
         },
         secrets: Vec::new(),
         assertion: Some(Arc::new(assertion)),
+        certificate: None,
     })
 }
 
@@ -180,6 +205,7 @@ fn from_header(headers: &HeaderMap) -> Result<Option<Credentials>, Error> {
         method: ClientAuthMethod::ClientSecretBasic,
         secrets: readings(secret),
         assertion: None,
+        certificate: None,
     }))
 }
 
@@ -300,16 +326,21 @@ fn fault(caller: &Caller, used: ClientAuthMethod, proven: bool) -> Option<&'stat
             Some("a client that sends no secret sent one")
         }
         // Assertions are judged elsewhere; whoever comes by here has not proven anything.
-        ClientAuthMethod::ClientSecretJwt | ClientAuthMethod::PrivateKeyJwt => {
-            Some("an assertion where secrets are compared")
-        }
+        ClientAuthMethod::ClientSecretJwt
+        | ClientAuthMethod::PrivateKeyJwt
+        | ClientAuthMethod::TlsClientAuth
+        | ClientAuthMethod::SelfSignedTlsClientAuth => Some("another proof where secrets are compared"),
     }
 }
 
-fn refuse(credentials: &Credentials, reason: &'static str) -> Error {
+pub(crate) fn refuse(
+    credentials: &Credentials,
+    reason: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
     let error = Error::invalid_client(
-        "client authentication failed: unknown client, wrong or missing client_secret, or a \
-         client_secret from a client that is registered for another token_endpoint_auth_method",
+        "client authentication failed: unknown client, wrong or missing client_secret, a client_secret from a \
+         client that is registered for another token_endpoint_auth_method, or no certificate of the client, valid \
+         now, on a connection to one of the mtls_endpoint_aliases (tls_client_auth, self_signed_tls_client_auth)",
     )
     .because(reason);
     match credentials.method {
@@ -317,6 +348,8 @@ fn refuse(credentials: &Credentials, reason: &'static str) -> Error {
         ClientAuthMethod::ClientSecretPost
         | ClientAuthMethod::ClientSecretJwt
         | ClientAuthMethod::PrivateKeyJwt
+        | ClientAuthMethod::TlsClientAuth
+        | ClientAuthMethod::SelfSignedTlsClientAuth
         | ClientAuthMethod::None => error,
     }
 }

@@ -1,17 +1,18 @@
 //! The door: who is calling one of our endpoints. Secrets are compared by the directory; an assertion is judged
 //! here: RFC 7523 §3, by the keys that its client registered and the one algorithm it registered for it, or by the
-//! secret that it shares with us.
+//! secret that it shares with us; and so is the certificate of a connection: RFC 8705 §2.
 
 use std::sync::Arc;
 
 use db::Database;
 use jws::{Alg, Unverified, Verified};
-use protocol::{ClientAuthMethod, Error, Issuer, Timestamp};
+use protocol::{ClientAuthMethod, ClientCertificate, Error, Issuer, Timestamp};
 
 use crate::assertions::{self, Place, Use};
+use crate::certificates::Authorities;
 use crate::keys::Keys;
 use crate::vault::Vault;
-use crate::{Caller, Client, Credentials, Directory, authenticate};
+use crate::{Caller, Client, Credentials, Directory, authenticate, certificates};
 
 /// What telling callers apart leans on.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Authenticator {
     pub keys: Keys,
     /// Opens the secrets with which clients sign.
     pub vault: Vault,
+    /// Whose word counts for the certificates of clients.
+    pub authorities: Authorities,
     pub issuer: Issuer,
 }
 
@@ -49,7 +52,7 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<Caller, Error> {
         let Some(assertion) = credentials.assertion() else {
-            return self.clients.identify(credentials).await;
+            return self.by_secret_or_certificate(credentials, now).await;
         };
         let mut client = self.clients.client(credentials.client_id()).await?;
         let mut judged = self.judge(assertion, client.as_deref(), endpoint, now).await;
@@ -66,6 +69,68 @@ impl Authenticator {
             (true, Some(client)) => Ok(Caller::Client(client)),
             (false, _) => Err(faulty("its jti was used before")),
             (true, None) => Err(refuse("unknown client")),
+        }
+    }
+
+    /// What is presented is a secret or nothing; of a client that presents nothing its registration says whether the
+    /// connection has to prove it.
+    async fn by_secret_or_certificate(
+        &self,
+        credentials: &Credentials,
+        now: Timestamp,
+    ) -> Result<Caller, Error> {
+        if !credentials.prove_nothing() {
+            return self.clients.identify(credentials).await;
+        }
+        let caller = self.by_certificate(credentials, now).await;
+        match caller {
+            // What memory refuses may have been registered a moment ago.
+            Err(_) if self.clients.hears_of_changes().await? => self.by_certificate(credentials, now).await,
+            caller => caller,
+        }
+    }
+
+    async fn by_certificate(&self, credentials: &Credentials, now: Timestamp) -> Result<Caller, Error> {
+        let client = self.clients.client(credentials.client_id()).await?;
+        let Some(client) = client else {
+            return self.clients.identify(credentials).await;
+        };
+        let proven = match client.metadata.token_endpoint_auth_method {
+            ClientAuthMethod::TlsClientAuth => match credentials.certificate() {
+                None => Err(NO_CERTIFICATE.to_owned()),
+                Some(own) => certificates::by_authority(own, &client.metadata, &self.authorities, now),
+            },
+            ClientAuthMethod::SelfSignedTlsClientAuth => match credentials.certificate() {
+                None => Err(NO_CERTIFICATE.to_owned()),
+                Some(own) => self.by_registration(own, &client, now).await,
+            },
+            ClientAuthMethod::ClientSecretBasic
+            | ClientAuthMethod::ClientSecretPost
+            | ClientAuthMethod::ClientSecretJwt
+            | ClientAuthMethod::PrivateKeyJwt
+            | ClientAuthMethod::None => return self.clients.identify(credentials).await,
+        };
+        match proven {
+            Ok(()) => Ok(Caller::Client(client)),
+            Err(fault) => Err(authenticate::refuse(credentials, fault)),
+        }
+    }
+
+    async fn by_registration(
+        &self,
+        certificate: &ClientCertificate,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let found = self.keys.of(client, now).await;
+        let found = found.ok_or("the client's keys cannot be had")?;
+        let verdict = certificates::by_registration(certificate, &found.keys.checking, now);
+        if verdict.is_ok() || found.keys.checking.has_certificate(certificate.leaf()) {
+            return verdict;
+        }
+        match self.keys.newer(client, &found, now).await {
+            Some(newer) => certificates::by_registration(certificate, &newer.keys.checking, now),
+            None => verdict,
         }
     }
 
@@ -95,6 +160,8 @@ impl Authenticator {
             ClientAuthMethod::ClientSecretJwt => self.by_secret(assertion, client).await?,
             ClientAuthMethod::ClientSecretBasic
             | ClientAuthMethod::ClientSecretPost
+            | ClientAuthMethod::TlsClientAuth
+            | ClientAuthMethod::SelfSignedTlsClientAuth
             | ClientAuthMethod::None => {
                 return Err(refuse("the client is registered for another method"));
             }
@@ -112,6 +179,8 @@ impl Authenticator {
             .map_err(|error| refuse(error.to_string()))
     }
 }
+
+const NO_CERTIFICATE: &str = "the connection has no certificate";
 
 /// The same for all, so that nobody learns here which clients exist and what they registered.
 fn refuse(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

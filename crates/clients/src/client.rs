@@ -1,8 +1,11 @@
 //! A client: RFC 6749 §2. What it registered, and the questions that endpoints ask of that.
 
-use protocol::{ClientAuthMethod, ClientId, Error, GrantType, RedirectUri, Timestamp, wire_enum};
+use protocol::{
+    ClientAuthMethod, ClientCertificate, ClientId, Confirmation, Error, GrantType, RedirectUri, Timestamp,
+    wire_enum,
+};
 
-use crate::Metadata;
+use crate::{Metadata, certificates};
 
 wire_enum! {
     /// Whether an operator vouches for a client.
@@ -86,7 +89,9 @@ impl Client {
             ClientAuthMethod::ClientSecretBasic
             | ClientAuthMethod::ClientSecretPost
             | ClientAuthMethod::ClientSecretJwt
-            | ClientAuthMethod::PrivateKeyJwt => false,
+            | ClientAuthMethod::PrivateKeyJwt
+            | ClientAuthMethod::TlsClientAuth
+            | ClientAuthMethod::SelfSignedTlsClientAuth => false,
         }
     }
 
@@ -98,6 +103,27 @@ impl Client {
     /// Whether it sends that secret. One that signs with it never does, and whoever sends it has found it somewhere.
     pub fn sends_secret(&self) -> bool {
         self.has_secret() && self.metadata.token_endpoint_auth_method != ClientAuthMethod::ClientSecretJwt
+    }
+
+    /// To what tokens of a request with this certificate are bound: RFC 8705 §3. Nothing, unless the client registered
+    /// for that: it may call APIs that know of no certificates.
+    ///
+    /// # Errors
+    /// `invalid_request` when it did, and shows none.
+    pub fn confirmation(
+        &self,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Option<Confirmation>, Error> {
+        if !self.metadata.tls_client_certificate_bound_access_tokens {
+            return Ok(None);
+        }
+        let certificate = certificate.ok_or_else(|| {
+            Error::invalid_request(
+                "this client registered for tokens bound to its certificate: use the token_endpoint in \
+                 mtls_endpoint_aliases, with the certificate",
+            )
+        })?;
+        Ok(Some(certificates::confirmation(certificate)))
     }
 
     /// Whether an authorization request needs a code challenge: always for a public client, whatever its

@@ -56,15 +56,15 @@ struct State {
 
 #[derive(Clone, Debug)]
 struct Held {
-    keys: Arc<Published>,
+    pub(crate) keys: Arc<Published>,
     fetched_at: Timestamp,
     turn: u64,
 }
 
 /// A key set of a client: what checks its signatures, and the whole of it, in which there may be keys to encrypt to.
 #[derive(Debug)]
-struct Published {
-    checking: KeySet,
+pub(crate) struct Published {
+    pub(crate) checking: KeySet,
     jwks: Value,
 }
 
@@ -84,8 +84,8 @@ impl Published {
 
 /// Keys that a client has.
 #[derive(Clone, Debug)]
-struct Found {
-    keys: Arc<Published>,
+pub(crate) struct Found {
+    pub(crate) keys: Arc<Published>,
     /// The fetch that brought them; none for keys that stand in the registration.
     turn: Option<u64>,
 }
@@ -143,7 +143,7 @@ impl Keys {
     }
 
     /// The keys of a client. None, when it has registered none or they cannot be had.
-    async fn of(&self, client: &Client, now: Timestamp) -> Option<Found> {
+    pub(crate) async fn of(&self, client: &Client, now: Timestamp) -> Option<Found> {
         if let Some(jwks) = &client.metadata.jwks {
             let keys = Arc::new(Published::read(jwks.clone()).ok()?);
             return Some(Found { keys, turn: None });
@@ -159,7 +159,7 @@ impl Keys {
     }
 
     /// Newer ones than those, which did not vouch for a token.
-    async fn newer(&self, client: &Client, than: &Found, now: Timestamp) -> Option<Found> {
+    pub(crate) async fn newer(&self, client: &Client, than: &Found, now: Timestamp) -> Option<Found> {
         let (url, turn) = (client.metadata.jwks_uri.as_deref()?, than.turn?);
         let place = self.place(url);
         let mut state = place.state.lock().await;

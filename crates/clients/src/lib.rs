@@ -6,6 +6,7 @@
 pub mod assertions;
 pub mod authenticate;
 mod authenticator;
+pub mod certificates;
 mod client;
 mod directory;
 pub mod initial_tokens;

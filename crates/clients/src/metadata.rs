@@ -76,6 +76,20 @@ pub struct Metadata {
     /// The one algorithm of its assertions; without it, each that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<ClientAlg>,
+    /// The one name of its certificates: RFC 8705 §2.1.2. Ask [`crate::certificates::Name`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_subject_dn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_dns: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_email: Option<String>,
+    /// RFC 8705 §3.4.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tls_client_certificate_bound_access_tokens: bool,
     /// A member of our own.
     #[serde(skip_serializing_if = "AssertionAudience::is_default")]
     pub assertion_audience: AssertionAudience,
@@ -142,7 +156,10 @@ impl Metadata {
             ClientAuthMethod::ClientSecretBasic
             | ClientAuthMethod::ClientSecretPost
             | ClientAuthMethod::ClientSecretJwt => true,
-            ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::None => false,
+            ClientAuthMethod::PrivateKeyJwt
+            | ClientAuthMethod::TlsClientAuth
+            | ClientAuthMethod::SelfSignedTlsClientAuth
+            | ClientAuthMethod::None => false,
         }
     }
 
@@ -205,6 +222,12 @@ impl Default for Metadata {
             jwks: None,
             jwks_uri: None,
             token_endpoint_auth_signing_alg: None,
+            tls_client_auth_subject_dn: None,
+            tls_client_auth_san_dns: None,
+            tls_client_auth_san_uri: None,
+            tls_client_auth_san_ip: None,
+            tls_client_auth_san_email: None,
+            tls_client_certificate_bound_access_tokens: false,
             assertion_audience: AssertionAudience::Issuer,
             id_token_signed_response_alg: USUAL_ALG,
             id_token_encrypted_response_alg: None,

@@ -16,15 +16,18 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::Keyring;
-use protocol::{Clock, Issuer, PushedRequests, ResponseTypes, path};
+use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, path};
 
 /// What an operator can switch off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Offered {
     /// Whether clients can register themselves, be it with an initial access token.
     pub registration: bool,
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
+    pub certificates: ClientCertificates,
+    /// Where certificates are asked for: the base of its own addresses.
+    pub mtls: Option<Issuer>,
 }
 
 /// What these endpoints lean on.
@@ -36,7 +39,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    pub fn new(issuer: &Issuer, keyring: Keyring, clock: Clock, offered: Offered) -> Self {
+    pub fn new(issuer: &Issuer, keyring: Keyring, clock: Clock, offered: &Offered) -> Self {
         Self {
             keyring,
             clock,

@@ -1,4 +1,4 @@
-//! Provider metadata: OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3, RP-Initiated Logout §2.1.
+//! Provider metadata: OpenID Connect Discovery §3, RFC 8414 §2, RFC 8705 §5, RFC 9207 §3, RP-Initiated Logout §2.1.
 //!
 //! Every member is derived from what exists. Members whose absence would mean "true" are said to be false.
 
@@ -29,7 +29,7 @@ const TOKEN_CLAIMS: &[&str] = &[
     "sid",
 ];
 
-pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
+pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
     let response_types = offered.response_types;
     let at = |path: &str| format!("{}{path}", issuer.as_str());
     let person = Claim::ALL.iter().map(|claim| claim.as_str());
@@ -37,7 +37,8 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
     let with_code = (response_types == ResponseTypes::All).then_some("c_hash");
     let of_tokens = TOKEN_CLAIMS.iter().copied().chain(with_code);
     let claims: Vec<&str> = of_tokens.chain(person).collect();
-    let proving: Vec<_> = ClientAuthMethod::ALL
+    let methods: Vec<ClientAuthMethod> = offered.certificates.methods().collect();
+    let proving: Vec<_> = methods
         .iter()
         .filter(|method| **method != ClientAuthMethod::None)
         .collect();
@@ -67,9 +68,9 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
         "userinfo_signing_alg_values_supported": words(ClientAlg::ALL),
         "userinfo_encryption_alg_values_supported": words(JweAlg::ALL),
         "userinfo_encryption_enc_values_supported": words(JweEnc::ALL),
-        "token_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
+        "token_endpoint_auth_methods_supported": words(&methods),
         "token_endpoint_auth_signing_alg_values_supported": words(ClientAlg::ALL),
-        "revocation_endpoint_auth_methods_supported": words(ClientAuthMethod::ALL),
+        "revocation_endpoint_auth_methods_supported": words(&methods),
         "revocation_endpoint_auth_signing_alg_values_supported": words(ClientAlg::ALL),
         // Whoever asks about tokens proves who they are (RFC 7662 §2.1).
         "introspection_endpoint_auth_methods_supported": proving,
@@ -95,7 +96,28 @@ pub(crate) fn document(issuer: &Issuer, offered: Offered) -> Value {
     {
         members.insert("registration_endpoint".to_owned(), at(path::REGISTER).into());
     }
+    if let Some(members) = document.as_object_mut()
+        && let Some(mtls) = &offered.mtls
+    {
+        members.insert("mtls_endpoint_aliases".to_owned(), aliases(mtls));
+        members.insert(
+            "tls_client_certificate_bound_access_tokens".to_owned(),
+            true.into(),
+        );
+    }
     document
+}
+
+/// RFC 8705 §5: the addresses of the listener that asks for certificates.
+fn aliases(mtls: &Issuer) -> Value {
+    let at = |path: &str| format!("{}{path}", mtls.as_str());
+    json!({
+        "token_endpoint": at(path::TOKEN),
+        "userinfo_endpoint": at(path::USERINFO),
+        "revocation_endpoint": at(path::REVOCATION),
+        "introspection_endpoint": at(path::INTROSPECTION),
+        "pushed_authorization_request_endpoint": at(path::PAR),
+    })
 }
 
 fn words(all: &[impl Serialize]) -> Value {

@@ -184,19 +184,34 @@ fn claims(column: Option<String>) -> db::Result<ClaimsRequest> {
     Ok(read.unwrap_or_default())
 }
 
-const ABOUT: &str = "SELECT sub, claims FROM approvals WHERE approval_id = $1 AND sub IS NOT NULL";
+const ABOUT: &str = "SELECT sub, known_as, claims FROM approvals WHERE approval_id = $1 AND sub IS NOT NULL";
 
-/// The user of an approval, whom its tokens may call otherwise, and what it lets be told about them beyond the scope
-/// of a token. `None` for that of a client that acts for itself.
+/// Whom an approval is about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    pub sub: Subject,
+    /// What its tokens call them.
+    pub known_as: Subject,
+    /// What it lets be told about them beyond the scope of a token.
+    pub claims: ClaimsRequest,
+}
+
+/// The user of an approval; `None` for that of a client that acts for itself.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn about(id: &ApprovalId, conn: &mut Conn) -> db::Result<Option<(Subject, ClaimsRequest)>> {
-    let row: Option<(String, Option<String>)> = run!(conn, |c| sqlx::query_as(ABOUT)
+pub async fn about(id: &ApprovalId, conn: &mut Conn) -> db::Result<Option<About>> {
+    let row: Option<(String, Option<String>, Option<String>)> = run!(conn, |c| sqlx::query_as(ABOUT)
         .bind(id.as_str())
         .fetch_optional(c))?;
-    let told = row.map(|(sub, column)| Ok((sub.as_str().into(), claims(column)?)));
-    told.transpose()
+    let about = row.map(|(sub, known_as, column)| {
+        Ok(About {
+            known_as: known_as.as_deref().unwrap_or(&sub).into(),
+            sub: sub.into(),
+            claims: claims(column)?,
+        })
+    });
+    about.transpose()
 }
 
 #[derive(sqlx::FromRow)]

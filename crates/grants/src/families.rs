@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::batch::rows;
 use db::{Conn, execute, run, set};
 use protocol::opaque::{self, Kind};
-use protocol::{ApprovalId, ClientId, FamilyId, Secret, Timestamp};
+use protocol::{ApprovalId, ClientId, Confirmation, FamilyId, Secret, Timestamp};
 use seal::Key;
 use serde::Serialize;
 
@@ -40,6 +40,8 @@ pub struct Family {
     pub reached_at: Timestamp,
     pub idle_until: Timestamp,
     pub expires_at: Timestamp,
+    /// What whoever refreshes has to prove besides who they are: a public client proves nothing else (RFC 8705 §4).
+    pub confirmation: Option<Confirmation>,
 }
 
 /// A refresh token, taken apart. Proves nothing until its MAC was checked.
@@ -54,6 +56,7 @@ pub struct Presented {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     Public,
+    /// A client that authenticates, or one whose tokens are bound to what only it can prove.
     Confidential,
 }
 
@@ -75,9 +78,10 @@ pub enum Verdict {
 
 const INSERT: (&str, &str) = set!(
     "INSERT INTO families (family_id, approval_id, client_id, secret_id, salt, generation, reached_at, idle_until, \
-     expires_at) SELECT s.id, s.approval, s.client, s.secret, s.salt, s.generation, s.reached, s.idle, s.expires FROM ",
+     expires_at, cnf) SELECT s.id, s.approval, s.client, s.secret, s.salt, s.generation, s.reached, s.idle, \
+     s.expires, s.cnf FROM ",
     (id text, approval text, client text, secret text, salt text, generation bigint, reached bigint, idle bigint,
-     expires bigint),
+     expires bigint, cnf text),
     ""
 );
 const ROTATE: (&str, &str) = set!(
@@ -139,7 +143,12 @@ impl Presented {
 
 impl Family {
     /// A new family at its first generation.
-    pub fn begin(approval: Approval, secret_id: String, now: Timestamp) -> Self {
+    pub fn begin(
+        approval: Approval,
+        secret_id: String,
+        confirmation: Option<Confirmation>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id: FamilyId::random(),
             client_id: approval.client_id.clone(),
@@ -150,6 +159,7 @@ impl Family {
             reached_at: now,
             idle_until: now + IDLE,
             expires_at: now + ABSOLUTE,
+            confirmation,
         }
     }
 
@@ -180,6 +190,7 @@ impl Family {
             reached: Timestamp,
             idle: Timestamp,
             expires: Timestamp,
+            cnf: Option<String>,
         }
         Row {
             id: &self.id,
@@ -191,6 +202,10 @@ impl Family {
             reached: self.reached_at,
             idle: self.idle_until,
             expires: self.expires_at,
+            cnf: self
+                .confirmation
+                .as_ref()
+                .map(|own| serde_json::json!(own).to_string()),
         }
     }
 
@@ -239,7 +254,7 @@ pub async fn insert_all(families: impl Iterator<Item = &Family>, conn: &mut Conn
 macro_rules! select {
     ($which:literal) => {
         concat!(
-            "SELECT f.family_id, f.secret_id, f.salt, f.generation, f.reached_at, f.idle_until, f.expires_at, ",
+            "SELECT f.family_id, f.secret_id, f.salt, f.generation, f.reached_at, f.idle_until, f.expires_at, f.cnf, ",
             approvals::columns!(),
             " FROM families f JOIN approvals a ON a.approval_id = f.approval_id WHERE f.family_id ",
             $which
@@ -308,6 +323,7 @@ struct Row {
     reached_at: i64,
     idle_until: i64,
     expires_at: i64,
+    cnf: Option<String>,
 }
 
 impl TryFrom<Row> for Family {
@@ -315,6 +331,9 @@ impl TryFrom<Row> for Family {
 
     fn try_from(row: Row) -> db::Result<Self> {
         let approval = Approval::try_from(row.approval)?;
+        let confirmation = row.cnf.map(|json| serde_json::from_str(&json)).transpose();
+        let confirmation =
+            confirmation.map_err(|error| db::Error::corrupt(format_args!("families.cnf: {error}")))?;
         Ok(Self {
             id: row.family_id.into(),
             client_id: approval.client_id.clone(),
@@ -325,6 +344,7 @@ impl TryFrom<Row> for Family {
             reached_at: Timestamp::from_secs(row.reached_at),
             idle_until: Timestamp::from_secs(row.idle_until),
             expires_at: Timestamp::from_secs(row.expires_at),
+            confirmation,
         })
     }
 }
@@ -349,7 +369,7 @@ mod tests {
         };
         Family {
             generation,
-            ..Family::begin(approval, "secret".into(), NOW)
+            ..Family::begin(approval, "secret".into(), None, NOW)
         }
     }
 

@@ -9,7 +9,7 @@ use jws::{Meant, Unverified};
 use keyring::Keyring;
 use protocol::access_token::Claims;
 use protocol::error::Challenge;
-use protocol::{Error, Issuer, Timestamp};
+use protocol::{ClientCertificate, Error, Issuer, Timestamp};
 
 use crate::known::Found;
 use crate::{Known, live};
@@ -23,6 +23,15 @@ pub struct Bearer {
     issuer: Issuer,
 }
 
+/// What whoever shows a token proves by the way.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'p> {
+    /// Their connection has this certificate.
+    Certificate(Option<&'p ClientCertificate>),
+    /// Nothing: they want to know of the token and do not use it.
+    NotAsked,
+}
+
 impl Bearer {
     pub fn new(db: Database, keyring: Keyring, known: Known, issuer: Issuer) -> Self {
         Self {
@@ -34,11 +43,30 @@ impl Bearer {
     }
 
     /// The claims of a token that is ours, meant for the one named, alive and not revoked, of an approval that
-    /// is live at this moment.
+    /// is live at this moment, and shown by the holder of what it is bound to.
     ///
     /// # Errors
     /// What is wrong with the token, or that this could not be found out.
-    pub async fn judge(&self, token: &str, meant: Meant<'_>, now: Timestamp) -> Result<Arc<Claims>, Refused> {
+    pub async fn judge(
+        &self,
+        token: &str,
+        meant: Meant<'_>,
+        proof: Proof<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<Claims>, Refused> {
+        let claims = self.of_anybody(token, meant, now).await?;
+        match proof.is_of(&claims) {
+            true => Ok(claims),
+            false => Err(Refused::Unproven),
+        }
+    }
+
+    async fn of_anybody(
+        &self,
+        token: &str,
+        meant: Meant<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<Claims>, Refused> {
         let digest = seal::sha256(token.as_bytes());
         let published = self.keyring.published(now);
         if let Some(known) = self.known.token(&digest, &published, now) {
@@ -70,14 +98,29 @@ impl Bearer {
     }
 
     /// The claims of a token that is ours, meant for the one named, and not expired. Whether anything has ended
-    /// it is not asked.
+    /// it is not asked, nor who shows it.
     ///
     /// # Errors
     /// The rule that it broke.
     pub fn read(&self, token: &str, meant: Meant<'_>, now: Timestamp) -> Result<Claims, jws::Error> {
         let published = self.keyring.published(now);
         let token = Unverified::parse(token)?;
-        jws::access_token::verify(&token, &published.keys, self.issuer.as_str(), meant, now)
+        jws::access_token::read(&token, &published.keys, self.issuer.as_str(), meant, now)
+    }
+}
+
+impl Proof<'_> {
+    /// RFC 8705 §3: without the key that it is bound to, a token is worth nothing (C036).
+    fn is_of(self, claims: &Claims) -> bool {
+        let Some(bound_to) = &claims.cnf else {
+            return true;
+        };
+        match self {
+            Self::NotAsked => true,
+            Self::Certificate(None) => false,
+            Self::Certificate(Some(own)) => serde_json::to_value(clients::certificates::confirmation(own))
+                .is_ok_and(|own| own == *bound_to),
+        }
     }
 }
 
@@ -86,6 +129,8 @@ impl Bearer {
 pub enum Refused {
     /// It is none of ours, meant for another, or its time is over.
     Token(jws::Error),
+    /// It is bound to something that whoever shows it did not prove.
+    Unproven,
     /// A revocation record covers it.
     Revoked,
     /// Its approval, client, user, consent or session has ended.
@@ -113,6 +158,9 @@ impl From<Refused> for Error {
                 Self::invalid_token("the access token is malformed, expired or not meant for this resource")
                     .because(reason)
             }
+            Refused::Unproven => Self::invalid_token(
+                "the access token is bound to a certificate: use it at mtls_endpoint_aliases, with that certificate",
+            ),
             Refused::Revoked => Self::invalid_token("the access token was revoked"),
             Refused::Ended => Self::invalid_token("the authorization of this access token has ended"),
             Refused::Failed(error) => error.into(),

@@ -54,6 +54,7 @@ impl Gate {
             released,
             issued_at,
             means,
+            confirmation: None,
         };
         let code = code.as_ref().map(Secret::expose);
         let access_token = match response_type.has_token() {

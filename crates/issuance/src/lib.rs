@@ -30,7 +30,7 @@ use reads::Reads;
 use writes::Writes;
 
 pub use approve::{Approved, Approving};
-pub use bearer::{Bearer, Refused};
+pub use bearer::{Bearer, Proof, Refused};
 pub use granted::Granted;
 pub use hint::{Hint, Unbelieved};
 pub use jws::Meant;

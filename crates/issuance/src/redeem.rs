@@ -2,7 +2,7 @@
 
 use grants::{Code, Family, codes};
 use keyring::Purpose;
-use protocol::{Error, Timestamp};
+use protocol::{Confirmation, Error, Timestamp};
 
 use crate::reads::{Found, Read};
 use crate::writes::{Kind, Write, Written};
@@ -14,7 +14,14 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refusal::Reused`] when it was claimed before: OAuth 2.1 §4.1.3 ends what came of it.
-    pub async fn redeem(&self, code: Code, target: Target, now: Timestamp) -> Result<Entitlement, Refusal> {
+    pub async fn redeem(
+        &self,
+        code: Code,
+        target: Target,
+        // What refreshing will have to prove.
+        confirmation: Option<Confirmation>,
+        now: Timestamp,
+    ) -> Result<Entitlement, Refusal> {
         if code.claimed_at.is_some() {
             return Err(Refusal::Reused(code.approval.id));
         }
@@ -24,7 +31,7 @@ impl Gate {
         let secret = self.keyring.secret(Purpose::Refresh).map_err(Error::from)?;
         let (approval, nonce) = (code.approval.clone(), code.nonce.clone());
         let offline = approval.user().is_some_and(|user| user.offline);
-        let family = offline.then(|| Family::begin(approval.clone(), secret.id.clone(), now));
+        let family = offline.then(|| Family::begin(approval.clone(), secret.id.clone(), confirmation, now));
         let scope = target.of(&approval.scope);
         // What can fail comes before the claim: a code used up for an answer that nobody gets is lost to its user.
         let released = self.released(&approval).await?;
@@ -51,6 +58,7 @@ impl Gate {
             released,
             issued_at: now,
             means,
+            confirmation: None,
         })
     }
 }

@@ -89,6 +89,7 @@ impl Gate {
             released,
             issued_at: now,
             means,
+            confirmation: None,
         })
     }
 }

@@ -44,6 +44,7 @@ impl Gate {
             nonce: None,
             released: Default::default(),
             issued_at: now,
+            confirmation: None,
         })
     }
 

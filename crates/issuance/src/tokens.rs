@@ -4,7 +4,7 @@ use grants::{Approval, ByUser};
 use jose::Protection;
 use keyring::Seat;
 use protocol::access_token::{self, Claims};
-use protocol::{ClientId, Error, Jti, ResponseType, Scope, Secret, Subject, Timestamp, scope};
+use protocol::{ClientId, Confirmation, Error, Jti, ResponseType, Scope, Secret, Subject, Timestamp, scope};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -22,6 +22,16 @@ pub struct Entitlement {
     pub(crate) released: Map<String, Value>,
     pub(crate) issued_at: Timestamp,
     pub(crate) means: Means,
+    /// To what the access token is bound.
+    pub(crate) confirmation: Option<Confirmation>,
+}
+
+impl Entitlement {
+    /// The same, to a token that is bound so.
+    #[must_use]
+    pub fn bound(self, confirmation: Option<Confirmation>) -> Self {
+        Self { confirmation, ..self }
+    }
 }
 
 /// What tokens are made with: room for their signatures, and how the ID token is protected. Had before the write: a
@@ -133,7 +143,7 @@ impl Gate {
             auth_time: approval.user().map(|user| user.auth_time),
             acr: approval.user().map(|user| user.acr.clone()),
             roles: Vec::new(),
-            cnf: None,
+            cnf: granted.confirmation.as_ref().map(|own| serde_json::json!(own)),
         };
         let token = (access_token::TYP, &claims);
         let signed = self.keyring.sign(

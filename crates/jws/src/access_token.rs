@@ -2,6 +2,7 @@
 
 use protocol::Timestamp;
 use protocol::access_token::{Claims, TYP};
+use serde_json::Value;
 
 use crate::{Alg, Error, KeySet, Meant, Rules, Typ, Unverified};
 
@@ -20,6 +21,25 @@ pub fn verify(
     audience: Meant<'_>,
     now: Timestamp,
 ) -> Result<Claims, Error> {
+    let claims = read(token, keys, issuer, audience, now)?;
+    // A token bound to a key is no bearer token: taking it without the proof would undo the binding.
+    match claims.cnf {
+        None => Ok(claims),
+        Some(_) => Err(Error::Bound),
+    }
+}
+
+/// The same for whoever asks for the proof themselves, or only wants to know of the token.
+///
+/// # Errors
+/// As [`verify`].
+pub fn read(
+    token: &Unverified,
+    keys: &KeySet,
+    issuer: &str,
+    audience: Meant<'_>,
+    now: Timestamp,
+) -> Result<Claims, Error> {
     let verified = token.verify(keys, Alg::ALL, Typ::Is(TYP))?;
     let rules = Rules {
         issuer,
@@ -27,8 +47,8 @@ pub fn verify(
         required: REQUIRED,
     };
     verified.obey(&rules, now)?;
-    // A token bound to a key is no bearer token: taking it without the proof would undo the binding.
-    if verified.members().contains_key("cnf") {
+    // What is bound to nothing says so by leaving it out.
+    if verified.members().get("cnf").is_some_and(Value::is_null) {
         return Err(Error::Bound);
     }
     verified.claims()
@@ -140,6 +160,14 @@ mod tests {
     fn a_token_bound_to_a_key_is_no_bearer_token() {
         let token = access_token("ES256", &json!({ "cnf": { "jkt": "thumbprint" } }));
         assert_eq!(verdict(&token), Err(Error::Bound));
+        let known = read(
+            &Unverified::parse(&token).unwrap(),
+            &set(&["ES256"]),
+            ISSUER,
+            Meant::For(AUDIENCE),
+            NOW,
+        );
+        assert_eq!(known.unwrap().cnf, Some(json!({ "jkt": "thumbprint" })));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The keys of one party: RFC 7517 §5. Decides which of them a token is checked with.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::{Alg, Error, Part, VerifyingKey, json};
@@ -9,7 +11,11 @@ const MAX_KEYS: usize = 50;
 
 /// The keys of one party.
 #[derive(Clone, Debug, Default)]
-pub struct KeySet(Vec<VerifyingKey>);
+pub struct KeySet {
+    keys: Vec<VerifyingKey>,
+    /// In DER, the certificates of these keys: RFC 7517 §4.7. They vouch for no signature (C040).
+    certificates: Vec<Vec<u8>>,
+}
 
 impl KeySet {
     /// Reads a JWK set. Keys that cannot be used are passed over (RFC 7517 §5): a party may publish kinds that
@@ -55,7 +61,10 @@ impl KeySet {
                 .filter_map(|alg| VerifyingKey::from_jwk(jwk, Some(*alg)).ok())
                 .collect::<Vec<_>>(),
         };
-        Ok(keys.iter().flat_map(read).collect())
+        Ok(Self {
+            keys: keys.iter().flat_map(read).collect(),
+            certificates: keys.iter().filter_map(certificate).collect(),
+        })
     }
 
     /// Reads the bytes of such a set.
@@ -72,17 +81,26 @@ impl KeySet {
 
     /// Whether a key of this algorithm is among them.
     pub fn has(&self, alg: Alg) -> bool {
-        self.0.iter().any(|key| key.alg() == alg)
+        self.keys.iter().any(|key| key.alg() == alg)
+    }
+
+    /// Whether this certificate is the first one of a key.
+    pub fn has_certificate(&self, der: &[u8]) -> bool {
+        self.certificates.iter().any(|own| own == der)
+    }
+
+    pub fn has_certificates(&self) -> bool {
+        !self.certificates.is_empty()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// The one key for a token. A token without `kid` needs a set with one key of its algorithm; where two keys
     /// fit, guessing would let the weaker one decide.
     pub(crate) fn pick(&self, kid: Option<&str>, alg: Alg) -> Result<&VerifyingKey, Error> {
-        let named = || self.0.iter().filter(|key| kid.is_none() || key.kid() == kid);
+        let named = || self.keys.iter().filter(|key| kid.is_none() || key.kid() == kid);
         let mut fitting = named().filter(|key| key.alg() == alg);
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
@@ -95,9 +113,18 @@ impl KeySet {
     }
 }
 
+/// The certificate of a key itself; those behind it vouch for it.
+fn certificate(jwk: &Value) -> Option<Vec<u8>> {
+    let first = jwk.get("x5c")?.get(0)?.as_str()?;
+    STANDARD.decode(first).ok().filter(|der| !der.is_empty())
+}
+
 impl FromIterator<VerifyingKey> for KeySet {
     fn from_iter<I: IntoIterator<Item = VerifyingKey>>(keys: I) -> Self {
-        Self(keys.into_iter().collect())
+        Self {
+            keys: keys.into_iter().collect(),
+            certificates: Vec::new(),
+        }
     }
 }
 
@@ -124,7 +151,7 @@ mod tests {
             json!("text"),
             KEYS.jwk("ES256"),
         ]);
-        assert_eq!(set.0.len(), 1);
+        assert_eq!(set.keys.len(), 1);
         assert_eq!(picked(&set, Some("ES256"), Alg::Es256), Ok(Alg::Es256));
         assert!(parsed(&[]).is_empty());
     }

@@ -5,6 +5,8 @@
 pub mod access_token;
 pub mod claims_request;
 pub mod client_address;
+pub mod client_certificate;
+pub mod confirmation;
 pub mod error;
 pub mod form;
 pub mod id;
@@ -25,12 +27,14 @@ pub mod oauth;
 
 pub use claims_request::{Asked, ClaimsRequest};
 pub use client_address::ClientAddress;
+pub use client_certificate::ClientCertificate;
+pub use confirmation::Confirmation;
 pub use error::{Error, ErrorCode};
 pub use id::{ApprovalId, BrowserId, ClientId, ConsentId, FamilyId, FlowId, Jti, SessionId, Subject};
 pub use issuer::Issuer;
 pub use oauth::{
-    ApplicationType, ClientAlg, ClientAuthMethod, GrantType, JweAlg, JweEnc, Prompt, PushedRequests,
-    ResponseMode, ResponseType, ResponseTypes, SigningAlg, SubjectType,
+    ApplicationType, ClientAlg, ClientAuthMethod, ClientCertificates, GrantType, JweAlg, JweEnc, Prompt,
+    PushedRequests, ResponseMode, ResponseType, ResponseTypes, SigningAlg, SubjectType,
 };
 pub use params::Params;
 pub use redirect_uri::RedirectUri;

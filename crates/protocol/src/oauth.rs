@@ -149,7 +149,49 @@ wire_enum! {
         ClientSecretJwt => "client_secret_jwt",
         /// An assertion signed by a key of the client: OpenID Connect Core §9.
         PrivateKeyJwt => "private_key_jwt",
+        /// A certificate that an authority issued: RFC 8705 §2.1.
+        TlsClientAuth => "tls_client_auth",
+        /// A certificate that the client registered: RFC 8705 §2.2.
+        SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         None => "none",
+    }
+}
+
+/// Which certificates an operator has clients prove themselves by. Without a listener that asks for them, or a proxy
+/// that tells of them, there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    #[default]
+    None,
+    /// Those that clients register themselves.
+    Registered,
+    /// Also those that an authority issued.
+    Issued,
+}
+
+impl ClientCertificates {
+    pub const fn admit(self, method: ClientAuthMethod) -> bool {
+        match (method, self) {
+            (ClientAuthMethod::TlsClientAuth, Self::Issued)
+            | (ClientAuthMethod::SelfSignedTlsClientAuth, Self::Issued | Self::Registered) => true,
+            (ClientAuthMethod::TlsClientAuth | ClientAuthMethod::SelfSignedTlsClientAuth, _) => false,
+            (
+                ClientAuthMethod::ClientSecretBasic
+                | ClientAuthMethod::ClientSecretPost
+                | ClientAuthMethod::ClientSecretJwt
+                | ClientAuthMethod::PrivateKeyJwt
+                | ClientAuthMethod::None,
+                _,
+            ) => true,
+        }
+    }
+
+    /// The ways in which clients can authenticate.
+    pub fn methods(self) -> impl Iterator<Item = ClientAuthMethod> {
+        ClientAuthMethod::ALL
+            .iter()
+            .copied()
+            .filter(move |method| self.admit(*method))
     }
 }
 

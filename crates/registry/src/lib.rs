@@ -5,6 +5,7 @@
 //! operator's import may bring id and secret along.
 
 mod answers;
+mod certificates;
 mod document;
 mod endpoint;
 mod keys;
@@ -163,7 +164,7 @@ async fn settle(
     match given {
         Some(_) if !client.has_secret() => {
             return Err(Error::invalid_client_metadata(
-                "client_secret: a client with token_endpoint_auth_method none or private_key_jwt has no secret",
+                "client_secret: a client with this token_endpoint_auth_method has no secret",
             ));
         }
         Some(given) => secrets::adopt(&client.id, &given, vault, by, conn, now).await?,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::document::{Document, invalid};
-use crate::{answers, keys, sector};
+use crate::{answers, certificates, keys, sector};
 
 const MAX_REDIRECT_URIS: usize = 50;
 const MAX_CONTACTS: usize = 20;
@@ -21,6 +21,7 @@ const MAX_CONTACTS: usize = 20;
 const MAX_CONTACT: usize = 254;
 const MAX_LINK: usize = 2048;
 const MAX_SCOPE: usize = 2048;
+const MAX_NAME_OF_CERTIFICATES: usize = 1024;
 const MAX_ACR_VALUES: usize = 20;
 const MAX_ACR_VALUE: usize = 256;
 
@@ -78,6 +79,14 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         jwks: keys::jwks(document)?,
         jwks_uri: keys::fetched(document, "jwks_uri")?,
         token_endpoint_auth_signing_alg: document.word("token_endpoint_auth_signing_alg", ClientAlg::ALL)?,
+        tls_client_auth_subject_dn: name_of_certificates(document, "tls_client_auth_subject_dn")?,
+        tls_client_auth_san_dns: name_of_certificates(document, "tls_client_auth_san_dns")?,
+        tls_client_auth_san_uri: name_of_certificates(document, "tls_client_auth_san_uri")?,
+        tls_client_auth_san_ip: name_of_certificates(document, "tls_client_auth_san_ip")?,
+        tls_client_auth_san_email: name_of_certificates(document, "tls_client_auth_san_email")?,
+        tls_client_certificate_bound_access_tokens: document
+            .flag("tls_client_certificate_bound_access_tokens")?
+            .unwrap_or(default.tls_client_certificate_bound_access_tokens),
         assertion_audience: document
             .word("assertion_audience", AssertionAudience::ALL)?
             .unwrap_or(default.assertion_audience),
@@ -103,6 +112,7 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         incoherence,
         keys::incoherence,
         answers::incoherence,
+        certificates::incoherence,
         sector::incoherence,
     ];
     match faults.into_iter().find_map(|fault| fault(&effective)) {
@@ -319,6 +329,16 @@ fn secure_link(document: Document<'_>, member: &str) -> Result<Option<String>, E
             Err(invalid(member, "expected a URL that begins with https://"))
         }
         link => Ok(link),
+    }
+}
+
+/// What it means is judged with the whole.
+fn name_of_certificates(document: Document<'_>, member: &str) -> Result<Option<String>, Error> {
+    match document.text(member)? {
+        Some(text) if text.len() > MAX_NAME_OF_CERTIFICATES => {
+            Err(invalid(member, "expected at most 1024 characters"))
+        }
+        text => Ok(text.map(str::to_owned)),
     }
 }
 

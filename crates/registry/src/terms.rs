@@ -3,7 +3,7 @@
 use clients::registrations::Vouched;
 use clients::registrations::quota::Hours;
 use clients::{AssertionAudience, Metadata, Trust};
-use protocol::{ClientAuthMethod, Error, GrantType, ResponseTypes, wire_enum};
+use protocol::{ClientAuthMethod, ClientCertificates, Error, GrantType, ResponseTypes, wire_enum};
 use serde_json::Value;
 
 use crate::document::{Document, invalid};
@@ -33,6 +33,8 @@ pub struct Terms {
     pub hours: Hours,
     /// What the authorization endpoint admits: a record that says more would not be true.
     pub response_types: ResponseTypes,
+    /// And by which certificates clients can prove themselves.
+    pub certificates: ClientCertificates,
 }
 
 impl Default for Terms {
@@ -44,6 +46,7 @@ impl Default for Terms {
             assertion_audience: AssertionAudience::Issuer,
             hours: Hours::Counted,
             response_types: ResponseTypes::Code,
+            certificates: ClientCertificates::None,
         }
     }
 }
@@ -70,6 +73,20 @@ impl Terms {
             return Err(invalid(
                 "response_types",
                 "this server admits the response type code only",
+            ));
+        }
+        if !self.certificates.admit(metadata.token_endpoint_auth_method) {
+            return Err(invalid(
+                "token_endpoint_auth_method",
+                "this server knows no such certificates: see token_endpoint_auth_methods_supported in its metadata",
+            ));
+        }
+        if metadata.tls_client_certificate_bound_access_tokens
+            && self.certificates == ClientCertificates::None
+        {
+            return Err(invalid(
+                "tls_client_certificate_bound_access_tokens",
+                "this server asks for no certificates, so it has nothing to bind tokens to",
             ));
         }
         if metadata.grant_types.contains(&GrantType::ClientCredentials) && !self.admits_machines(vouched) {

@@ -197,7 +197,7 @@ async fn secret_ids(id: &str, db: &Database) -> Vec<String> {
 async fn admits(id: &str, secret: &str, db: &Database) -> bool {
     let body = format!("client_id={id}&client_secret={secret}");
     let params = protocol::Params::parse(body.as_bytes()).unwrap();
-    let credentials = clients::Credentials::from_request(&Default::default(), &params).unwrap();
+    let credentials = clients::Credentials::from_request(&Default::default(), &params, None).unwrap();
     let mut conn = db.reader().await.unwrap();
     clients::authenticate(&credentials, &mut conn).await.is_ok()
 }

@@ -21,7 +21,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
+use protocol::ClientCertificate;
+use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -152,7 +153,7 @@ impl Connection {
         let pulse = Pulse::new(&limits);
         let stream = Watched::new(stream, pulse.clone());
         let Some(config) = tls else {
-            return talk(stream, peer, app, &pulse, closing).await;
+            return talk(stream, Peer::bare(peer), app, &pulse, closing).await;
         };
         let mut agreed = None;
         {
@@ -164,22 +165,49 @@ impl Connection {
             }
         }
         if let Some(stream) = agreed {
+            let peer = Peer {
+                address: peer,
+                certificate: certificate(stream.get_ref().1),
+            };
             talk(stream, peer, app, &pulse, closing).await;
         }
     }
 }
 
+/// What a connection tells of the other end.
+#[derive(Clone, Debug)]
+struct Peer {
+    address: SocketAddr,
+    /// Where the listener asks for one.
+    certificate: Option<ClientCertificate>,
+}
+
+impl Peer {
+    fn bare(address: SocketAddr) -> Self {
+        Self {
+            address,
+            certificate: None,
+        }
+    }
+}
+
+fn certificate(connection: &ServerConnection) -> Option<ClientCertificate> {
+    let (leaf, intermediates) = connection.peer_certificates()?.split_first()?;
+    let intermediates = intermediates.iter().map(|der| der.to_vec()).collect();
+    Some(ClientCertificate::new(leaf, intermediates))
+}
+
 /// Requests and answers, until one of both sides has enough.
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
+    peer: Peer,
     app: Router,
     pulse: &Pulse,
     mut closing: watch::Receiver<()>,
 ) {
     let service = {
         let pulse = pulse.clone();
-        service_fn(move |request| answer(request, peer, app.clone(), pulse.clone()))
+        service_fn(move |request| answer(request, peer.clone(), app.clone(), pulse.clone()))
     };
     let io = TokioIo::new(stream);
     let connection = http1::Builder::new()
@@ -205,12 +233,15 @@ async fn talk(
 
 async fn answer(
     mut request: http::Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
     mut app: Router,
     pulse: Pulse,
 ) -> Result<Response, Infallible> {
     pulse.request_began();
-    request.extensions_mut().insert(PeerAddress(peer));
+    request.extensions_mut().insert(PeerAddress(peer.address));
+    if let Some(certificate) = peer.certificate {
+        request.extensions_mut().insert(certificate);
+    }
     let response = app.call(request.map(Body::new)).await;
     pulse.request_answered();
     response

@@ -1,12 +1,13 @@
 //! What every request passes on its way in and every answer on its way out, whatever the route.
 //!
 //! Decides, outermost first: the request's name and its line in the log, the headers that every answer carries,
-//! that a panic is an answer, that what is too large or too slow never reaches a handler, and whose address
-//! counts. It is one layer and not ten: each would cost a boxed future per request.
+//! that a panic is an answer, that what is too large or too slow never reaches a handler, and whose address and
+//! certificate count. It is one layer and not ten: each would cost a boxed future per request.
 
 mod address;
 mod body;
 mod caps;
+mod certificate;
 mod cors;
 
 use std::panic::AssertUnwindSafe;
@@ -24,6 +25,7 @@ use protocol::{ClientAddress, Error, Issuer, RequestId};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+pub use certificate::Certificates;
 pub use cors::{Cors, cors};
 
 use crate::listener::{Limits, PeerAddress};
@@ -35,6 +37,7 @@ use body::Arrival;
 pub struct Shell {
     secure: bool,
     proxies: TrustedProxies,
+    certificates: Certificates,
     limits: Limits,
 }
 
@@ -49,8 +52,15 @@ impl Shell {
         Self {
             secure: issuer.is_secure(),
             proxies,
+            certificates: Certificates::Ours,
             limits,
         }
+    }
+
+    /// The same where these tell of clients' certificates.
+    #[must_use]
+    pub fn told_of_certificates_by(self, certificates: Certificates) -> Self {
+        Self { certificates, ..self }
     }
 
     /// The bound on sign-ins that fail.
@@ -110,9 +120,13 @@ impl Shell {
     /// Everything that is refused before a handler sees the request.
     fn admit(&self, request: &mut Request) -> Result<(), Error> {
         caps::check(request)?;
-        if let Some(PeerAddress(peer)) = request.extensions().get() {
+        if let Some(&PeerAddress(peer)) = request.extensions().get() {
             let address = address::of_client(peer.ip(), request.headers(), &self.proxies)?;
             request.extensions_mut().insert(ClientAddress(address));
+            let (headers, own) = (request.headers_mut(), self.certificates);
+            if let Some(certificate) = certificate::take(headers, peer.ip(), own, &self.proxies)? {
+                request.extensions_mut().insert(certificate);
+            }
         }
         Ok(())
     }

@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 
 use accounts::passwords::HasherSettings;
 use egress::Egress;
+use futures_util::FutureExt as _;
 use protocol::Clock;
 use tokio::net::TcpListener;
 
 use crate::background::Background;
 use crate::dev;
 use crate::listener::{self, Limits, Socket};
-use crate::middleware::Shell;
-use crate::settings::{Mode, Settings};
-use crate::tls::Tls;
+use crate::middleware::{Certificates, Shell};
+use crate::settings::{Mode, Mtls, Settings};
+use crate::tls::{Clients, Tls};
 use crate::wiring::Parts;
 
 /// Serves until the process is told to stop.
@@ -37,11 +38,32 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     .admitting(settings.response_types);
     parts.registration = settings.registration;
     parts.pushed_requests = settings.pushed_requests;
+    parts.mtls.clone_from(&settings.mtls);
     let limits = Limits::new(&settings);
-    let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
+    let told_by = settings.mtls.as_ref().map_or(Certificates::Ours, Mtls::told_by);
+    let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone())
+        .told_of_certificates_by(told_by);
 
-    let tls = settings.tls.as_ref().map(Tls::of).transpose()?;
+    let load = |clients| {
+        settings
+            .tls
+            .as_ref()
+            .map(|files| Tls::of(files, clients))
+            .transpose()
+    };
+    let (tls, asking) = (load(Clients::NotAsked)?, load(Clients::Asked)?);
     let socket = Socket::new(bind(settings.listen).await?, tls.clone());
+    let second = match settings
+        .mtls
+        .as_ref()
+        .and_then(|mtls| Some((mtls.url.clone(), mtls.listen?)))
+    {
+        Some((url, listen)) => {
+            let socket = Socket::new(bind(listen).await?, asking.clone());
+            Some((socket, parts.mtls_router(&url, shell.clone())))
+        }
+        None => None,
+    };
     let mut stop = Stop::listen()?;
     let background = Background::start(&parts);
     let demo = match mode {
@@ -50,10 +72,17 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     };
     tracing::info!(issuer = %parts.issuer.as_str(), listen = %settings.listen, "serving");
 
-    let serving = listener::serve(socket, parts.router(shell), limits, stop.wait());
+    let stopped = stop.wait().shared();
+    let first = listener::serve(socket, parts.router(shell), limits.clone(), stopped.clone());
+    let second = async {
+        if let Some((socket, router)) = second {
+            listener::serve(socket, router, limits, stopped).await;
+        }
+    };
     tokio::select! {
-        () = serving => {}
+        ((), ()) = async { tokio::join!(first, second) } => {}
         () = renew(tls) => {}
+        () = renew(asking) => {}
     }
     drop((background, demo));
     parts.db.close().await;

@@ -4,6 +4,7 @@
 //! all mistakes are reported together, before a port is opened: whoever starts a server at night should not
 //! have to start it five times to learn five things.
 
+mod mtls;
 mod name;
 mod proxies;
 mod sources;
@@ -19,6 +20,7 @@ use clients::{AssertionAudience, Trust};
 use protocol::{Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Terms};
 
+pub use mtls::Mtls;
 pub use name::Name;
 pub use proxies::TrustedProxies;
 pub use sources::{Flags, Source, environment};
@@ -48,6 +50,8 @@ pub struct Settings {
     pub limits: RateLimits,
     /// To serve https ourselves.
     pub tls: Option<TlsFiles>,
+    /// Where clients are asked for certificates.
+    pub mtls: Option<Mtls>,
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
     pub registration: Terms,
@@ -95,6 +99,7 @@ impl Settings {
         let trusted_proxies = reader.read(Name::TrustedProxies, TrustedProxies::parse);
         let limits = reader.read(Name::Limits, RateLimits::parse);
         let tls = reader.tls(issuer.as_ref());
+        let mtls = reader.mtls(tls.as_ref(), trusted_proxies.as_ref());
         let response_types = reader.read(Name::ResponseTypes, values::response_types);
         let pushed_requests = reader.read(Name::RequirePushedAuthorizationRequests, values::pushed_requests);
         let registration = reader.registration(limits);
@@ -141,6 +146,7 @@ impl Settings {
             trusted_proxies,
             limits,
             tls,
+            mtls,
             response_types,
             pushed_requests,
             registration,

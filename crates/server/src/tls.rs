@@ -10,16 +10,74 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 
 use crate::settings::TlsFiles;
 
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// Whether clients are asked for a certificate of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clients {
+    NotAsked,
+    /// Asked, and let in without one: RFC 8705 §2.
+    Asked,
+}
+
+/// Takes any certificate whose key the client has. Whose it is, and whether an authority vouches for it, depends on the
+/// client that a request names, so each request decides it: `clients::Authenticator`.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// None: a client with a certificate of its own would find no authority that it knows, and send nothing.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
 
 /// The certificate of this server, behind any number of clones.
 #[derive(Clone, Debug)]
@@ -29,6 +87,7 @@ pub struct Tls(Arc<Inner>);
 struct Inner {
     cert: PathBuf,
     key: PathBuf,
+    clients: Clients,
     current: ArcSwap<Loaded>,
 }
 
@@ -48,20 +107,21 @@ struct Files {
 impl Tls {
     /// # Errors
     /// One line that says which file is wrong, and how.
-    pub fn load(cert: &Path, key: &Path) -> Result<Self, String> {
+    pub fn load(cert: &Path, key: &Path, clients: Clients) -> Result<Self, String> {
         let files = Files::read(cert, key)?;
-        let config = files.config(cert, key)?;
+        let config = files.config(cert, key, clients)?;
         Ok(Self(Arc::new(Inner {
             cert: cert.to_owned(),
             key: key.to_owned(),
+            clients,
             current: ArcSwap::from_pointee(Loaded { files, config }),
         })))
     }
 
     /// # Errors
     /// As [`Self::load`].
-    pub fn of(files: &TlsFiles) -> Result<Self, String> {
-        Self::load(&files.cert, &files.key)
+    pub fn of(files: &TlsFiles, clients: Clients) -> Result<Self, String> {
+        Self::load(&files.cert, &files.key, clients)
     }
 
     /// For the next handshake.
@@ -74,12 +134,17 @@ impl Tls {
     /// # Errors
     /// One line. What was in use stays.
     pub fn reload(&self) -> Result<bool, String> {
-        let Inner { cert, key, current } = &*self.0;
+        let Inner {
+            cert,
+            key,
+            clients,
+            current,
+        } = &*self.0;
         let files = Files::read(cert, key)?;
         if files == current.load().files {
             return Ok(false);
         }
-        let config = files.config(cert, key)?;
+        let config = files.config(cert, key, *clients)?;
         current.store(Arc::new(Loaded { files, config }));
         Ok(true)
     }
@@ -118,7 +183,7 @@ impl Files {
         })
     }
 
-    fn config(&self, cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
+    fn config(&self, cert: &Path, key: &Path, clients: Clients) -> Result<Arc<ServerConfig>, String> {
         let chain = chain(&self.cert).map_err(|fault| at(cert, fault))?;
         let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(|cause| {
             at(
@@ -131,8 +196,11 @@ impl Files {
         })?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|cause| cause.to_string())?
-            .with_no_client_auth();
+            .map_err(|cause| cause.to_string())?;
+        let builder = match clients {
+            Clients::NotAsked => builder.with_no_client_auth(),
+            Clients::Asked => builder.with_client_cert_verifier(Arc::new(AnyCertificate(provider()))),
+        };
         let mut config = builder.with_single_cert(chain, private).map_err(|cause| {
             let fault = match cause {
                 rustls::Error::InconsistentKeys(_) => "is not the key of the certificate".to_owned(),

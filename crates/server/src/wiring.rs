@@ -16,12 +16,13 @@ use events::changes::Watcher;
 use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey, Policy};
 use pages::{Front, assets};
-use protocol::{Clock, Issuer, PushedRequests, ResponseTypes};
+use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Registry, Terms};
 use signals::Signals;
 use token::Token;
 
 use crate::middleware::{Cors, Shell, cors};
+use crate::settings::Mtls;
 use crate::{fallback, health};
 
 /// What the endpoints share. Everything in it is a handle: the state itself is in the database.
@@ -42,6 +43,8 @@ pub struct Parts {
     pub clock: Clock,
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
+    /// Where clients are asked for certificates.
+    pub mtls: Option<Mtls>,
     /// How clients register themselves.
     pub registration: Terms,
 }
@@ -85,6 +88,7 @@ impl Parts {
             clock,
             response_types: ResponseTypes::Code,
             pushed_requests: PushedRequests::default(),
+            mtls: None,
             registration: Terms::default(),
         })
     }
@@ -115,12 +119,14 @@ impl Parts {
             registration: self.registration.admission != Admission::Closed,
             response_types: self.response_types,
             pushed_requests: self.pushed_requests,
+            certificates: self.certificates(),
+            mtls: self.mtls.as_ref().map(|mtls| mtls.url.clone()),
         };
         let discovery = Arc::new(Discovery::new(
             &self.issuer,
             self.keyring.clone(),
             self.clock.clone(),
-            offered,
+            &offered,
         ));
         let readable = |routes: Router, by: Cors| {
             fallback::for_methods(routes, front.clone()).layer(from_fn_with_state(by, cors))
@@ -128,17 +134,7 @@ impl Parts {
         let public = |documents: Router| readable(documents, Cors::public());
 
         let token = self.token();
-        let authorize = Arc::new(Authorize {
-            front: front.clone(),
-            gate: self.gate(),
-            clients: self.clients.clone(),
-            recipients: self.recipients(),
-            authenticator: self.authenticator(),
-            objects: self.objects(),
-            issuer: self.issuer.clone(),
-            response_types: self.response_types,
-            pushed_requests: self.pushed_requests,
-        });
+        let authorize = self.authorize(front.clone());
         let own = authorize::router(authorize.clone())
             .merge(consent::router(Consent {
                 front: front.clone(),
@@ -169,9 +165,43 @@ impl Parts {
         shell.around(fallback::with(app.merge(further), front))
     }
 
+    fn authorize(&self, front: Front) -> Arc<Authorize> {
+        Arc::new(Authorize {
+            front,
+            gate: self.gate(),
+            clients: self.clients.clone(),
+            recipients: self.recipients(),
+            authenticator: self.authenticator(),
+            objects: self.objects(),
+            issuer: self.issuer.clone(),
+            response_types: self.response_types,
+            pushed_requests: self.pushed_requests,
+        })
+    }
+
     fn objects(&self) -> Objects {
         let (keys, keyring) = (self.client_keys.clone(), self.keyring.clone());
         Objects::new(keys, self.egress.clone(), keyring, self.issuer.clone())
+    }
+
+    /// What is served where clients are asked for certificates: what programs call. No page is there, so no cookie
+    /// counts.
+    pub fn mtls_router(&self, url: &Issuer, shell: Shell) -> Router {
+        let front = Front::new(
+            self.db.clone(),
+            self.keyring.clone(),
+            self.clock.clone(),
+            &self.issuer,
+        );
+        let token = self.token();
+        let pushing = authorize::pushing(self.authorize(front.clone()));
+        let own = fallback::for_methods(token::router(token.clone()).merge(pushing), front.clone())
+            .merge(token::introspection(token));
+        let app = match url.path() {
+            "" => own,
+            path => Router::new().nest(path, own),
+        };
+        shell.around(fallback::with(app, front))
     }
 
     fn gate(&self) -> Gate {
@@ -199,6 +229,7 @@ impl Parts {
             issuer: self.issuer.clone(),
             terms: Terms {
                 response_types: self.response_types,
+                certificates: self.certificates(),
                 ..self.registration
             },
             vault: self.vault(),
@@ -238,8 +269,17 @@ impl Parts {
             clients: self.clients.clone(),
             keys: self.client_keys.clone(),
             vault: self.vault(),
+            authorities: self
+                .mtls
+                .as_ref()
+                .map(|mtls| mtls.authorities.clone())
+                .unwrap_or_default(),
             issuer: self.issuer.clone(),
         }
+    }
+
+    fn certificates(&self) -> ClientCertificates {
+        self.mtls.as_ref().map(Mtls::certificates).unwrap_or_default()
     }
 
     fn bearer(&self) -> Bearer {

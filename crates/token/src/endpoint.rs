@@ -9,7 +9,7 @@ use events::Context;
 use http::HeaderMap;
 use issuance::{Entitlement, Refusal, TokenResponse};
 use protocol::form::{Form, NoStore};
-use protocol::{Error, GrantType, Params, Timestamp, path};
+use protocol::{ClientCertificate, Error, GrantType, Params, Timestamp, path};
 use revocation::{Act, Reason};
 
 use crate::{Token, grant_types};
@@ -17,19 +17,22 @@ use crate::{Token, grant_types};
 pub(crate) async fn exchange(
     State(token): State<Arc<Token>>,
     by: Context,
+    certificate: Option<ClientCertificate>,
     headers: HeaderMap,
     Form(params): Form,
 ) -> Result<NoStore<TokenResponse>, Error> {
     let now = token.clock.now();
-    let credentials = Credentials::from_request(&headers, &params)?;
+    let credentials = Credentials::from_request(&headers, &params, certificate.as_ref())?;
     let client = token
         .authenticator
         .authenticate(&credentials, path::TOKEN, now)
         .await?;
     let grant_type = grant_type(&params, &client)?;
-    let granted = redeem(grant_type, &params, &client, &token, now).await;
+    let confirmation = client.confirmation(certificate.as_ref())?;
+    let caller = (&*client, certificate.as_ref());
+    let granted = redeem(grant_type, &params, caller, &token, now).await;
     let entitlement = match granted {
-        Ok(entitlement) => entitlement,
+        Ok(entitlement) => entitlement.bound(confirmation),
         Err(refusal) => return Err(refuse(refusal, grant_type, &by, &token, now).await),
     };
     Ok(NoStore(token.gate.sign(entitlement).await?))
@@ -53,15 +56,16 @@ fn grant_type(params: &Params, client: &Client) -> Result<GrantType, Error> {
 async fn redeem(
     grant_type: GrantType,
     params: &Params,
-    client: &Client,
+    caller: (&Client, Option<&ClientCertificate>),
     token: &Token,
     now: Timestamp,
 ) -> Result<Entitlement, Refusal> {
+    let (client, _) = caller;
     match grant_type {
         GrantType::AuthorizationCode => {
-            grant_types::authorization_code::redeem(params, client, token, now).await
+            grant_types::authorization_code::redeem(params, caller, token, now).await
         }
-        GrantType::RefreshToken => grant_types::refresh_token::redeem(params, client, token, now).await,
+        GrantType::RefreshToken => grant_types::refresh_token::redeem(params, caller, token, now).await,
         GrantType::ClientCredentials => {
             grant_types::client_credentials::redeem(params, client, token, now).await
         }

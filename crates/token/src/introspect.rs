@@ -8,11 +8,12 @@ use clients::{Caller, Client, Credentials};
 use grants::Family;
 use grants::families::{Holder, Presented};
 use http::HeaderMap;
-use issuance::{Meant, Refused};
+use issuance::{Meant, Proof, Refused};
 use protocol::access_token::{Audience, Claims};
 use protocol::form::{Form, NoStore};
-use protocol::{ClientId, Error, Jti, Scope, Subject, Timestamp, path};
+use protocol::{ClientCertificate, ClientId, Error, Jti, Scope, Subject, Timestamp, path};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::Token;
 
@@ -59,6 +60,9 @@ struct Members<'a> {
     auth_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<&'a str>,
+    /// RFC 8705 §3.2: whoever asks has to ask for the proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -68,11 +72,12 @@ struct Inactive {
 
 pub(crate) async fn introspect(
     State(token): State<Arc<Token>>,
+    certificate: Option<ClientCertificate>,
     headers: HeaderMap,
     Form(params): Form,
 ) -> Result<NoStore<Answer>, Error> {
     let now = token.clock.now();
-    let credentials = Credentials::from_request(&headers, &params)?;
+    let credentials = Credentials::from_request(&headers, &params, certificate.as_ref())?;
     let caller = token
         .authenticator
         .identify(&credentials, path::INTROSPECTION, now)
@@ -120,10 +125,10 @@ async fn access_token(
     token: &Token,
     now: Timestamp,
 ) -> Result<Option<Arc<Claims>>, Error> {
-    match token.bearer.judge(presented, meant, now).await {
+    match token.bearer.judge(presented, meant, Proof::NotAsked, now).await {
         Ok(claims) => Ok(Some(claims)),
         Err(Refused::Failed(error)) => Err(error.into()),
-        Err(Refused::Token(_) | Refused::Revoked | Refused::Ended) => Ok(None),
+        Err(Refused::Token(_) | Refused::Unproven | Refused::Revoked | Refused::Ended) => Ok(None),
     }
 }
 
@@ -179,6 +184,7 @@ fn of_access_token(claims: &Claims) -> Members<'_> {
         token_type: Some("Bearer"),
         auth_time: claims.auth_time,
         acr: claims.acr.as_deref(),
+        cnf: claims.cnf.clone(),
     }
 }
 
@@ -197,5 +203,6 @@ fn of_refresh_token<'a>(family: &'a Family, seen: Seen, iss: &'a str, sub: &'a S
         token_type: None,
         auth_time: user.map(|user| user.auth_time),
         acr: user.map(|user| user.acr.as_str()),
+        cnf: family.confirmation.as_ref().map(|own| serde_json::json!(own)),
     }
 }

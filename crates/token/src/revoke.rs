@@ -14,7 +14,7 @@ use http::header::{CACHE_CONTROL, PRAGMA};
 use http::{HeaderMap, HeaderValue};
 use issuance::Meant;
 use protocol::form::Form;
-use protocol::{Error, Timestamp, path};
+use protocol::{ClientCertificate, Error, Timestamp, path};
 use revocation::{Act, Reason};
 
 use crate::Token;
@@ -25,12 +25,13 @@ pub(crate) struct Revoked;
 
 pub(crate) async fn revoke(
     State(token): State<Arc<Token>>,
+    certificate: Option<ClientCertificate>,
     headers: HeaderMap,
     by: Context,
     Form(params): Form,
 ) -> Result<Revoked, Error> {
     let now = token.clock.now();
-    let credentials = Credentials::from_request(&headers, &params)?;
+    let credentials = Credentials::from_request(&headers, &params, certificate.as_ref())?;
     let client = token
         .authenticator
         .authenticate(&credentials, path::REVOCATION, now)

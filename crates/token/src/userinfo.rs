@@ -6,10 +6,10 @@ use axum::extract::{FromRequest as _, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::{HeaderValue, Method};
-use issuance::{Meant, bearer};
+use issuance::{Meant, Proof, bearer};
 use protocol::error::Challenge;
 use protocol::form::{Form, NoStore};
-use protocol::{Error, scope};
+use protocol::{ClientCertificate, Error, scope};
 use serde_json::{Map, Value};
 
 use crate::Token;
@@ -23,9 +23,11 @@ pub(crate) enum UserInfo {
 
 pub(crate) async fn show(State(token): State<Arc<Token>>, request: Request) -> Result<UserInfo, Error> {
     let now = token.clock.now();
+    let certificate = request.extensions().get::<ClientCertificate>().cloned();
     let presented = presented(request).await?.ok_or_else(Error::token_missing)?;
     let own = Meant::For(token.gate.issuer());
-    let claims = token.bearer.judge(&presented, own, now).await?;
+    let proof = Proof::Certificate(certificate.as_ref());
+    let claims = token.bearer.judge(&presented, own, proof, now).await?;
     if !claims.scope.contains(scope::OPENID) {
         return Err(Error::insufficient_scope(
             "userinfo needs an access token with the scope openid",
@@ -35,11 +37,13 @@ pub(crate) async fn show(State(token): State<Arc<Token>>, request: Request) -> R
     let gone = || Error::invalid_token("the user of this access token is gone");
     // The token has the name that the client knows, which leads nobody to the user.
     let about = grants::approvals::about(&claims.approval, &mut conn).await?;
-    let (sub, by_name) = about.ok_or_else(gone)?;
-    let user = accounts::users::by_sub(&sub, &mut conn).await?;
+    let about = about
+        .filter(|about| about.known_as == claims.sub)
+        .ok_or_else(gone)?;
+    let user = accounts::users::by_sub(&about.sub, &mut conn).await?;
     // Whoever was disabled or deleted since is gone at once, whatever the token says.
     let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(gone)?;
-    let mut answer = user.asked(&by_name.userinfo);
+    let mut answer = user.asked(&about.claims.userinfo);
     answer.extend(user.released(&claims.scope));
     answer.insert("sub".to_owned(), claims.sub.as_str().into());
     drop(conn);

@@ -37,7 +37,7 @@ fn encoded(text: &str) -> String {
 
 /// What the request says, as `method id secret…`, or the error code with `*` for a Basic challenge.
 fn read(headers: &HeaderMap, text: &str) -> String {
-    match Credentials::from_request(headers, &body(text)) {
+    match Credentials::from_request(headers, &body(text), None) {
         Ok(read) => {
             let secrets = read.secrets.iter().map(|secret| format!(" {}", secret.expose()));
             format!(
@@ -146,7 +146,7 @@ fn a_request_uses_one_method_in_its_proper_form() {
 
 #[test]
 fn c100_credentials_do_not_show_their_secret() {
-    let read = Credentials::from_request(&basic("a", "canary"), &Params::default()).unwrap();
+    let read = Credentials::from_request(&basic("a", "canary"), &Params::default(), None).unwrap();
     assert!(!format!("{read:?}").contains("canary"));
 }
 
@@ -176,7 +176,7 @@ async fn prepare(db: &Database) -> String {
 }
 
 async fn outcome(db: &Database, headers: &HeaderMap, text: &str) -> Result<Arc<Client>, Error> {
-    let credentials = Credentials::from_request(headers, &body(text))?;
+    let credentials = Credentials::from_request(headers, &body(text), None)?;
     authenticate(&credentials, &mut db.reader().await.unwrap()).await
 }
 
@@ -313,7 +313,7 @@ async fn a_resource_server_speaks_by_its_form_encoded_identifier_and_is_no_clien
             let header = (basic(&encoded(id), &encoded(secret)), String::new());
             for (headers, text) in [header, (none.clone(), post)] {
                 // Another refusal: a header without a secret.
-                let Ok(credentials) = Credentials::from_request(&headers, &body(&text)) else {
+                let Ok(credentials) = Credentials::from_request(&headers, &body(&text), None) else {
                     assert_eq!(secret, "");
                     continue;
                 };

@@ -39,7 +39,7 @@ async fn changed(
 
 fn credentials(id: &str, secret: &str) -> Credentials {
     let body = format!("client_id={id}&client_secret={secret}");
-    Credentials::from_request(&HeaderMap::new(), &Params::parse(body.as_bytes()).unwrap()).unwrap()
+    Credentials::from_request(&HeaderMap::new(), &Params::parse(body.as_bytes()).unwrap(), None).unwrap()
 }
 
 async fn deaf(directory: &Directory) {

@@ -162,6 +162,50 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             "request_uris",
             with(json!({ "request_uris": vec!["https://a.test/r"; 21] })),
         ),
+        (
+            "token_endpoint_auth_method",
+            with(json!({ "token_endpoint_auth_method": "tls_client_auth" })),
+        ),
+        (
+            "tls_client_auth_san_ip",
+            with(json!({
+                "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=a",
+                "tls_client_auth_san_ip": "192.0.2.7",
+            })),
+        ),
+        (
+            "tls_client_auth_subject_dn",
+            with(json!({ "tls_client_auth_subject_dn": "a" })),
+        ),
+        (
+            "tls_client_auth_subject_dn",
+            with(json!({ "tls_client_auth_subject_dn": format!("CN={}", "a".repeat(1024)) })),
+        ),
+        (
+            "tls_client_auth_san_ip",
+            with(json!({ "tls_client_auth_san_ip": "a.test" })),
+        ),
+        (
+            "tls_client_auth_san_dns",
+            with(json!({ "tls_client_auth_san_dns": "" })),
+        ),
+        (
+            "token_endpoint_auth_method",
+            with(json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth" })),
+        ),
+        (
+            "token_endpoint_auth_method",
+            with(json!({
+                "token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks": { "keys": [ec()] },
+            })),
+        ),
+        (
+            "response_types",
+            with(json!({
+                "tls_client_certificate_bound_access_tokens": true, "grant_types": ["authorization_code", "implicit"],
+                "response_types": ["code", "code token"],
+            })),
+        ),
         ("grant_types", with(json!({ "grant_types": [] }))),
         ("grant_types", with(json!({ "grant_types": ["password"] }))),
         (
@@ -474,6 +518,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
                 "frontchannel_logout_session_required",
                 "require_signed_request_object",
                 "require_pushed_authorization_requests",
+                "tls_client_certificate_bound_access_tokens",
             ],
             wrong(&[&flag]),
         ),

@@ -293,6 +293,12 @@ const ORDER: &[&str] = &[
     "sector_identifier_uri",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
+    "tls_client_certificate_bound_access_tokens",
     "assertion_audience",
     "id_token_signed_response_alg",
     "id_token_encrypted_response_alg",
@@ -352,6 +358,7 @@ mod tests {
             "frontchannel_logout_uri": "https://a.test/out", "frontchannel_logout_session_required": true,
             "initiate_login_uri": "https://a.test/start",
             "contacts": ["a@a.test"], "require_pkce": true, "token_endpoint_auth_signing_alg": "ES256",
+            "tls_client_auth_subject_dn": "CN=a", "tls_client_certificate_bound_access_tokens": true,
             "assertion_audience": "compatible", "jwks": { "keys": [{ "kty": "x" }] },
             "id_token_signed_response_alg": "HS256", "userinfo_signed_response_alg": "PS256",
             "request_object_encryption_alg": "ECDH-ES", "request_object_encryption_enc": "A256GCM",
@@ -371,6 +378,11 @@ mod tests {
             metadata.userinfo_encrypted_response_alg,
             metadata.userinfo_encrypted_response_enc,
         ) = encryption;
+        // Nor more than one of these names.
+        metadata.tls_client_auth_san_dns = Some("a.test".to_owned());
+        metadata.tls_client_auth_san_uri = Some("https://a.test/".to_owned());
+        metadata.tls_client_auth_san_ip = Some("192.0.2.7".to_owned());
+        metadata.tls_client_auth_san_email = Some("a@a.test".to_owned());
         let client = clients::Client::new("c".into(), Trust::Trusted, metadata, Timestamp::from_secs(0));
         let answer = answer(&client, Some(&"secret".into()));
         let members = answer.json.as_object().unwrap();

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::load;
 use super::print::{Answer, Printer};
 use crate::settings::{Flags, Mode};
-use crate::tls::Tls;
+use crate::tls::{Clients, Tls};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
@@ -30,7 +30,9 @@ impl Config {
         match self {
             Self::Check { flags } => {
                 let settings = load(flags, file, Mode::Serve)?;
-                settings.tls.as_ref().map(Tls::of).transpose()?;
+                if let Some(files) = &settings.tls {
+                    Tls::of(files, Clients::NotAsked)?;
+                }
                 printer.answer(&Answer {
                     json: json!({ "valid": true }),
                     lines: vec!["the configuration is valid".to_owned()],

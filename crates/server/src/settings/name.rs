@@ -60,15 +60,20 @@ impl Name {
             Self::Limits => Some("on"),
             Self::ResponseTypes => Some("code"),
             Self::RequirePushedAuthorizationRequests => Some("false"),
-            Self::Issuer | Self::TlsCert | Self::TlsKey | Self::EgressCa | Self::EgressAllowPrivate => None,
+            Self::Issuer
+            | Self::TlsCert
+            | Self::TlsKey
+            | Self::MtlsListen
+            | Self::MtlsUrl
+            | Self::MtlsRoots
+            | Self::EgressCa
+            | Self::EgressAllowPrivate => None,
             // `--dev` has another than the others.
             Self::Registration => None,
             Self::RegistrationTrust => Some("unverified"),
             Self::RegistrationRequirePkce => Some("true"),
             Self::RegistrationAssertionAudience => Some("issuer"),
-            Self::PrivateListen | Self::MtlsListen | Self::MtlsUrl | Self::MtlsRoots => {
-                self.not_there_yet().and_then(|missing| missing.only)
-            }
+            Self::PrivateListen => self.not_there_yet().and_then(|missing| missing.only),
         }
     }
 
@@ -80,6 +85,9 @@ impl Name {
             | Self::KeysDir
             | Self::TlsCert
             | Self::TlsKey
+            | Self::MtlsListen
+            | Self::MtlsUrl
+            | Self::MtlsRoots
             | Self::TrustedProxies
             | Self::EgressCa
             | Self::EgressAllowPrivate
@@ -93,10 +101,6 @@ impl Name {
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",
-            ),
-            Self::MtlsListen | Self::MtlsUrl | Self::MtlsRoots => (
-                None,
-                "this version cannot ask for client certificates; leave it unset",
             ),
         };
         Some(NotThereYet { only, line })

@@ -1,6 +1,9 @@
 use std::io::Write as _;
 
+use protocol::ClientCertificates;
+
 use super::*;
+use crate::middleware::Certificates;
 
 const ISSUER: (&str, &str) = ("COUNTERSIGN_ISSUER", "https://sso.example.com");
 
@@ -94,13 +97,15 @@ fn every_setting_is_checked_and_the_line_names_it() {
             "127.0.0.1:9090",
             "no private listener",
         ),
-        ("COUNTERSIGN_MTLS_LISTEN", "0.0.0.0:8443", "client certificates"),
+        ("COUNTERSIGN_MTLS_LISTEN", "m.example.com:8443", "IP address"),
         (
             "COUNTERSIGN_MTLS_URL",
-            "https://m.example.com",
-            "client certificates",
+            "http://localhost:8443",
+            "begin with https://",
         ),
-        ("COUNTERSIGN_MTLS_ROOTS", "ca.pem", "client certificates"),
+        ("COUNTERSIGN_MTLS_URL", "https://m.example.com/?x=1", "query"),
+        ("COUNTERSIGN_MTLS_ROOTS", "/nowhere/ca.pem", "cannot read"),
+        ("COUNTERSIGN_MTLS_ROOTS", "/dev/null", "certificates in PEM"),
         ("COUNTERSIGN_EGRESS_CA", "/nowhere/ca.pem", "cannot read"),
         ("COUNTERSIGN_EGRESS_CA", "/dev/null", "certificates in PEM"),
         (
@@ -187,6 +192,65 @@ fn what_the_contract_has_as_default_may_be_said_aloud() {
         ("COUNTERSIGN_LIMITS", "on"),
     ];
     assert!(load(Mode::Serve, &pairs).is_ok());
+}
+
+#[test]
+fn client_certificates_need_an_address_and_one_who_tells_of_them() {
+    let root = rcgen::generate_simple_self_signed(["authority".to_owned()]).unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(root.cert.pem().as_bytes()).unwrap();
+    let (url, listen, roots) = (
+        ("COUNTERSIGN_MTLS_URL", "https://m.example.com"),
+        ("COUNTERSIGN_MTLS_LISTEN", "0.0.0.0:8443"),
+        ("COUNTERSIGN_MTLS_ROOTS", file.path().to_str().unwrap()),
+    );
+    let (cert, key) = (
+        ("COUNTERSIGN_TLS_CERT", "c.pem"),
+        ("COUNTERSIGN_TLS_KEY", "k.pem"),
+    );
+    let proxies = ("COUNTERSIGN_TRUSTED_PROXIES", "10.0.0.1");
+    for (pairs, line) in [
+        (&[listen, cert, key][..], "COUNTERSIGN_MTLS_URL: is missing"),
+        (&[roots], "COUNTERSIGN_MTLS_URL: is missing"),
+        (&[url], "COUNTERSIGN_MTLS_URL: needs"),
+        (&[url, listen], "COUNTERSIGN_TLS_CERT: is missing"),
+        (&[url, listen, proxies], "COUNTERSIGN_TLS_CERT: is missing"),
+    ] {
+        let told = lines(load(Mode::Serve, &[&[ISSUER], pairs].concat()));
+        assert!(told.len() == 1 && told[0].starts_with(line), "{told:?}");
+    }
+    let mtls = |pairs: &[(&str, &str)]| load(Mode::Serve, &[&[ISSUER], pairs].concat()).unwrap().mtls;
+    assert!(mtls(&[proxies, cert, key]).is_none());
+    for (pairs, told_by, certificates) in [
+        (
+            &[url, proxies][..],
+            Certificates::OfProxies,
+            ClientCertificates::Registered,
+        ),
+        (
+            &[url, proxies, roots],
+            Certificates::OfProxies,
+            ClientCertificates::Issued,
+        ),
+        (
+            &[url, listen, cert, key],
+            Certificates::Ours,
+            ClientCertificates::Registered,
+        ),
+        (
+            &[url, listen, cert, key, proxies, roots],
+            Certificates::Ours,
+            ClientCertificates::Issued,
+        ),
+    ] {
+        let mtls = mtls(pairs).unwrap();
+        assert_eq!(
+            (mtls.told_by(), mtls.certificates()),
+            (told_by, certificates),
+            "{pairs:?}"
+        );
+        assert_eq!(mtls.url.as_str(), "https://m.example.com");
+    }
 }
 
 #[test]

@@ -13,6 +13,14 @@ pub(super) fn issuer(text: &str) -> Result<Issuer, String> {
     Issuer::parse(text).map_err(|fault| fault.to_string())
 }
 
+/// A base URL that is https.
+pub(super) fn https(text: &str) -> Result<Issuer, String> {
+    match issuer(text)? {
+        url if url.is_secure() => Ok(url),
+        _ => Err(format!("{text:?} must begin with https://")),
+    }
+}
+
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| format!("{text:?} must be an IP address and a port, like 0.0.0.0:8080 or [::]:8080"))

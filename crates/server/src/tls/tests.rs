@@ -43,7 +43,7 @@ impl Place {
     }
 
     fn load(&self) -> Result<Tls, String> {
-        Tls::load(&self.cert(), &self.key())
+        Tls::load(&self.cert(), &self.key(), Clients::NotAsked)
     }
 }
 

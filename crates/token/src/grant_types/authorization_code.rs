@@ -3,14 +3,14 @@
 use clients::Client;
 use issuance::{Entitlement, Refusal};
 use protocol::pkce::CodeVerifier;
-use protocol::{Error, Params, Timestamp};
+use protocol::{ClientCertificate, Error, Params, Timestamp};
 
 use crate::Token;
 
 /// Everything is verified before the code is claimed: a thief without the verifier can neither use nor burn it.
 pub(crate) async fn redeem(
     params: &Params,
-    client: &Client,
+    (client, certificate): (&Client, Option<&ClientCertificate>),
     token: &Token,
     now: Timestamp,
 ) -> Result<Entitlement, Refusal> {
@@ -25,5 +25,10 @@ pub(crate) async fn redeem(
     code.verify(params.get("redirect_uri"), verifier.as_ref())?;
     let target = super::target(params, &code.approval.resources, &token.clients).await?;
 
-    token.gate.redeem(code, target, now).await
+    // RFC 8705 §4: with nothing to authenticate by, a public client's refresh tokens are bound like the others.
+    let bound = match client.is_public() {
+        true => client.confirmation(certificate)?,
+        false => None,
+    };
+    token.gate.redeem(code, target, bound, now).await
 }

@@ -1,15 +1,15 @@
 //! The refresh token grant: RFC 6749 §6.
 
-use clients::Client;
+use clients::{Client, certificates};
 use grants::families::{Holder, Presented};
 use issuance::{Entitlement, Refusal};
-use protocol::{Error, Params, Scope, Timestamp};
+use protocol::{ClientCertificate, Error, Params, Scope, Timestamp};
 
 use crate::Token;
 
 pub(crate) async fn redeem(
     params: &Params,
-    client: &Client,
+    (client, certificate): (&Client, Option<&ClientCertificate>),
     token: &Token,
     now: Timestamp,
 ) -> Result<Entitlement, Refusal> {
@@ -20,10 +20,17 @@ pub(crate) async fn redeem(
     if family.client_id != client.id {
         return Err(unknown().into());
     }
+    let proven = certificate.map(certificates::confirmation);
+    if family.confirmation.is_some() && family.confirmation != proven {
+        return Err(Error::invalid_grant(
+            "the refresh token is bound to another certificate than that of this connection",
+        )
+        .into());
+    }
     let scope = narrowed(params, &family.approval.scope)?;
     let target = super::target(params, &family.approval.resources, &token.clients).await?;
 
-    let holder = if client.is_public() {
+    let holder = if client.is_public() && family.confirmation.is_none() {
         Holder::Public
     } else {
         Holder::Confidential

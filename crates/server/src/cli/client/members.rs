@@ -85,6 +85,24 @@ pub(super) struct Members {
     /// Whether each of its requests is pushed (PAR)
     #[arg(long, value_name = "true|false")]
     require_par: Option<bool>,
+    /// For --auth-method tls_client_auth, the name in its certificates: the subject, as RFC 4514 writes it
+    #[arg(long, value_name = "DN")]
+    tls_client_auth_subject_dn: Option<String>,
+    /// For --auth-method tls_client_auth, the name in its certificates: a host name
+    #[arg(long, value_name = "NAME")]
+    tls_client_auth_san_dns: Option<String>,
+    /// For --auth-method tls_client_auth, the name in its certificates: a URI
+    #[arg(long, value_name = "URI")]
+    tls_client_auth_san_uri: Option<String>,
+    /// For --auth-method tls_client_auth, the name in its certificates: an IP address
+    #[arg(long, value_name = "ADDRESS")]
+    tls_client_auth_san_ip: Option<String>,
+    /// For --auth-method tls_client_auth, the name in its certificates: a mail address
+    #[arg(long, value_name = "EMAIL")]
+    tls_client_auth_san_email: Option<String>,
+    /// Bind its access tokens to the certificate of the connection on which it asks for them
+    #[arg(long, value_name = "true|false")]
+    certificate_bound_tokens: Option<bool>,
     /// Its home page
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
@@ -183,6 +201,27 @@ impl Members {
             (
                 "require_pushed_authorization_requests",
                 self.require_par.map(Value::from),
+            ),
+            (
+                "tls_client_auth_subject_dn",
+                self.tls_client_auth_subject_dn.map(or_none),
+            ),
+            (
+                "tls_client_auth_san_dns",
+                self.tls_client_auth_san_dns.map(or_none),
+            ),
+            (
+                "tls_client_auth_san_uri",
+                self.tls_client_auth_san_uri.map(or_none),
+            ),
+            ("tls_client_auth_san_ip", self.tls_client_auth_san_ip.map(or_none)),
+            (
+                "tls_client_auth_san_email",
+                self.tls_client_auth_san_email.map(or_none),
+            ),
+            (
+                "tls_client_certificate_bound_access_tokens",
+                self.certificate_bound_tokens.map(Value::from),
             ),
             ("scope", self.scope.map(|scope| or_none(scope.join(" ")))),
             ("backchannel_logout_uri", self.backchannel_logout_uri.map(or_none)),
