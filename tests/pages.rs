@@ -6,6 +6,7 @@ mod echo;
 mod forms;
 mod headers;
 mod log;
+pub(crate) mod logos;
 mod names;
 mod overload;
 mod sign_in;

@@ -22,7 +22,8 @@ use crate::harness::axe::assert_axe_clean;
 use crate::harness::browser::{Browser, Scheme};
 use crate::harness::site;
 use crate::harness::world::{Own, PASSWORD};
-use crate::harness::{App, World};
+use crate::harness::{App, World, rp};
+use crate::pages::logos;
 
 const SCHEMES: [(Scheme, &str); 2] = [(Scheme::Light, "light"), (Scheme::Dark, "dark")];
 const WIDTHS: [u32; 2] = [320, 1280];
@@ -205,6 +206,41 @@ async fn a_consent_page_with_much_to_say_fits_every_look() {
             &format!("{name} wants to use your Countersign account"),
         )
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_app_shows_of_itself_fits_every_look() {
+    let world = World::sqlite().await;
+    let (site, user) = (rp::Site::open().await, world.user().await);
+    let document = json!({
+        "client_name": "Test app",
+        "logo_uri": site.put("/logo.png", "image/png", logos::png()),
+        "policy_uri": "https://app.example.com/privacy",
+        "tos_uri": "https://app.example.com/terms",
+    });
+    let shown = world.app_with(document).await;
+    logos::picture_of(&shown, &world).await;
+    let reader = Reader::of(&world.issuer).await;
+    let is_seen =
+        "const own = document.querySelector('.app-logo'); return own.complete && own.naturalWidth > 0";
+    reader.open(&shown.url(&[])).await;
+    assert_eq!(reader.browser.execute(is_seen, vec![]).await, true);
+    reader.judge("sign-in-app", "Sign in").await;
+    reader.sign_in(user.email.shown(), PASSWORD).await;
+    reader.browser.await_text("Don't allow").await;
+    assert_eq!(reader.browser.execute(is_seen, vec![]).await, true);
+    reader
+        .judge("consent-app", "Test app wants to use your Countersign account")
+        .await;
+
+    let stranger = app(&world, "Stranger", Trust::Unverified).await;
+    let reader = Reader::of(&world.issuer).await;
+    reader.open(&stranger.url(&[])).await;
+    reader
+        .browser
+        .await_text("We haven't checked this app. It registered itself.")
+        .await;
+    reader.judge("sign-in-unverified", "Sign in").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,7 +78,7 @@ pub(crate) fn root_file(folder: &Path) -> String {
 }
 
 /// What a site gives: a content type and a body for each path; 404 for others.
-type Documents = Arc<Mutex<HashMap<String, (&'static str, String)>>>;
+type Documents = Arc<Mutex<HashMap<String, (&'static str, Vec<u8>)>>>;
 
 /// A site of an app, at `https://localhost` on a port of its own.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Site {
     }
 
     /// The URL of a document, from now on.
-    pub(crate) fn put(&self, path: &str, content_type: &'static str, body: impl Into<String>) -> String {
+    pub(crate) fn put(&self, path: &str, content_type: &'static str, body: impl Into<Vec<u8>>) -> String {
         let mut documents = self.documents.lock().expect("not poisoned");
         documents.insert(path.to_owned(), (content_type, body.into()));
         format!("{}{path}", self.origin)

@@ -63,8 +63,8 @@ impl Bound {
         match self.way(answer, issuer) {
             Way::Link(uri) => see_other(&uri),
             Way::Form { action, fields } => Page::new(FormPost {
+                app: self.client.name_in(shell.locale().tag()),
                 shell,
-                app: self.client.shown_name(),
                 action,
                 fields,
             })
@@ -81,8 +81,8 @@ impl Bound {
         match self.client.trust {
             Trust::Trusted => self.answer(answer, issuer, shell),
             Trust::Unverified => Page::new(Leave {
+                app: self.client.name_in(shell.locale().tag()),
                 shell,
-                app: self.client.shown_name(),
                 host: shown_host(&self.redirect_uri),
                 way: self.way(answer, issuer),
                 error,

@@ -152,6 +152,14 @@ impl Client {
         }
     }
 
+    /// What people see on a page in this language (a BCP 47 tag).
+    pub fn name_in(&self, language: &str) -> String {
+        match self.metadata.client_names.speaking(language) {
+            Some(name) => name.to_owned(),
+            None => self.shown_name(),
+        }
+    }
+
     /// What people see: its name, else where its redirect URI leads, else its id.
     pub fn shown_name(&self) -> String {
         if let Some(name) = &self.metadata.client_name {
@@ -257,6 +265,11 @@ mod tests {
         assert_eq!(named.shown_name(), "a.test:8443");
         named.metadata.client_name = Some("Shop".to_owned());
         assert_eq!(named.shown_name(), "Shop");
+        named.metadata.client_names = [("fr".to_owned(), "Boutique".to_owned())].into_iter().collect();
+        assert_eq!(
+            (named.name_in("fr"), named.name_in("en")),
+            ("Boutique".to_owned(), "Shop".to_owned())
+        );
         assert_eq!(client(&[]).shown_name(), "c");
     }
 }

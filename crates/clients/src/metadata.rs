@@ -10,12 +10,16 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Localized;
+
 /// What is in force for a client, after defaults. Serialized it has the member names of the RFC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
+    #[serde(flatten)]
+    pub client_names: Localized,
     pub application_type: ApplicationType,
     pub redirect_uris: Vec<RedirectUri>,
     /// OpenID Connect RP-Initiated Logout §3.1.
@@ -196,6 +200,7 @@ impl Default for Metadata {
     fn default() -> Self {
         Self {
             client_name: None,
+            client_names: Localized::default(),
             application_type: ApplicationType::Web,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
@@ -251,6 +256,7 @@ pub fn shows_differently(old: &Metadata, new: &Metadata) -> bool {
     let seen = |of: &Metadata| {
         (
             of.client_name.clone(),
+            of.client_names.clone(),
             [
                 of.logo_uri.clone(),
                 of.client_uri.clone(),
@@ -312,6 +318,9 @@ mod tests {
         let uri = |text| RedirectUri::register(text, ApplicationType::Web).unwrap();
         assert!(change(|new| new.client_name = Some("Bank".to_owned())));
         assert!(change(|new| new.client_name = None));
+        assert!(change(
+            |new| new.client_names = Localized::from_iter([("fr".into(), "Banque".into())])
+        ));
         assert!(change(|new| new.logo_uri = Some("https://a.test/l".to_owned())));
         assert!(change(|new| new.client_uri = Some("https://a.test/".to_owned())));
         assert!(change(|new| new.policy_uri = Some("https://a.test/p".to_owned())));

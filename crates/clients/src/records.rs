@@ -5,7 +5,7 @@ use events::changes::{self, Topic};
 use events::{Context, Event, audit};
 use protocol::{ClientId, Timestamp};
 
-use crate::{Client, Metadata, Trust, origins, shows_differently};
+use crate::{Client, Metadata, Trust, logos, origins, shows_differently};
 
 /// What a guard compares before it writes on behalf of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -62,6 +62,7 @@ pub async fn insert(client: &Client, by: &Context, conn: &mut Conn) -> db::Resul
             .bind(client.updated_at.as_secs())
     )?;
     origins::note(&client.id, &client.metadata, conn).await?;
+    logos::note(client, conn, client.created_at).await?;
     let created = Event::ClientCreated {
         client_id: &client.id,
         trust: client.trust.as_str(),
@@ -156,6 +157,7 @@ pub async fn update(
             .bind(client_id.as_str())
     )?;
     origins::note(client_id, &new.metadata, conn).await?;
+    logos::note(&new, conn, now).await?;
     let updated = Event::ClientUpdated {
         client_id,
         version: new.version,
@@ -187,6 +189,7 @@ pub async fn set_trust(
     if touched == 0 {
         return Ok(false);
     }
+    logos::trusted(client_id, trust, conn, now).await?;
     let trust = trust.as_str();
     changed(&Event::ClientTrustSet { client_id, trust }, by, conn, now).await?;
     Ok(true)

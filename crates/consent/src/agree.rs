@@ -21,7 +21,7 @@ use pages::front::session_for;
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Scope, scope};
 
-use crate::views::{self, App, Destination, Group, Links, Permission, Person, Trust};
+use crate::views::{self, Group, Permission, Person};
 use crate::{Carried, Consent, Stop, Visit};
 
 /// Everything the page shows, read at one moment.
@@ -45,7 +45,7 @@ pub(crate) async fn show(
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
         let carried = consent.carried(&params, &visit).await?;
         match consent.asked(&carried.flow, &visit).await? {
-            Some(asked) => consent.consent_page(carried, &asked, &visit),
+            Some(asked) => consent.consent_page(carried, &asked, &visit).await,
             // Nobody is signed in any more.
             None => Ok(consent.resume(&carried.flow, &carried.sealed)),
         }
@@ -109,7 +109,7 @@ impl Consent {
         }))
     }
 
-    fn consent_page(&self, carried: Carried, asked: &Asked, visit: &Visit) -> Result<Response, Stop> {
+    async fn consent_page(&self, carried: Carried, asked: &Asked, visit: &Visit) -> Result<Response, Stop> {
         let request = carried.flow.request();
         let allowed = |token: &str| {
             asked
@@ -120,22 +120,16 @@ impl Consent {
         let (already, fresh): (Vec<Claim>, Vec<Claim>) = beyond(&request.claims, &request.scope)
             .into_iter()
             .partition(|claim| asked.was_allowed(*claim));
+        let shell = self
+            .front
+            .shell(&visit.headers, request.ui_locales.as_deref(), &visit.id);
+        let app = self.app(&asked.client, &carried.flow, &shell).await?;
         let view = views::Consent {
-            shell: self
-                .front
-                .shell(&visit.headers, request.ui_locales.as_deref(), &visit.id),
+            shell,
             csrf: self
                 .front
                 .csrf_token(&carried.cookie, &asked.about(&carried.flow))?,
-            app: App {
-                name: asked.client.shown_name(),
-                trust: match asked.client.trust {
-                    clients::Trust::Trusted => Trust::Trusted,
-                    clients::Trust::Unverified => Trust::Unverified,
-                },
-                destination: Destination::of(&request.redirect_uri),
-                links: Links::of(&asked.client.metadata),
-            },
+            app,
             person: Person {
                 name: asked.session.name.clone(),
                 email: asked.session.email.clone(),

@@ -5,6 +5,7 @@
 
 mod agree;
 mod login;
+mod logo;
 mod logout;
 mod views;
 
@@ -20,8 +21,10 @@ use db::Conn;
 use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
-use pages::{Front, error, front, see_other};
+use pages::{Front, Shell, error, front, see_other};
 use protocol::{Error, Issuer, Params, RequestId, Secret, Timestamp, path};
+
+use crate::views::{App, Destination, Links, Trust};
 
 /// What these pages lean on.
 #[derive(Debug)]
@@ -39,6 +42,7 @@ pub fn router(consent: Consent) -> Router {
     Router::new()
         .route(path::LOGIN, get(login::show).post(login::submit))
         .route(path::CONSENT, get(agree::show).post(agree::submit))
+        .route(path::LOGOS, get(logo::show))
         .route(path::LOGOUT, get(logout::receive).post(logout::receive_post))
         .route(
             path::LOGOUT_CONFIRM,
@@ -102,6 +106,24 @@ impl Consent {
     async fn client(&self, flow: &Flow, conn: &mut Conn) -> Result<clients::Client, Stop> {
         let client = clients::records::by_id(&flow.request().client_id, conn).await?;
         client.ok_or_else(|| Error::invalid_request("the client of this flow is no longer registered").into())
+    }
+
+    /// What the page of a flow says of the client that waits.
+    async fn app(&self, client: &clients::Client, flow: &Flow, shell: &Shell) -> Result<App, Stop> {
+        let logo = match client.metadata.logo_uri {
+            Some(_) => clients::logos::of(client, &mut self.front.db.reader().await?).await?,
+            None => None,
+        };
+        Ok(App {
+            name: client.name_in(shell.locale().tag()),
+            logo: logo.map(|digest| logo::url(&digest, &shell.base)),
+            trust: match client.trust {
+                clients::Trust::Trusted => Trust::Trusted,
+                clients::Trust::Unverified => Trust::Unverified,
+            },
+            destination: Destination::of(&flow.request().redirect_uri),
+            links: Links::of(&client.metadata),
+        })
     }
 
     /// Back to the endpoint that decides what comes next.

@@ -19,7 +19,7 @@ use pages::{Lifetime, Page};
 use protocol::form::Form;
 use protocol::{Error, Params, Prompt, RequestId, Secret, Subject};
 
-use crate::views::{Links, Login, LoginFault, Person, Who};
+use crate::views::{Login, LoginFault, Person, Who};
 use crate::{Carried, Consent, Stop, Visit};
 
 /// Longest `User-Agent` we keep.
@@ -124,16 +124,13 @@ impl Consent {
         let client = self
             .client(&carried.flow, &mut self.front.db.reader().await?)
             .await?;
+        let ui_locales = carried.flow.request().ui_locales.as_deref();
+        let shell = self.front.shell(&visit.headers, ui_locales, &visit.id);
         let view = Login {
-            shell: self.front.shell(
-                &visit.headers,
-                carried.flow.request().ui_locales.as_deref(),
-                &visit.id,
-            ),
+            app: Some(self.app(&client, &carried.flow, &shell).await?),
+            shell,
             csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,
             flow: carried.sealed,
-            app: Some(client.shown_name()),
-            links: Links::of(&client.metadata),
             who,
             remember: before.remember,
             faults: before.faults,

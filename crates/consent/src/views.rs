@@ -19,9 +19,8 @@ pub(crate) struct Login {
     /// The sealed flow, as it came.
     pub(crate) flow: String,
     pub(crate) csrf: String,
-    /// The name of the client that waits; none when the way leads to a page of our own.
-    pub(crate) app: Option<String>,
-    pub(crate) links: Links,
+    /// The client that waits; none when the way leads to a page of our own.
+    pub(crate) app: Option<App>,
     pub(crate) who: Who,
     /// Whether "keep me signed in" was ticked on the try before this one.
     pub(crate) remember: bool,
@@ -75,6 +74,8 @@ pub(crate) struct Consent {
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) name: String,
+    /// Where we have its picture.
+    pub(crate) logo: Option<String>,
     pub(crate) trust: Trust,
     pub(crate) destination: Destination,
     pub(crate) links: Links,

@@ -18,6 +18,8 @@ pub const LOGIN: &str = "/login";
 pub const CONSENT: &str = "/consent";
 pub const LOGOUT: &str = "/logout";
 pub const LOGOUT_CONFIRM: &str = "/logout/confirm";
+/// Pictures of apps.
+pub const LOGOS: &str = "/logos/{name}";
 pub const ASSETS: &str = "/assets/{name}";
 
 pub const LIVEZ: &str = "/livez";

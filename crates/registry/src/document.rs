@@ -106,9 +106,45 @@ impl<'d> Document<'d> {
         Ok(Some(words))
     }
 
+    /// Texts in several languages: the members that begin so, by the tag that follows (BCP 47).
+    pub(crate) fn by_language(self, prefix: &str) -> Result<Vec<(&'d str, &'d str)>, Error> {
+        let mut texts = Vec::new();
+        for (member, value) in self.0 {
+            let Some(tag) = member.strip_prefix(prefix).filter(|_| !value.is_null()) else {
+                continue;
+            };
+            if !is_language(tag) {
+                return Err(invalid(
+                    prefix,
+                    "expected a language tag such as fr or pt-BR behind it",
+                ));
+            }
+            let text = value
+                .as_str()
+                .ok_or_else(|| invalid(prefix, "expected a string"))?;
+            texts.push((tag, text));
+        }
+        Ok(texts)
+    }
+
     fn member(self, name: &str) -> Option<&'d Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
+}
+
+/// Longest tag that libraries are sure to take: RFC 5646 §4.4.1.
+const MAX_LANGUAGE: usize = 35;
+
+/// RFC 5646 §2.1, as far as the form goes.
+fn is_language(tag: &str) -> bool {
+    let is_subtag =
+        |subtag: &str| (1..=8).contains(&subtag.len()) && subtag.bytes().all(|b| b.is_ascii_alphanumeric());
+    tag.len() <= MAX_LANGUAGE
+        && tag.split('-').all(is_subtag)
+        && tag
+            .split('-')
+            .next()
+            .is_some_and(|first| first.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
 const MAX_WORDS: usize = 20;

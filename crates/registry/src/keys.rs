@@ -32,15 +32,23 @@ pub(crate) fn jwks(document: Document<'_>) -> Result<Option<Value>, Error> {
     Ok(Some(serde_json::json!({ "keys": keys })))
 }
 
-/// A URL that we will fetch from.
+/// A URL that we will ask.
 pub(crate) fn fetched(document: Document<'_>, member: &str) -> Result<Option<String>, Error> {
+    let url = fetched_page(document, member)?;
+    match &url {
+        Some(text) if text.contains('#') => Err(invalid(member, "expected a URL without fragment")),
+        Some(_) | None => Ok(url),
+    }
+}
+
+/// The same for what people may open too: then it may have a fragment.
+pub(crate) fn fetched_page(document: Document<'_>, member: &str) -> Result<Option<String>, Error> {
     let Some(text) = document.text(member)? else {
         return Ok(None);
     };
-    let url = egress::url::parse(text).map_err(|fault| invalid(member, fault))?;
-    match url.fragment() {
-        None => Ok(Some(text.to_owned())),
-        Some(_) => Err(invalid(member, "expected a URL without fragment")),
+    match egress::url::parse(text) {
+        Ok(_) => Ok(Some(text.to_owned())),
+        Err(fault) => Err(invalid(member, fault)),
     }
 }
 

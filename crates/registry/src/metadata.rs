@@ -3,7 +3,7 @@
 //!
 //! Members that we know are checked; others are ignored, as the RFC has it.
 
-use clients::{AssertionAudience, Metadata, shown};
+use clients::{AssertionAudience, Localized, Metadata, shown};
 use jws::Alg;
 use protocol::{
     ApplicationType, ClientAlg, ClientAuthMethod, Error, GrantType, RedirectUri, ResponseType, Scope,
@@ -17,6 +17,7 @@ use crate::{answers, certificates, keys, sector};
 
 const MAX_REDIRECT_URIS: usize = 50;
 const MAX_CONTACTS: usize = 20;
+const MAX_LANGUAGES: usize = 50;
 /// Longest mail address: RFC 5321 §4.5.3.1.3.
 const MAX_CONTACT: usize = 254;
 const MAX_LINK: usize = 2048;
@@ -41,6 +42,7 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
     let [id_token, userinfo, requests] = answers::encrypted(document)?;
     let effective = Metadata {
         client_name: name(document)?,
+        client_names: names(document)?,
         application_type,
         redirect_uris: redirect_uris(document, "redirect_uris", application_type)?,
         post_logout_redirect_uris: redirect_uris(document, "post_logout_redirect_uris", application_type)?,
@@ -62,7 +64,7 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
             .unwrap_or(default.require_auth_time),
         default_acr_values: acr_values(document)?,
         client_uri: link(document, "client_uri")?,
-        logo_uri: secure_link(document, "logo_uri")?,
+        logo_uri: keys::fetched_page(document, "logo_uri")?,
         policy_uri: link(document, "policy_uri")?,
         tos_uri: link(document, "tos_uri")?,
         backchannel_logout_uri: keys::fetched(document, "backchannel_logout_uri")?,
@@ -242,6 +244,22 @@ fn name(document: Document<'_>) -> Result<Option<String>, Error> {
     shown::line(text, shown::MAX_NAME)
         .map(Some)
         .map_err(|fault| invalid("client_name", fault))
+}
+
+/// OpenID Connect Dynamic Client Registration §2.1. One name a language, whatever the case of its tag.
+fn names(document: Document<'_>) -> Result<Localized, Error> {
+    let mut names: Vec<(String, String)> = Vec::new();
+    for (tag, name) in document.by_language(Localized::MEMBER)? {
+        let name = shown::line(name, shown::MAX_NAME).map_err(|fault| invalid("client_name#", fault))?;
+        if names.iter().any(|(own, _)| own.eq_ignore_ascii_case(tag)) {
+            return Err(invalid("client_name#", "expected each language once"));
+        }
+        names.push((tag.to_owned(), name));
+    }
+    match names.len() <= MAX_LANGUAGES {
+        true => Ok(names.into_iter().collect()),
+        false => Err(invalid("client_name#", "expected at most 50 languages")),
+    }
 }
 
 /// Each URI once: a client with one registered may leave it out of its requests.

@@ -1,5 +1,7 @@
 mod documents;
 
+use std::collections::BTreeSet;
+
 use clients::{Metadata, records, secrets};
 use db::Database;
 use db::testing::both;
@@ -54,6 +56,8 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
 
     let most = json!({
         "client_name": "Shop",
+        "client_name#fr": "Boutique",
+        "client_name#ja-Kana-JP": "ミセ",
         "application_type": "native",
         "redirect_uris": ["com.example.app:/cb", "http://127.0.0.1/cb", "http://localhost:3000/cb"],
         "subject_type": "pairwise",
@@ -122,6 +126,55 @@ fn a_good_document_is_completed_and_its_unknown_members_ignored() {
             .unwrap()
             .require_pkce
     );
+}
+
+/// Members with a URL that the server asks, and those that it never does.
+const FETCHED: [&str; 3] = ["jwks_uri", "logo_uri", "backchannel_logout_uri"];
+const NEVER_FETCHED: [&str; 7] = [
+    "redirect_uris",
+    "post_logout_redirect_uris",
+    "client_uri",
+    "policy_uri",
+    "tos_uri",
+    "frontchannel_logout_uri",
+    "initiate_login_uri",
+];
+
+#[test]
+fn c053_every_member_with_a_url_is_known_to_be_fetched_or_not_and_none_leads_into_our_network() {
+    let source = include_str!("../../clients/src/metadata.rs");
+    let members: BTreeSet<&str> = source
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("pub ")?.split_once(':'))
+        .map(|(name, _)| name)
+        .filter(|name| name.ends_with("_uri") || name.ends_with("_uris"))
+        .collect();
+    assert_eq!(members, FETCHED.into_iter().chain(NEVER_FETCHED).collect());
+    for member in FETCHED {
+        assert!(
+            metadata(&with(json!({ member: "https://a.test:8443/x?y=1" }))).is_ok(),
+            "{member}"
+        );
+        for url in [
+            "http://a.test/",
+            "file:///etc/passwd",
+            "https://127.0.0.1/",
+            "https://127.1/",
+            "https://2130706433/",
+            "https://10.0.0.1/",
+            "https://169.254.169.254/latest/meta-data",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://user@a.test/",
+        ] {
+            let refused = metadata(&with(json!({ member: url }))).expect_err(url);
+            assert!(
+                refused.description().starts_with(member),
+                "{}",
+                refused.description()
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What goes on without a request: keys turn, other processes' changes are taken over, clients are told
-//! of logouts, what is past is deleted.
+//! of logouts, their pictures are fetched, what is past is deleted.
 //!
 //! Nothing depends on the deleting: whether something has expired is decided when it is used.
 
@@ -35,6 +35,7 @@ impl Background {
             tokio::spawn(parts.clients.clone().follow()),
             tokio::spawn(parts.known.clone().follow()),
             tokio::spawn(parts.signals().run(parts.changes.clone())),
+            tokio::spawn(parts.logos().run(parts.changes.clone())),
             tokio::spawn(tidy(parts.clone())),
         ])
     }

@@ -7,7 +7,7 @@ use accounts::passwords::{Hasher, HasherSettings};
 use authorize::{Authorize, Objects};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use clients::{Authenticator, Directory, Keys, Recipients, Vault};
+use clients::{Authenticator, Directory, Keys, Recipients, Vault, logos};
 use consent::Consent;
 use db::Database;
 use discovery::{Discovery, Offered};
@@ -259,6 +259,15 @@ impl Parts {
             recipients: self.recipients(),
             egress: self.egress.apart(),
             issuer: self.issuer.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Whoever fetches the pictures of clients.
+    pub(crate) fn logos(&self) -> logos::Fetcher {
+        logos::Fetcher {
+            db: self.db.clone(),
+            egress: self.egress.apart(),
             clock: self.clock.clone(),
         }
     }

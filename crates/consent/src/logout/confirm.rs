@@ -113,17 +113,19 @@ impl Consent {
             name: session.name.clone(),
             email: session.email.clone(),
         });
+        let shell = self
+            .front
+            .shell(&visit.headers, request.ui_locales.as_deref(), &visit.id);
+        let language = shell.locale().tag();
         let view = SignOut {
-            shell: self
-                .front
-                .shell(&visit.headers, request.ui_locales.as_deref(), &visit.id),
             csrf: self
                 .front
                 .csrf_token(&carried.cookie, &about(&carried.flow, sessions))?,
-            app: party.as_ref().map(|party| party.client.shown_name()),
+            app: party.as_ref().map(|party| party.client.name_in(language)),
             destination: party.as_ref().and_then(RelyingParty::destination),
             people: people.collect(),
             flow: carried.sealed,
+            shell,
         };
         Ok(Page::new(view).into_response())
     }

@@ -16,14 +16,20 @@ fn login(app: Option<&str>, who: Who, faults: &[LoginFault]) -> String {
 }
 
 fn login_linking(app: Option<&str>, who: Who, faults: &[LoginFault], links: Links) -> String {
+    let app = app.map(|name| App {
+        links,
+        ..self::app(name, Trust::Trusted, "https://a.test/cb")
+    });
+    login_to(app, who, faults)
+}
+
+fn login_to(app: Option<App>, who: Who, faults: &[LoginFault]) -> String {
     let (flow, csrf) = ("sealed".to_owned(), "token".to_owned());
-    let app = app.map(str::to_owned);
     Login {
         shell: shell(),
         flow,
         csrf,
         app,
-        links,
         who,
         remember: false,
         faults: faults.to_vec(),
@@ -49,6 +55,36 @@ fn what_an_app_says_elsewhere_is_a_link_that_names_the_host_and_tells_nothing_of
     assert!(!html.contains("Terms of service"), "{html}");
 }
 
+#[test]
+fn c014_sign_in_says_of_an_app_that_registered_itself_what_consent_says() {
+    let mark = "We haven't checked this app. It registered itself.";
+    for (trust, marked) in [(Trust::Trusted, false), (Trust::Unverified, true)] {
+        let shop = || app("Shop", trust, "https://shop.test/cb");
+        for who in [anyone(""), Who::Known(person(None))] {
+            let html = login_to(Some(shop()), who, &[]);
+            assert_eq!(html.contains(mark), marked, "{html}");
+            let claimed = html.contains("Name set by the app at <bdi>shop.test</bdi>");
+            assert_eq!(claimed, marked, "{html}");
+        }
+    }
+    assert!(!login(None, anyone(""), &[]).contains(mark));
+}
+
+#[test]
+fn c054_a_picture_comes_from_us_and_says_nothing_to_a_screen_reader() {
+    let logo = "/auth/logos/0123456789abcdef0123456789abcdef.png";
+    let shop = || App {
+        logo: Some(logo.to_owned()),
+        ..app("Shop", Trust::Trusted, "https://shop.test/cb")
+    };
+    let consent = consent_to(shop(), Vec::new(), Vec::new());
+    for html in [login_to(Some(shop()), anyone(""), &[]), consent] {
+        let image = format!("<img class=\"app-logo\" src=\"{logo}\" alt=\"\" width=\"48\" height=\"48\">");
+        assert_eq!(html.matches("<img").count(), 1, "{html}");
+        assert!(html.contains(&image), "{html}");
+    }
+}
+
 fn anyone(typed: &str) -> Who {
     Who::Anyone {
         typed: typed.to_owned(),
@@ -62,14 +98,22 @@ fn person(name: Option<&str>) -> Person {
     }
 }
 
-fn consent(name: &str, trust: Trust, redirect_uri: &str, fresh: Vec<Group>, already: Vec<Group>) -> String {
-    let (flow, csrf) = ("sealed".to_owned(), "token".to_owned());
-    let app = App {
+fn app(name: &str, trust: Trust, redirect_uri: &str) -> App {
+    App {
         name: name.to_owned(),
+        logo: None,
         trust,
         destination: Destination::of(redirect_uri),
         links: Links::default(),
-    };
+    }
+}
+
+fn consent(name: &str, trust: Trust, redirect_uri: &str, fresh: Vec<Group>, already: Vec<Group>) -> String {
+    consent_to(app(name, trust, redirect_uri), fresh, already)
+}
+
+fn consent_to(app: App, fresh: Vec<Group>, already: Vec<Group>) -> String {
+    let (flow, csrf) = ("sealed".to_owned(), "token".to_owned());
     let person = person(Some("Alex Doe"));
     Consent {
         shell: shell(),

@@ -340,6 +340,29 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             with(json!({ "frontchannel_logout_uri": uri })),
         ));
     }
+    for (tag, name) in [
+        ("", json!("x")),
+        ("-", json!("x")),
+        ("fr-", json!("x")),
+        ("1", json!("x")),
+        ("français", json!("x")),
+        ("abcdefghi", json!("x")),
+        ("a-aaaaaaaa-aaaaaaaa-aaaaaaaa-aaaaaaaa", json!("x")),
+        ("<b>", json!("x")),
+        ("fr", json!(7)),
+        ("fr", json!("")),
+        ("fr", json!("x".repeat(61))),
+        ("fr", json!("a\u{202e}b")),
+    ] {
+        all.push((
+            "client_name#",
+            with(json!({ format!("client_name#{tag}"): name })),
+        ));
+    }
+    all.push((
+        "client_name#",
+        with(json!({ "client_name#fr": "Boutique", "client_name#FR": "Banque" })),
+    ));
     for member in ["logo_uri", "initiate_login_uri", "backchannel_logout_uri"] {
         all.push((member, with(json!({ member: "http://a.test/x" }))));
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use clients::{Trust, Vault, records};
+use clients::{Localized, Trust, Vault, records};
 use db::Conn;
 use events::Context;
 use protocol::{ClientId, Error, Timestamp};
@@ -336,7 +336,16 @@ fn answer(client: &clients::Client, secret: Option<&protocol::Secret>) -> Answer
     if let Some(members) = json.as_object_mut() {
         members.insert("trust".to_owned(), client.trust.as_str().into());
     }
-    Answer::of(json, ORDER)
+    let mut order = ORDER.to_vec();
+    let names = json.as_object().into_iter().flat_map(|members| members.keys());
+    let names: Vec<String> = names
+        .filter(|name| name.starts_with(Localized::MEMBER))
+        .cloned()
+        .collect();
+    if let Some(at) = order.iter().position(|name| *name == "trust") {
+        order.splice(at..at, names.iter().map(String::as_str));
+    }
+    Answer::of(json, &order)
 }
 
 #[cfg(test)]
@@ -348,7 +357,7 @@ mod tests {
     #[test]
     fn people_are_shown_every_member_but_that_a_secret_does_not_expire() {
         let full = json!({
-            "client_name": "Shop", "application_type": "web", "redirect_uris": ["https://a.test/cb"],
+            "client_name": "Shop", "client_name#fr": "Boutique", "application_type": "web", "redirect_uris": ["https://a.test/cb"],
             "post_logout_redirect_uris": ["https://a.test/bye"],
             "subject_type": "pairwise", "sector_identifier_uri": "https://a.test/sector.json",
             "token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code"],
@@ -390,7 +399,8 @@ mod tests {
             .keys()
             .filter(|name| !ORDER.contains(&name.as_str()))
             .collect();
-        assert_eq!(unseen, ["client_secret_expires_at"]);
-        assert_eq!(answer.lines.len(), ORDER.len());
+        assert_eq!(unseen, ["client_secret_expires_at", "client_name#fr"]);
+        assert_eq!(answer.lines.len(), ORDER.len() + 1);
+        assert!(answer.lines[3].starts_with("client_name#fr ") && answer.lines[3].ends_with(" Boutique"));
     }
 }
