@@ -413,7 +413,8 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
                 let answer = visitor.open(&app.url(&[("prompt", word)])).await;
                 let met = match word {
                     "none" => answer.param("code").is_some(),
-                    "login" | "select_account" => answer.asks_to_sign_in(),
+                    "login" => answer.asks_to_sign_in(),
+                    "select_account" => answer.has("<h1>Choose an account</h1>"),
                     "consent" => answer.asks_for_consent(),
                     other => panic!("nothing tries prompt={other}"),
                 };

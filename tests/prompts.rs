@@ -6,6 +6,7 @@ use std::time::Duration;
 use accounts::sessions;
 use revocation::Act;
 
+use crate::harness::Answer;
 use crate::harness::app::header;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -49,11 +50,7 @@ everywhere! {
     async fn c013_only_a_sign_in_for_this_very_request_answers_prompt_login(world: World) {
         let (app, user) = (world.app().await, world.user().await);
         let (mut visitor, _) = app.sign_in(&world, &user, &[]).await;
-        for fresh in [
-            ("prompt", "login"),
-            ("prompt", "select_account"),
-            ("max_age", "0"),
-        ] {
+        for fresh in [("prompt", "login"), ("max_age", "0")] {
             let one = visitor.get(&app.url(&[fresh, ("state", "one")])).await;
             let two = visitor.get(&app.url(&[fresh, ("state", "two")])).await;
             let (one, two) = (visitor.follow(one).await, visitor.follow(two).await);
@@ -84,6 +81,112 @@ everywhere! {
             let answer = visitor.sign_in(&two, user.email.shown()).await;
             assert_eq!(answer.param("state").as_deref(), Some("two"));
         }
+    }
+
+    async fn select_account_asks_whom_of_those_who_are_signed_in_on_this_browser(world: World) {
+        let (app, one, two) = (world.app().await, world.user().await, world.user().await);
+        let select = app.url(&[("prompt", "select_account")]);
+        assert!(world.visitor().open(&select).await.asks_to_sign_in(), "nobody is");
+        let (mut visitor, first) = app.sign_in(&world, &one, &[]).await;
+
+        // Of one account, too; and another may be used, which then is the answer.
+        let page = visitor.open(&select).await;
+        assert_eq!(page.accounts().keys().collect::<Vec<_>>(), [one.email.shown()]);
+        let other = visitor.open(&page.other_account()).await;
+        assert!(other.asks_to_sign_in() && !other.has(one.email.shown()), "{}", other.body);
+        let consent = visitor.sign_in(&other, two.email.shown()).await;
+        let answer = visitor.decide(&consent, "allow").await;
+        assert_eq!(app.tokens(&world, &answer).await.id()["sub"], two.sub.as_str());
+
+        // Who is chosen needs no password, and is who they were.
+        for (user, since) in [(&one, Some(&first)), (&two, None), (&one, Some(&first))] {
+            let page = visitor.open(&select).await;
+            assert_eq!(page.accounts().len(), 2, "{}", page.body);
+            let flow = page.form().value("flow").to_owned();
+            let again = visitor.open(&format!("/authorize?flow={flow}")).await;
+            assert_eq!(again.accounts().len(), 2, "no choice, no answer: {again:?}");
+            let answer = visitor.choose(&page, user.email.shown()).await;
+            let id = app.tokens(&world, &answer).await.id();
+            assert_eq!(id["sub"], user.sub.as_str());
+            if let Some(since) = since {
+                assert_eq!((&id["sid"], &id["auth_time"]), (&since.id()["sid"], &since.id()["auth_time"]));
+            }
+        }
+
+        // With prompt=login the one who was chosen confirms.
+        let page = visitor.open(&app.url(&[("prompt", "login select_account")])).await;
+        let page = visitor.choose(&page, one.email.shown()).await;
+        assert!(page.asks_to_sign_in() && page.has(one.email.shown()) && page.has(" readonly "), "{}", page.body);
+        let answer = visitor.sign_in(&page, one.email.shown()).await;
+        assert_eq!(app.tokens(&world, &answer).await.id()["sub"], one.sub.as_str());
+
+        // A hint leaves one to choose.
+        let hint = [("prompt", "select_account"), ("id_token_hint", first.text("id_token"))];
+        let page = visitor.open(&app.url(&hint)).await;
+        assert_eq!(page.accounts().keys().collect::<Vec<_>>(), [one.email.shown()]);
+    }
+
+    async fn c013_a_choice_counts_for_its_flow_its_browser_and_as_long_as_its_session(world: World) {
+        let (app, one, two) = (world.app().await, world.user().await, world.user().await);
+        let select = |state| app.url(&[("prompt", "select_account"), ("state", state)]);
+        let (mut visitor, _) = app.sign_in(&world, &one, &[]).await;
+        let page = visitor.open(&select("a")).await;
+        let page = visitor.open(&page.other_account()).await;
+        let page = visitor.sign_in(&page, two.email.shown()).await;
+        visitor.decide(&page, "allow").await.code();
+
+        let (a, b) = (visitor.open(&select("a")).await, visitor.open(&select("b")).await);
+        // The value that another flow has for the same account, and what no account is called.
+        for value in [b.accounts()[one.email.shown()].as_str(), "0", one.email.shown(), one.sub.as_str()] {
+            let answer = visitor.submit(&a.form().with("account", value)).await;
+            let answer = visitor.follow(answer).await;
+            assert_eq!(answer.accounts().len(), 2, "{value}: {answer:?}");
+        }
+        let form = a.form().with("account", &a.accounts()[one.email.shown()]);
+        let (other, _) = app.sign_in(&world, &one, &[]).await;
+        for mut other in [world.visitor(), other] {
+            assert_eq!(other.submit(&form).await.location(), None);
+        }
+        let evil = [("origin", "https://evil.test")];
+        visitor.submit_from(&form, &evil).await.assert_page(403, "Request rejected");
+        visitor.submit(&form.without("csrf")).await.assert_page(403, "Request rejected");
+
+        // Chosen, and ended before the answer: nobody else takes the place.
+        let page = visitor.open(&app.url(&[("prompt", "consent select_account")])).await;
+        let consent = visitor.choose(&page, two.email.shown()).await;
+        assert!(consent.asks_for_consent() && consent.has(two.email.shown()), "{}", consent.body);
+        for session in world.sessions(&two).await {
+            world.end(Act::EndSession(session)).await;
+        }
+        let answer = visitor.decide(&consent, "allow").await;
+        assert_eq!(answer.accounts().keys().collect::<Vec<_>>(), [one.email.shown()], "{}", answer.body);
+        let gone = visitor.submit(&b.form().with("account", &b.accounts()[two.email.shown()])).await;
+        let again = visitor.follow(gone).await;
+        assert_eq!(again.accounts().keys().collect::<Vec<_>>(), [one.email.shown()]);
+    }
+
+    async fn another_account_is_one_of_those_who_are_signed_in_or_a_new_one(world: World) {
+        let (app, one, two) = (world.app().await, world.user().await, world.user().await);
+        let mut visitor = world.visitor();
+        let page = visitor.open(&app.url(&[])).await;
+        let consent = visitor.sign_in(&page, one.email.shown()).await;
+        let switch = |page: &Answer| format!("/login?flow={}&switch=1", page.form().value("flow"));
+        let page = visitor.open(&switch(&consent)).await;
+        assert!(page.asks_to_sign_in(), "there is no choice: {}", page.body);
+        let consent = visitor.sign_in(&page, two.email.shown()).await;
+        assert!(consent.has(two.email.shown()));
+
+        let page = visitor.open(&switch(&consent)).await;
+        assert_eq!(page.accounts().len(), 2, "{}", page.body);
+        let consent = visitor.choose(&page, one.email.shown()).await;
+        assert!(consent.asks_for_consent() && consent.has(one.email.shown()), "{}", consent.body);
+        assert!(!consent.has(two.email.shown()), "{}", consent.body);
+        // Whoever signs in after that is the one.
+        let page = visitor.open(&switch(&consent)).await;
+        let page = visitor.open(&page.other_account()).await;
+        let consent = visitor.sign_in(&page, two.email.shown()).await;
+        let answer = visitor.decide(&consent, "allow").await;
+        assert_eq!(app.tokens(&world, &answer).await.id()["sub"], two.sub.as_str());
     }
 
     async fn prompt_consent_asks_although_it_was_allowed_before(world: World) {

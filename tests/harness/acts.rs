@@ -1,5 +1,7 @@
 //! Steps that tests of the protocol take again and again, and the answers they look for.
 
+use std::collections::BTreeMap;
+
 use accounts::users::User;
 use clients::Trust;
 use events::Context;
@@ -96,6 +98,18 @@ impl World {
     }
 }
 
+impl Visitor<'_> {
+    /// From the page of accounts on.
+    pub(crate) async fn choose(&mut self, page: &Answer, email: &str) -> Answer {
+        let accounts = page.accounts();
+        let value = accounts
+            .get(email)
+            .unwrap_or_else(|| panic!("no {email}: {}", page.body));
+        let answer = self.submit(&page.form().with("account", value)).await;
+        self.follow(answer).await
+    }
+}
+
 impl App {
     /// Tokens for this user, signed in with a new browser, of a request with these changes.
     pub(crate) async fn grant(&self, world: &World, user: &User, changes: &[(&'static str, &str)]) -> Tokens {
@@ -175,6 +189,27 @@ impl Answer {
 
     pub(crate) fn asks_to_sign_in(&self) -> bool {
         self.has("id=\"login-submit\"")
+    }
+
+    /// The accounts to choose from, each with what chooses it.
+    pub(crate) fn accounts(&self) -> BTreeMap<String, String> {
+        let buttons = self.body.split("name=\"account\" value=\"").skip(1);
+        let account = |button: &str| {
+            let (value, rest) = button.split_once('"').expect("a value");
+            let (inside, _) = rest.split_once("</button>").expect("an end");
+            let email = inside.rsplit("<bdi").next().expect("a name");
+            let email = email.split(['>', '<']).nth(1).expect("an address");
+            (email.to_owned(), value.to_owned())
+        };
+        buttons.map(account).collect()
+    }
+
+    /// Where the page of accounts leads whoever wants none of them.
+    pub(crate) fn other_account(&self) -> String {
+        let link = self.body.split("href=\"").find(|link| link.contains("other=1"));
+        let link = link.and_then(|link| link.split('"').next());
+        link.unwrap_or_else(|| panic!("no link: {}", self.body))
+            .replace("&amp;", "&")
     }
 
     pub(crate) fn asks_for_consent(&self) -> bool {

@@ -216,9 +216,12 @@ everywhere! {
         let tokens = app.tokens(&world, &redirect).await;
         assert_eq!(payload(tokens.text("id_token"))["sub"], other.sub.as_str());
 
-        // Both are signed in now: the one who was first is known by a hint.
+        // Both are signed in now.
         let page = visitor.open(&app.url(&[("prompt", "select_account")])).await;
-        assert!(page.has("<h1>Sign in</h1>"), "{}", page.body);
+        assert!(page.has("<h1>Choose an account</h1>"), "{}", page.body);
+        let mut both = [user.email.shown(), other.email.shown()];
+        both.sort_unstable();
+        assert_eq!(page.accounts().keys().collect::<Vec<_>>(), both);
     }
 }
 

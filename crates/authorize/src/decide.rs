@@ -86,12 +86,15 @@ fn login(flow: &Flow) -> Step<'static> {
 /// young must not.
 fn needs_login(flow: &Flow, session: &Session, now: Timestamp) -> bool {
     let request = flow.request();
-    let fresh = request.prompts(Prompt::Login) || request.prompts(Prompt::SelectAccount);
+    let to_choose = request.prompts(Prompt::SelectAccount) && flow.chosen().is_none();
+    let fresh = request.prompts(Prompt::Login) || to_choose;
     // Zero asks for a fresh proof, like prompt=login, even within the second of the last one.
     let too_old = request
         .max_age
         .is_some_and(|max_age| max_age == 0 || now.since(session.proof.auth_time).as_secs() > max_age);
-    (fresh || too_old) && session.authenticated_for(&flow.id).is_none()
+    // One that was chosen and has ended since is not replaced by whoever is left.
+    !flow.has_chosen(&session.session_id)
+        || (fresh || too_old) && session.authenticated_for(&flow.id).is_none()
 }
 
 /// The claims that a consent has to allow by name: those that no scope in it releases.

@@ -46,7 +46,7 @@ pub(crate) async fn show(
         let carried = consent.carried(&params, &visit).await?;
         match consent.asked(&carried.flow, &visit).await? {
             Some(asked) => consent.consent_page(carried, &asked, &visit).await,
-            // Nobody is signed in any more.
+            // Nobody is signed in any more, or not who was chosen.
             None => Ok(consent.resume(&carried.flow, &carried.sealed)),
         }
     };
@@ -94,6 +94,9 @@ impl Consent {
         };
         let client = self.client(flow, &mut conn).await?;
         let session = session_for(flow, &self.front.names(&client)?, &sessions).clone();
+        if !flow.has_chosen(&session.session_id) {
+            return Ok(None);
+        }
         let Some(user) = users::by_sub(&session.sub, &mut conn).await? else {
             return Ok(None);
         };

@@ -4,6 +4,7 @@
 //! logout that endpoint is here.
 
 mod agree;
+mod choose;
 mod login;
 mod logo;
 mod logout;

@@ -19,6 +19,7 @@ use pages::{Lifetime, Page};
 use protocol::form::Form;
 use protocol::{Error, Params, Prompt, RequestId, Secret, Subject};
 
+use crate::choose::Wish;
 use crate::views::{Login, LoginFault, Person, Who};
 use crate::{Carried, Consent, Stop, Visit};
 
@@ -35,9 +36,17 @@ pub(crate) async fn show(
     let outcome = async {
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
         let carried = consent.carried(&params, &visit).await?;
-        let who = consent
-            .whom(&carried.flow, params.get("switch").is_some(), &visit)
-            .await?;
+        let flow = &carried.flow;
+        let (switch, other) = (params.get("switch").is_some(), params.get("other").is_some());
+        let wish = if switch { Wish::Switch } else { Wish::OfRequest };
+        if !other {
+            let choice = consent.choice(flow, wish, &visit).await?;
+            if !choice.is_empty() {
+                let csrf = consent.front.csrf_token(&carried.cookie, &about(flow))?;
+                return consent.chooser(carried, &choice, csrf, &visit).await;
+            }
+        }
+        let who = consent.whom(flow, switch || other, &visit).await?;
         consent.page(carried, who, Try::default(), &visit).await
     };
     outcome
@@ -63,8 +72,11 @@ pub(crate) async fn submit(
         if params.get("decision") == Some("cancel") {
             return consent.cancel(carried);
         }
+        if let Some(account) = params.get("account") {
+            return consent.choose(carried, account, &visit).await;
+        }
         match consent.sign_in(&params, &carried.flow, &by, &visit).await? {
-            Ok(signed_in) => Ok(consent.signed_in(&signed_in, &carried)),
+            Ok(signed_in) => consent.signed_in(&signed_in, carried),
             Err(fault) => consent.again(carried, &params, fault, &visit).await,
         }
     };
@@ -95,9 +107,6 @@ impl Consent {
         if switch {
             return Ok(Who::Anyone { typed: String::new() });
         }
-        if request.prompts(Prompt::SelectAccount) {
-            return Ok(anyone);
-        }
         let mut conn = self.front.db.reader().await?;
         let sessions = self.front.sessions(&visit.headers, &mut conn, visit.now).await?;
         let Some(sessions) = sessions else {
@@ -105,7 +114,10 @@ impl Consent {
         };
         let names = self.front.names(&self.client(flow, &mut conn).await?)?;
         let session = session_for(flow, &names, &sessions);
-        match request.is_for(&names.name(&session.sub)) {
+        // One who was to be chosen, and was not, may be anyone.
+        let chosen = !request.prompts(Prompt::SelectAccount) || flow.chosen().is_some();
+        let is_meant = request.is_for(&names.name(&session.sub));
+        match chosen && flow.has_chosen(&session.session_id) && is_meant {
             true => Ok(Who::Known(Person {
                 name: session.name.clone(),
                 email: session.email.clone(),
@@ -271,15 +283,18 @@ impl Consent {
         Ok(work.await?)
     }
 
-    fn signed_in(&self, signed_in: &SignedIn, carried: &Carried) -> Response {
+    fn signed_in(&self, signed_in: &SignedIn, carried: Carried) -> Result<Response, Stop> {
+        // Whoever signs in goes on with that, not with what was chosen before.
+        let flow = carried.flow.choosing(None);
+        let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         let lifetime = signed_in
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
-        let mut response = self.resume(&carried.flow, &carried.sealed);
+        let mut response = self.resume(&flow, &sealed);
         let cookie = self.front.cookies.set_browser(&signed_in.cookie, lifetime);
         response.headers_mut().append(SET_COOKIE, cookie);
         tracing::info!(sub = %signed_in.session.sub, "signed in");
-        response
+        Ok(response)
     }
 
     /// Parameters have risen since the hash was made. If this fails, the old hash stays as good as it was.

@@ -38,6 +38,24 @@ pub(crate) enum Who {
     Known(Person),
 }
 
+/// `templates/choose.html`: the accounts that are signed in on this browser.
+#[derive(Debug, Template)]
+#[template(path = "choose.html")]
+pub(crate) struct Choose {
+    pub(crate) shell: Shell,
+    pub(crate) flow: String,
+    pub(crate) csrf: String,
+    pub(crate) app: App,
+    pub(crate) accounts: Vec<Account>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// What the form sends to name it.
+    pub(crate) value: String,
+    pub(crate) person: Person,
+}
+
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) name: Option<String>,
@@ -186,6 +204,16 @@ impl View for Login {
             Some(_) => FormTarget::Client,
             None => FormTarget::Ourselves,
         }
+    }
+}
+
+impl View for Choose {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+
+    fn form_target(&self) -> FormTarget {
+        FormTarget::Client
     }
 }
 

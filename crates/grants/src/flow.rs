@@ -10,7 +10,7 @@ mod logout;
 
 use std::time::Duration;
 
-use protocol::{Error, FlowId, Secret, Timestamp};
+use protocol::{Error, FlowId, Secret, SessionId, Timestamp};
 use seal::Key;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
 const MAX_SEALED: usize = 4 * 1024;
 /// An answer comes last: what could be sealed without it must not become too long by it.
 const ROOM_FOR_ANSWER: usize = 32;
+/// The same for a choice: `"ch":` and an id, in base64.
+const ROOM_FOR_CHOICE: usize = 48;
 const PURPOSE: &str = "flow";
 
 /// What a flow is about.
@@ -48,6 +50,9 @@ pub struct Flow<R: Request = AuthorizationRequest> {
     request: R,
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     answer: Option<R::Answer>,
+    /// The session of this browser that the person chose to go on with.
+    #[serde(rename = "ch", default, skip_serializing_if = "Option::is_none")]
+    chosen: Option<SessionId>,
     /// Under which the request is kept, when its client pushed it.
     #[serde(skip)]
     reference: Option<String>,
@@ -61,6 +66,8 @@ pub struct ByReference<R: Request = AuthorizationRequest> {
     reference: String,
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     answer: Option<R::Answer>,
+    #[serde(rename = "ch", default, skip_serializing_if = "Option::is_none")]
+    chosen: Option<SessionId>,
 }
 
 /// Which browser a sealed flow belongs to.
@@ -88,6 +95,7 @@ impl<R: Request> Flow<R> {
             started_at: now,
             request,
             answer: None,
+            chosen: None,
             reference: None,
         }
     }
@@ -110,6 +118,12 @@ impl<R: Request> Flow<R> {
         }
     }
 
+    /// The same flow, going on with the session that the person chose; with none, they choose anew.
+    #[must_use]
+    pub fn choosing(self, chosen: Option<SessionId>) -> Self {
+        Self { chosen, ..self }
+    }
+
     /// The same flow, about this.
     #[must_use]
     pub fn about(self, request: R) -> Self {
@@ -122,6 +136,15 @@ impl<R: Request> Flow<R> {
 
     pub fn answer(&self) -> Option<R::Answer> {
         self.answer
+    }
+
+    pub fn chosen(&self) -> Option<&SessionId> {
+        self.chosen.as_ref()
+    }
+
+    /// Whether the person chose this session, or none.
+    pub fn has_chosen(&self, session: &SessionId) -> bool {
+        self.chosen().is_none_or(|chosen| chosen == session)
     }
 
     /// The path that goes on with this flow.
@@ -138,14 +161,16 @@ impl<R: Request> Flow<R> {
                 let carried = ByReference::<R> {
                     reference: reference.clone(),
                     answer: self.answer,
+                    chosen: self.chosen.clone(),
                 };
                 (binding.row(&by_reference(R::KIND)), serde_json::to_vec(&carried))
             }
         };
         let sealed = seal::seal(key, PURPOSE, &row, &json.map_err(Error::server_error)?);
+        let room_for_choice = self.chosen.as_ref().map_or(ROOM_FOR_CHOICE, |_| 0);
         let room = match self.answer {
             Some(_) => 0,
-            None => ROOM_FOR_ANSWER,
+            None => ROOM_FOR_ANSWER + room_for_choice,
         };
         if sealed.len() + room > MAX_SEALED {
             return Err(Error::invalid_request(
@@ -185,6 +210,7 @@ impl<R: Request> ByReference<R> {
     pub fn of(self, kept: Flow<R>) -> Flow<R> {
         Flow {
             answer: self.answer,
+            chosen: self.chosen,
             ..kept.kept(self.reference)
         }
     }
@@ -277,7 +303,10 @@ mod tests {
         let json = serde_json::to_string(&flow).unwrap();
         assert_eq!(carried.of(serde_json::from_str(&json).unwrap()), flow);
 
-        let denied = flow.clone().answered(Answer::Denied);
+        let denied = flow
+            .clone()
+            .choosing(Some(SessionId::random()))
+            .answered(Answer::Denied);
         let carried = open(&denied.seal(&key, own).unwrap(), &key, own).unwrap();
         assert_eq!(carried.of(serde_json::from_str(&json).unwrap()), denied);
 
@@ -309,6 +338,8 @@ mod tests {
         for length in 2300..3000 {
             let flow = flow(&"s".repeat(length));
             if flow.seal(&key, own).is_ok() {
+                let flow = flow.choosing(Some(SessionId::random()));
+                assert!(flow.seal(&key, own).is_ok(), "{length}");
                 let sealed = flow.answered(Answer::Denied).seal(&key, own).unwrap();
                 assert!(Flow::<AuthorizationRequest>::open(&sealed, &key, own, NOW).is_some());
             }

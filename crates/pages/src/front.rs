@@ -172,17 +172,19 @@ fn no_cookie() -> Error {
     Error::access_denied("the browser did not send the cookie that this page was made for")
 }
 
-/// The session that goes on with a flow: the one that signed in for it, else that of the user it names, else
-/// the newest.
+/// The session that goes on with a flow: the one that the person chose, else the one that signed in for it, else that
+/// of the user it names, else the newest.
 pub fn session_for<'s>(flow: &Flow, names: &Names, sessions: &'s BrowserSessions) -> &'s Session {
-    let own = sessions
-        .iter()
-        .find(|session| session.authenticated_for(&flow.id).is_some());
+    let chosen = flow.chosen().and_then(|chosen| sessions.by_id(chosen));
+    let own = || {
+        let mut all = sessions.iter();
+        all.find(|session| session.authenticated_for(&flow.id).is_some())
+    };
     let wanted = || {
         let known_as = |sub: &Subject| sessions.iter().find(|session| names.name(&session.sub) == *sub);
         flow.request().subs.iter().find_map(known_as)
     };
-    own.or_else(wanted).unwrap_or(&sessions.active)
+    chosen.or_else(own).or_else(wanted).unwrap_or(&sessions.active)
 }
 
 /// The page for a flow that is too old, of another browser, or none at all.

@@ -27,6 +27,8 @@ login-password-missing = Enter your password
 login-busy = We're busy just now. Wait a few seconds, then sign in again.
 login-too-many = Too many sign-ins from your network have failed. Wait a minute, then try again.
 
+choose-title = Choose an account
+
 ## What an app says of itself
 
 app-policy = Privacy policy at { $host }

@@ -128,6 +128,42 @@ fn consent_to(app: App, fresh: Vec<Group>, already: Vec<Group>) -> String {
     .unwrap()
 }
 
+fn choose(name: &str, trust: Trust, people: Vec<Person>) -> String {
+    let account = |(n, person): (usize, Person)| Account {
+        value: format!("account-{n}"),
+        person,
+    };
+    Choose {
+        shell: shell(),
+        flow: "sealed".to_owned(),
+        csrf: "token".to_owned(),
+        app: app(name, trust, "https://shop.test/cb"),
+        accounts: people.into_iter().enumerate().map(account).collect(),
+    }
+    .render()
+    .unwrap()
+}
+
+#[test]
+fn whoever_chooses_sees_every_account_and_may_use_another_or_none() {
+    let people = vec![person(Some("Alex Doe")), person(None)];
+    let html = choose("Shop", Trust::Unverified, people);
+    for part in [
+        "<h1>Choose an account</h1>",
+        "to continue to <bdi>Shop</bdi>",
+        "We haven't checked this app. It registered itself.",
+        "name=\"account\" value=\"account-0\"",
+        "name=\"account\" value=\"account-1\"",
+        "<bdi class=\"account-name\">Alex Doe</bdi>",
+        "<bdi class=\"account-detail\">alex@example.com</bdi>",
+        "<bdi class=\"account-name\">alex@example.com</bdi>",
+        "href=\"/auth/login?flow=sealed&amp;other=1\"",
+        "id=\"login-cancel\"",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+}
+
 fn sign_out(app: Option<&str>, uri: Option<&str>, people: Vec<Person>) -> String {
     SignOut {
         shell: shell(),
@@ -189,6 +225,7 @@ fn every_page(word: &str) -> Vec<String> {
     let uri = "http://127.0.0.1:3000/cb";
     vec![
         login(Some(word), anyone(""), &[]),
+        choose(word, Trust::Unverified, vec![person(Some(word)), person(None)]),
         login(None, anyone(word), &[Wrong]),
         login(Some(word), anyone(word), &[UsernameMissing, PasswordMissing]),
         login(Some(word), anyone(word), &[Busy]),
