@@ -227,8 +227,14 @@ async fn postgres(url: &str) -> Result<Database> {
             })
     };
     let shared = pool(POSTGRES_CONNECTIONS).connect_with(options.clone()).await?;
-    // A plan for the very rows of a batch is no better than one for any, and takes as long as carrying it out.
-    let options = options.options([("plan_cache_mode", "force_generic_plan")]);
+    // A plan for the very rows of a batch is no better than one for any, and takes as long as carrying it out. It is made
+    // once, perhaps when the tables are empty; but a batch finds its rows by their keys, however many others there are.
+    let options = options.options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+    ]);
     let batches = pool(BATCH_CONNECTIONS).connect_lazy_with(options);
     Ok(Database {
         pools: Pools::Postgres { shared, batches },
