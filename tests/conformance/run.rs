@@ -1,7 +1,7 @@
 //! One run of a module: an app as the suite registers it, a user of whom everything is known, and what holds of every
 //! answer (section 0 of the suite's rules).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use accounts::users::User;
 use base64::Engine as _;
@@ -25,7 +25,14 @@ pub(crate) struct Run<'w> {
     pub(crate) subject_type: SubjectType,
     /// What the client signs with, where the plan has it sign.
     pub(crate) key: Option<Arc<Key>>,
+    /// And for whom.
+    pub(crate) audience: String,
+    /// What registered itself in this run.
+    pub(crate) registered: Registered,
 }
+
+/// Where a registration can be changed, and by which token.
+pub(crate) type Registered = Arc<Mutex<Vec<(String, String)>>>;
 
 /// What a whole way through the server has brought.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +55,9 @@ impl<'w> Run<'w> {
             user,
             subject_type: SubjectType::Public,
             key: None,
+            // As the suite does: for the endpoint's URL.
+            audience: format!("{}/token", world.issuer),
+            registered: Registered::default(),
         };
         if row.plan == DYNAMIC {
             run.key = Some(Arc::new(Key::new("RS256")));
@@ -64,25 +74,56 @@ impl<'w> Run<'w> {
 
     /// With another client, which has this metadata besides.
     pub(crate) async fn register(&mut self, more: &Value) {
-        let Some(key) = &self.key else {
+        if self.key.is_none() {
             self.app = client(self.world, &self.row, more).await;
             return;
+        }
+        let answer = self.ask_to_register(more).await;
+        let module = self.row.module;
+        assert_eq!(answer.status, 201, "{module}: {}", answer.body);
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/json"),
+            "{module}"
+        );
+        let registered = answer.json();
+        let sent = document(&self.row, more);
+        for name in [
+            "client_name",
+            "redirect_uris",
+            "grant_types",
+            "response_types",
+            "contacts",
+        ] {
+            assert_eq!(registered[name], sent[name], "{module}");
+        }
+        for (name, value) in more.as_object().expect("an object") {
+            assert_eq!(&registered[name], value, "{module}");
+        }
+        assert!(registered.get("error").is_none(), "{module}: {registered}");
+        assert!(
+            registered.get("client_secret").is_none(),
+            "{module}: {registered}"
+        );
+        let text = |name: &str| registered[name].as_str().expect("a text").to_owned();
+        let (place, token) = (text("registration_client_uri"), text("registration_access_token"));
+        assert!(place.starts_with(&self.world.issuer), "{module}: {place}");
+        self.registered.lock().expect("not poisoned").push((place, token));
+        self.app = App {
+            id: text("client_id"),
+            secret: None,
+            redirect_uri: registered["redirect_uris"][0].as_str().expect("a URI").to_owned(),
         };
+    }
+
+    /// A registration as the suite makes it, with this metadata besides, and what becomes of it.
+    pub(crate) async fn ask_to_register(&self, more: &Value) -> Answer {
         let mut document = document(&self.row, more);
         document["token_endpoint_auth_method"] = json!(ClientAuthMethod::PrivateKeyJwt);
-        document["jwks"] = key.jwks();
-        let request = visitor::client().post(self.world.at("/register")).json(&document);
-        let answer = answer(request).await;
-        assert_eq!(answer.status, 201, "{}: {}", self.row.module, answer.body);
-        let registered = answer.json();
-        for (name, value) in more.as_object().expect("an object") {
-            assert_eq!(&registered[name], value, "{}", self.row.module);
+        if more.get("jwks_uri").is_none() {
+            document["jwks"] = self.key.as_ref().expect("a key").jwks();
         }
-        self.app = App {
-            id: registered["client_id"].as_str().expect("a client_id").to_owned(),
-            secret: None,
-            redirect_uri: REDIRECT_URI.to_owned(),
-        };
+        answer(visitor::client().post(self.world.at("/register")).json(&document)).await
     }
 
     /// The same with another client.
@@ -321,9 +362,12 @@ impl<'w> Run<'w> {
 
     pub(crate) async fn token(&self, mut params: Vec<(&'static str, String)>) -> Answer {
         if let Some(key) = &self.key {
-            // As the suite does: for the endpoint's URL.
-            let aud = format!("{}/token", self.world.issuer);
-            let claims = assertion(&self.app.id, &aud, self.world.now().as_secs(), &json!({}));
+            let claims = assertion(
+                &self.app.id,
+                &self.audience,
+                self.world.now().as_secs(),
+                &json!({}),
+            );
             params.extend(asserted(key.sign(&claims)));
             return post(self.world, "/token", &[], &params).await;
         }
@@ -449,6 +493,16 @@ impl<'w> Run<'w> {
                 "{module}: {name} was not granted"
             );
         }
+    }
+}
+
+/// As the suite does at the end of each module.
+pub(crate) async fn delete(world: &World, registered: &Registered) {
+    let all = std::mem::take(&mut *registered.lock().expect("not poisoned"));
+    for (place, token) in all {
+        let request = visitor::client().delete(world.route(&place)).bearer_auth(token);
+        let answer = answer(request).await;
+        assert_eq!(answer.status, 204, "{place}: {}", answer.body);
     }
 }
 

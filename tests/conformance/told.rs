@@ -3,42 +3,28 @@
 
 use serde_json::{Value, json};
 
-use super::run::{REDIRECT_URI, Run};
-use crate::harness::App;
-use crate::harness::app::{header, payload, userinfo};
+use super::run::Run;
+use crate::harness::app::{address, header, payload, userinfo};
 
-/// An app of this run with these members, and what it has got in the end: ID tokens, and an access token where there
-/// is one.
-async fn told(run: &Run<'_>, members: Value) -> (App, Vec<String>, Option<String>) {
-    let response_type = run.row.response_type;
-    let mut document = json!({
-        "redirect_uris": [REDIRECT_URI],
-        "grant_types": response_type.grant_types(),
-        "response_types": [response_type],
-        "require_pkce": false,
-    });
-    for (name, value) in members.as_object().expect("an object") {
-        document[name] = value.clone();
-    }
-    let app = run.world.app_with(document).await;
-    let url = app.url(&[
-        ("response_type", response_type.as_str()),
-        ("code_challenge", ""),
-        ("code_challenge_method", ""),
-    ]);
-    let answer = run.world.visitor().authorize(&url, run.user.email.shown()).await;
+/// What a client that registered these members has got in the end: ID tokens, and an access token where there is one.
+async fn told(run: &mut Run<'_>, members: Value) -> (Vec<String>, Option<String>) {
+    run.register(&members).await;
+    let params = run.params(&[]);
+    let mut visitor = run.world.visitor();
+    let answer = visitor.authorize(&address(&params), run.user.email.shown()).await;
+    run.arrived(&params, &answer);
     let (mut id_tokens, mut access_token) = (
         Vec::from_iter(answer.param("id_token")),
         answer.param("access_token"),
     );
     if let Some(code) = answer.param("code") {
-        let redeemed = app.redeem_with(run.world, &code, &[("code_verifier", "")]).await;
+        let redeemed = run.redeem(&code, &[]).await;
         assert_eq!(redeemed.status, 200, "{}", redeemed.body);
         let text = |name: &str| redeemed.json()[name].as_str().map(str::to_owned);
         id_tokens.extend(text("id_token"));
         access_token = text("access_token");
     }
-    (app, id_tokens, access_token)
+    (id_tokens, access_token)
 }
 
 async fn is_signed_by_rs256(run: &Run<'_>, token: &str) {
@@ -52,16 +38,16 @@ async fn is_signed_by_rs256(run: &Run<'_>, token: &str) {
     assert!(verdict.is_ok(), "{:?}", verdict.err());
 }
 
-pub(super) async fn oidcc_idtoken_rs256(run: Run<'_>) {
-    let (_, id_tokens, _) = told(&run, json!({ "id_token_signed_response_alg": "RS256" })).await;
+pub(super) async fn oidcc_idtoken_rs256(mut run: Run<'_>) {
+    let (id_tokens, _) = told(&mut run, json!({ "id_token_signed_response_alg": "RS256" })).await;
     assert!(!id_tokens.is_empty());
     for id_token in id_tokens {
         is_signed_by_rs256(&run, &id_token).await;
     }
 }
 
-pub(super) async fn oidcc_userinfo_rs256(run: Run<'_>) {
-    let (app, id_tokens, access_token) = told(&run, json!({ "userinfo_signed_response_alg": "RS256" })).await;
+pub(super) async fn oidcc_userinfo_rs256(mut run: Run<'_>) {
+    let (id_tokens, access_token) = told(&mut run, json!({ "userinfo_signed_response_alg": "RS256" })).await;
     // `response_type=id_token` leads to no access token, and the suite asks nothing.
     let Some(access_token) = access_token else {
         return;
@@ -72,7 +58,7 @@ pub(super) async fn oidcc_userinfo_rs256(run: Run<'_>) {
     is_signed_by_rs256(&run, &answer.body).await;
     let claims = payload(&answer.body);
     assert_eq!(claims["iss"], run.world.issuer);
-    assert_eq!(claims["aud"], app.id);
+    assert_eq!(claims["aud"], run.app.id);
     assert!(claims.get("nonce").is_none(), "{claims}");
     for id_token in id_tokens {
         assert_eq!(claims["sub"], payload(&id_token)["sub"]);

@@ -187,8 +187,8 @@ pub(crate) fn client() -> Client {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        // Nothing here speaks TLS, and to read all certificates of the machine takes longer than most tests.
-        .tls_certs_only([])
+        // To read all certificates of the machine takes longer than most tests.
+        .tls_certs_only([super::rp::root()])
         .timeout(std::time::Duration::from_secs(60))
         .build()
         .expect("a plain client")

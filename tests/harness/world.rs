@@ -84,6 +84,8 @@ enum Running {
 pub(crate) struct Own {
     /// Without a path. Requests go to the server all the same.
     pub(crate) issuer: Option<&'static str>,
+    /// An issuer behind https, which it serves itself.
+    pub(crate) tls: bool,
     pub(crate) hasher: Option<HasherSettings>,
     pub(crate) response_types: Option<ResponseTypes>,
     pub(crate) pushed_requests: PushedRequests,
@@ -237,7 +239,15 @@ impl World {
     pub(crate) async fn here_with(database: db::Url, own: Own) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the keys");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let origin = format!("http://{}", listener.local_addr().expect("bound"));
+        let address = listener.local_addr().expect("bound");
+        let (origin, tls) = match own.tls {
+            true => {
+                let (cert, key) = rp::files(folder.path());
+                let tls = Tls::load(&cert, &key, Clients::NotAsked).expect("a certificate");
+                (format!("https://localhost:{}", address.port()), Some(tls))
+            }
+            false => (format!("http://{address}"), None),
+        };
         let start = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .expect("after 1970")
@@ -304,7 +314,12 @@ impl World {
                 keyring: parts.keyring.clone(),
                 router: app.clone(),
                 clients: parts.clients.clone(),
-                server: tokio::spawn(listener::serve(listener, app, limits, std::future::pending())),
+                server: tokio::spawn(listener::serve(
+                    Socket::new(listener, tls),
+                    app,
+                    limits,
+                    std::future::pending(),
+                )),
                 _folder: folder,
             },
             _temporary: Some(temporary(&database)),

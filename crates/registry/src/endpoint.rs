@@ -199,6 +199,9 @@ impl Registry {
             let uri = format!("{}{}/{}", self.issuer.as_str(), path::REGISTER, client.id);
             members.insert("registration_client_uri".to_owned(), uri.into());
             members.insert("registration_access_token".to_owned(), token.expose().into());
+            // RFC 7591 §3.2.1: also what nobody chose, and what our own records leave out for being usual.
+            let alg = client.metadata.id_token_signed_response_alg;
+            members.insert("id_token_signed_response_alg".to_owned(), alg.as_str().into());
         }
         answer
     }
