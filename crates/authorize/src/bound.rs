@@ -7,7 +7,7 @@ use clients::{Client, Directory, Trust};
 use grants::AuthorizationRequest;
 use pages::{FormPost, Leave, Page, Shell, Way, see_other};
 use protocol::redirect_uri::{shown_host, with_fragment, with_query};
-use protocol::{ClientId, Error, Issuer, Params, ResponseMode};
+use protocol::{ClientId, Error, Issuer, Params, ResponseMode, spoilt};
 use url::form_urlencoded::Serializer;
 
 /// Where the answer to a request may go.
@@ -74,10 +74,11 @@ impl Bound {
 
     /// The same with an error. To a client that nobody vouches for, nobody is sent unasked (C014).
     pub(crate) fn refuse(&self, error: &Error, issuer: &Issuer, shell: Shell) -> Response {
-        let answer = vec![
+        let mut answer = vec![
             ("error", error.code().to_string()),
             ("error_description", error.description().to_owned()),
         ];
+        answer.extend(protocol::defect("code-beside-error").then(|| ("code", protocol::random::id())));
         match self.client.trust {
             Trust::Trusted => self.answer(answer, issuer, shell),
             Trust::Unverified => Page::new(Leave {
@@ -93,10 +94,12 @@ impl Bound {
 
     /// With `state`, and with `iss`, so that the client knows who answers (RFC 9207).
     fn way(&self, mut answer: Answer, issuer: &Issuer) -> Way {
-        answer.extend(self.state.clone().map(|state| ("state", state)));
-        answer.push(("iss", issuer.as_str().to_owned()));
+        let state = spoilt("no-state", self.state.clone(), None);
+        answer.extend(state.map(|state| ("state", state)));
+        let iss = spoilt("no-iss", Some(issuer.as_str().to_owned()), None);
+        answer.extend(iss.map(|iss| ("iss", iss)));
         let encoded = || Serializer::new(String::new()).extend_pairs(&answer).finish();
-        match self.response_mode {
+        match spoilt("always-in-query", self.response_mode, ResponseMode::Query) {
             ResponseMode::Query => Way::Link(with_query(&self.redirect_uri, &encoded())),
             ResponseMode::Fragment => Way::Link(with_fragment(&self.redirect_uri, &encoded())),
             ResponseMode::FormPost => Way::Form {
@@ -125,7 +128,7 @@ async fn proven(
 fn response_mode(params: &Params, redirect_uri: &str) -> ResponseMode {
     let mut words = params.get("response_type").unwrap_or_default().split(' ');
     let usual = match words.any(|word| matches!(word, "token" | "id_token")) {
-        true => ResponseMode::Fragment,
+        true => spoilt("error-in-query", ResponseMode::Fragment, ResponseMode::Query),
         false => ResponseMode::Query,
     };
     let asked = params.get("response_mode").and_then(|mode| mode.parse().ok());

@@ -223,9 +223,9 @@ fn max_age(params: &Params) -> Result<Option<u64>, Error> {
 /// says to which request it belongs.
 fn nonce(params: &Params, response_type: ResponseType) -> Result<Option<String>, Error> {
     match params.get("nonce") {
-        None if response_type.has_id_token() => Err(Error::invalid_request(
-            "nonce is missing: this response_type needs one",
-        )),
+        None if response_type.has_id_token() && !protocol::defect("nonce-not-demanded") => Err(
+            Error::invalid_request("nonce is missing: this response_type needs one"),
+        ),
         Some(nonce) if nonce.len() > MAX_NONCE => {
             Err(Error::invalid_request("nonce has at most 512 characters"))
         }

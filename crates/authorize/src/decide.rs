@@ -43,7 +43,7 @@ pub(crate) fn session<'a>(
 /// Why this is not the user, or not the proof, that the request wants.
 fn mismatch(flow: &Flow, names: &Names, session: &Session) -> Option<Error> {
     let request = flow.request();
-    if !request.is_for(&names.name(&session.sub)) {
+    if !request.is_for(&names.name(&session.sub)) && !protocol::defect("hint-ignored") {
         return Some(Error::login_required(
             "another user signed in than the one that id_token_hint or claims names",
         ));
@@ -74,7 +74,7 @@ pub(crate) fn step<'a>(
 }
 
 fn login(flow: &Flow) -> Step<'static> {
-    match flow.request().prompts(Prompt::None) {
+    match flow.request().prompts(Prompt::None) && !protocol::defect("prompt-none-shows-a-page") {
         true => Step::Refuse(Error::login_required(
             "the user has to sign in; send a request without prompt=none",
         )),
@@ -92,6 +92,8 @@ fn needs_login(flow: &Flow, session: &Session, now: Timestamp) -> bool {
     let too_old = request
         .max_age
         .is_some_and(|max_age| max_age == 0 || now.since(session.proof.auth_time).as_secs() > max_age);
+    let fresh = fresh && !protocol::defect("prompt-login-ignored");
+    let too_old = too_old && !protocol::defect("max-age-ignored");
     // One that was chosen and has ended since is not replaced by whoever is left.
     !flow.has_chosen(&session.session_id)
         || (fresh || too_old) && session.authenticated_for(&flow.id).is_none()

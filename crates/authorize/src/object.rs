@@ -66,7 +66,11 @@ impl Objects {
             }
             (None, None) => return Ok(None),
         };
+        if protocol::defect("request-object-ignored") {
+            return Ok(None);
+        }
         let object = self.open(&text, way, client, now).await?;
+        let object = protocol::spoilt("request-object-loses", object, Object(Vec::new()));
         match client.metadata.require_signed_request_object {
             true => Ok(Some(object.alone(&client.id))),
             false => object.over(params).map(Some),

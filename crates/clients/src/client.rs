@@ -52,11 +52,12 @@ impl Client {
     pub fn redirect_uri<'u>(&'u self, given: Option<&'u str>) -> Result<&'u str, Error> {
         let own = &self.metadata.redirect_uris;
         match (given, own.as_slice()) {
-            (Some(given), _) if self.admits(own, given) => Ok(given),
+            (Some(given), _) if self.admits(own, given) || protocol::defect("any-redirect-uri") => Ok(given),
             (Some(_), _) => Err(Error::invalid_request(
                 "redirect_uri is not registered for this client; it has to match to the byte",
             )),
             (None, [only]) => Ok(only.as_str()),
+            (None, [first, ..]) if protocol::defect("first-redirect-uri") => Ok(first.as_str()),
             (None, []) => Err(Error::invalid_request("this client has no redirect URI")),
             (None, _) => Err(Error::invalid_request(
                 "the parameter redirect_uri is missing, and this client has registered several",
@@ -69,7 +70,8 @@ impl Client {
     /// # Errors
     /// `invalid_request`, to be shown on a page of ours: nothing here may be redirected to.
     pub fn post_logout_redirect_uri<'u>(&self, given: &'u str) -> Result<&'u str, Error> {
-        match self.admits(&self.metadata.post_logout_redirect_uris, given) {
+        let uris = &self.metadata.post_logout_redirect_uris;
+        match self.admits(uris, given) || protocol::defect("any-post-logout-redirect-uri") {
             true => Ok(given),
             false => Err(Error::invalid_request(
                 "post_logout_redirect_uri is not registered for this client; it has to match to the byte",

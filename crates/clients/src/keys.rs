@@ -161,6 +161,9 @@ impl Keys {
     /// Newer ones than those, which did not vouch for a token.
     pub(crate) async fn newer(&self, client: &Client, than: &Found, now: Timestamp) -> Option<Found> {
         let (url, turn) = (client.metadata.jwks_uri.as_deref()?, than.turn?);
+        if protocol::defect("keys-never-fetched-again") {
+            return None;
+        }
         let place = self.place(url);
         let mut state = place.state.lock().await;
         if state.keys.as_ref().is_some_and(|held| held.turn == turn) {

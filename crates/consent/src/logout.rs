@@ -158,6 +158,7 @@ impl Consent {
             (Some(LogoutAnswer::Declined), Some(_)) => Step::Stayed,
             (None, Some(sessions)) => match self.hinted(flow.request(), sessions)? {
                 Some(session) => Step::End(session),
+                None if protocol::defect("logout-asks-nobody") => Step::SignedOut,
                 None => Step::Ask,
             },
         })
@@ -201,7 +202,10 @@ impl Consent {
         visit: &Visit,
     ) -> Result<Option<HeaderValue>, Stop> {
         let (front, now) = (&self.front, visit.now);
-        for session in sessions {
+        for session in sessions
+            .into_iter()
+            .filter(|_| !protocol::defect("logout-ends-nothing"))
+        {
             let act = Act::EndSession(session.session_id.clone());
             revocation::perform(act, by, &front.db, now).await?;
             tracing::info!(sub = %session.sub, "signed out");

@@ -4,7 +4,10 @@ use grants::{Approval, ByUser};
 use jose::Protection;
 use keyring::Seat;
 use protocol::access_token::{self, Claims};
-use protocol::{ClientId, Confirmation, Error, Jti, ResponseType, Scope, Secret, Subject, Timestamp, scope};
+use protocol::{
+    ClientId, Confirmation, Error, Jti, ResponseType, Scope, Secret, Subject, Timestamp, defect, scope,
+    spoilt,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -96,10 +99,16 @@ impl Gate {
     /// What the ID token says about the user besides who it is: what the request asked for by name, as it is now.
     pub(crate) async fn released(&self, approval: &Approval) -> Result<Map<String, Value>, Error> {
         let asked = &approval.claims.id_token;
-        let Some(user) = approval.user().filter(|_| !asked.is_empty()) else {
+        let wanted = !asked.is_empty() || defect("claims-in-the-id-token");
+        let Some(user) = approval.user().filter(|_| wanted) else {
             return Ok(Map::new());
         };
         let user = accounts::users::by_sub(&user.sub, &mut self.db.reader().await?).await?;
+        if defect("claims-in-the-id-token") {
+            return Ok(user
+                .map(|user| user.released(&approval.scope))
+                .unwrap_or_default());
+        }
         Ok(user.map(|user| user.asked(asked)).unwrap_or_default())
     }
 
@@ -165,20 +174,24 @@ impl Gate {
         let protection = means.id_token.as_ref();
         let protection =
             protection.ok_or_else(|| Error::server_error("nobody looked how this ID token is protected"))?;
-        let half_hash = |text: &str| protection.half_hash(text);
+        let half_hash = |text: &str| protection.half_hash(spoilt("hashes-of-something-else", text, ""));
         let claims = IdToken {
             iss: self.issuer.as_str(),
             sub: &user.known_as,
             aud: &granted.approval.client_id,
-            exp: granted.issued_at + ID_TOKEN_LIFE,
+            exp: spoilt(
+                "id-token-expired",
+                granted.issued_at + ID_TOKEN_LIFE,
+                granted.issued_at,
+            ),
             iat: granted.issued_at,
-            auth_time: user.auth_time,
-            acr: &user.acr,
+            auth_time: spoilt("auth-time-is-now", user.auth_time, granted.issued_at),
+            acr: spoilt("acr-unknown", user.acr.as_str(), "0"),
             amr: &user.amr,
             sid: crate::sid(&user.session_id, &granted.approval.client_id, &self.keyring)?,
-            nonce: granted.nonce.as_deref(),
-            at_hash: alongside.access_token.map(half_hash),
-            c_hash: alongside.code.map(half_hash),
+            nonce: spoilt("no-nonce", granted.nonce.as_deref(), None),
+            at_hash: spoilt("no-at-hash", alongside.access_token, None).map(half_hash),
+            c_hash: spoilt("no-c-hash", alongside.code, None).map(half_hash),
             released: &granted.released,
         };
         let told = self

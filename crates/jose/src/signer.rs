@@ -141,7 +141,7 @@ impl JwsSigner for Signer {
     }
 
     fn key_id(&self) -> Option<&str> {
-        Some(&self.kid)
+        protocol::spoilt("no-kid", Some(self.kid.as_str()), None)
     }
 
     fn signature_len(&self) -> usize {

@@ -66,6 +66,9 @@ pub struct NoStore<T>(pub T);
 impl<T: serde::Serialize> IntoResponse for NoStore<T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.0).into_response();
+        if crate::defect("tokens-for-caches") {
+            return response;
+        }
         response
             .headers_mut()
             .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

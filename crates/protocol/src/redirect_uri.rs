@@ -87,6 +87,7 @@ pub fn with_query(uri: &str, query: &str) -> String {
         None => "?",
         Some((_, "")) => "",
         Some((_, own)) if own.ends_with('&') => "",
+        Some(_) if crate::defect("query-appended-badly") => "?",
         Some(_) => "&",
     };
     format!("{uri}{separator}{query}")
@@ -108,7 +109,7 @@ fn fault(text: &str, application_type: ApplicationType) -> Option<&'static str> 
     if text.contains(['*', '\\', '<', '>', '"', '{', '}', '|', '^', '`']) {
         return Some("a redirect URI is exact: no wildcard and no character that needs encoding");
     }
-    if text.contains('#') {
+    if text.contains('#') && !crate::defect("redirect-uris-with-fragments") {
         return Some("a redirect URI has no fragment");
     }
     if has_broken_escape(text) {

@@ -196,6 +196,7 @@ impl Registry {
         let client = in_force(&registered.client);
         let mut answer = response(&client, registered.secret.as_ref());
         if let Some(members) = answer.as_object_mut() {
+            members.retain(|name, _| name != "policy_uri" || !protocol::defect("registration-not-repeated"));
             let uri = format!("{}{}/{}", self.issuer.as_str(), path::REGISTER, client.id);
             members.insert("registration_client_uri".to_owned(), uri.into());
             members.insert("registration_access_token".to_owned(), token.expose().into());

@@ -47,6 +47,7 @@ impl Signals {
         now: Timestamp,
     ) -> Result<String, Error> {
         let names = Names::of(client, &self.keyring.secret(Purpose::Pairwise)?.key);
+        let sid = keyring::sid(&notice.session_id, &client.id, &self.keyring)?;
         let token = LogoutToken {
             iss: self.issuer.as_str(),
             sub: names.name(&notice.sub),
@@ -54,7 +55,7 @@ impl Signals {
             iat: now,
             exp: now + LIFE,
             jti: Jti::random(),
-            sid: keyring::sid(&notice.session_id, &client.id, &self.keyring)?,
+            sid: protocol::spoilt("logout-token-of-another-session", sid, String::new()),
             events: Events { logout: Empty {} },
         };
         // §2.4: as the ID tokens of this client are signed and encrypted, so whoever reads those can read it.

@@ -45,7 +45,11 @@ pub(crate) async fn show(State(token): State<Arc<Token>>, request: Request) -> R
     let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(gone)?;
     let mut answer = user.asked(&about.claims.userinfo);
     answer.extend(user.released(&claims.scope));
-    answer.insert("sub".to_owned(), claims.sub.as_str().into());
+    if protocol::defect("userinfo-tells-less") {
+        answer.clear();
+    }
+    let sub = protocol::spoilt("userinfo-of-another", claims.sub.as_str(), "another");
+    answer.insert("sub".to_owned(), sub.into());
     drop(conn);
     let Some(protection) = token.recipients.userinfo(&claims.client_id, now).await? else {
         return Ok(UserInfo::Plain(answer));
@@ -75,7 +79,9 @@ impl IntoResponse for UserInfo {
 /// place only.
 async fn presented(request: Request) -> Result<Option<String>, Error> {
     let in_header = bearer::from_header(request.headers())?.map(str::to_owned);
-    let has_form = request.method() == Method::POST && request.headers().contains_key(CONTENT_TYPE);
+    let has_form = !protocol::defect("userinfo-reads-no-body")
+        && request.method() == Method::POST
+        && request.headers().contains_key(CONTENT_TYPE);
     let in_body = match has_form {
         true => Form::from_request(request, &())
             .await?

@@ -49,6 +49,7 @@ impl Consent {
 /// With `iss` and `sid` always: whoever did not ask for them ignores them.
 fn frame(uri: &str, issuer: &str, sid: &str) -> Option<Frame> {
     let mut query = Serializer::new(String::new());
+    let sid = protocol::spoilt("frames-without-sid", sid, "");
     let query = query.append_pair("iss", issuer).append_pair("sid", sid).finish();
     let origin = Url::parse(uri).ok()?.origin();
     Some(Frame {

@@ -12,7 +12,7 @@ use grants::flow::Hinted;
 use issuance::{Hint, Unbelieved};
 use protocol::access_token::Audience;
 use protocol::redirect_uri::with_query;
-use protocol::{ClientId, Error, Params};
+use protocol::{ClientId, Error, Params, spoilt};
 use url::form_urlencoded::Serializer;
 
 use crate::views::{Back, Destination};
@@ -114,7 +114,7 @@ impl RelyingParty {
     /// Its URI with `state` and nothing else (§3).
     pub(super) fn way_back(&self) -> Option<String> {
         let uri = self.uri.as_deref()?;
-        Some(match &self.state {
+        Some(match spoilt("logout-without-state", self.state.as_ref(), None) {
             None => uri.to_owned(),
             Some(state) => {
                 let mut query = Serializer::new(String::new());
