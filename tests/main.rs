@@ -32,6 +32,7 @@ mod flows;
 mod forged_tokens;
 mod hostile;
 mod https;
+mod interop;
 mod introspection;
 mod ledger;
 mod logout;

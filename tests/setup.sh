@@ -6,8 +6,11 @@
 #   OPENSSL_NO_VENDOR             set where the headers are installed: no OpenSSL is compiled then
 #   COUNTERSIGN_TEST_CHROMIUM     the browser, and COUNTERSIGN_TEST_CHROMEDRIVER its driver
 #   COUNTERSIGN_TEST_AXE          axe.min.js, from the npm registry, kept in the target folder
+#   COUNTERSIGN_TEST_OPENID_CLIENT, COUNTERSIGN_TEST_AUTHLIB
+#                                 folders with the client libraries of tests/interop/, from the npm registry and from
+#                                 PyPI in the versions that are listed there, kept in the target folder
 #   postgres_bin                  the folder with initdb and pg_ctl (not exported)
-# The first four may be set beforehand, for a machine whose browser is called otherwise.
+# All but the last may be set beforehand, for a machine whose browser is called otherwise.
 
 AXE_VERSION=4.14.1
 AXE_SHA256=29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c
@@ -16,6 +19,9 @@ prepare() {
     has cargo || die "cargo is missing: install Rust 1.94 or later (https://rustup.rs)"
     CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
     axe=$CARGO_TARGET_DIR/axe-core-$AXE_VERSION/axe.min.js
+    interop=$root/tests/interop
+    openid_client=$CARGO_TARGET_DIR/openid-client-$(digest "$interop/openid_client/package-lock.json")
+    authlib=$CARGO_TARGET_DIR/authlib-$(digest "$interop/authlib/requirements.txt")
     export CARGO_TARGET_DIR
 
     local missing
@@ -24,6 +30,10 @@ prepare() {
     locate
     [[ -n ${COUNTERSIGN_TEST_AXE:-} ]] || fetch_axe
     export COUNTERSIGN_TEST_AXE=${COUNTERSIGN_TEST_AXE:-$axe}
+    [[ -n ${COUNTERSIGN_TEST_OPENID_CLIENT:-} ]] || fetch_openid_client
+    export COUNTERSIGN_TEST_OPENID_CLIENT=${COUNTERSIGN_TEST_OPENID_CLIENT:-$openid_client}
+    [[ -n ${COUNTERSIGN_TEST_AUTHLIB:-} ]] || fetch_authlib
+    export COUNTERSIGN_TEST_AUTHLIB=${COUNTERSIGN_TEST_AUTHLIB:-$authlib}
 
     if has_openssl; then
         export OPENSSL_NO_VENDOR=1
@@ -41,6 +51,22 @@ die() {
 
 has() {
     command -v "$1" >/dev/null
+}
+
+# Another list, another folder.
+digest() {
+    local sum
+    sum=$(sha256sum "$1")
+    printf '%s' "${sum:0:12}"
+}
+
+# openid-client asks for Node 20, joserfc below Authlib for Python 3.11.
+has_node() {
+    has node && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'
+}
+
+has_python() {
+    has python3 && python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
 has_openssl() {
@@ -70,7 +96,9 @@ missing_packages() {
     [[ -n $COUNTERSIGN_TEST_CHROMIUM ]] || packages+=(chromium fonts-liberation)
     [[ -n $COUNTERSIGN_TEST_CHROMEDRIVER ]] || packages+=(chromium-driver)
     [[ -n ${postgres_bin:-} ]] || packages+=(postgresql)
-    [[ -n ${COUNTERSIGN_TEST_AXE:-} ]] || has_axe || has npm || packages+=(npm)
+    has_node || packages+=(nodejs)
+    has_packages_of_node || has npm || packages+=(npm)
+    [[ -n ${COUNTERSIGN_TEST_AUTHLIB:-} ]] || has_authlib || has_python || packages+=(python3 python3-venv)
     printf '%s' "${packages[*]}"
 }
 
@@ -100,7 +128,12 @@ install_packages() {
 
     local missing
     missing=$(missing_packages)
-    [[ -z $missing ]] || die "these packages are installed but bring no program we can find: $missing"
+    [[ -z $missing ]] || die "these packages are installed but bring no program we can find, or one too old: $missing"
+}
+
+has_packages_of_node() {
+    [[ -n ${COUNTERSIGN_TEST_AXE:-} ]] || has_axe || return
+    [[ -n ${COUNTERSIGN_TEST_OPENID_CLIENT:-} ]] || has_openid_client
 }
 
 has_axe() {
@@ -117,4 +150,45 @@ fetch_axe() {
         mv -f "$folder/package/axe.min.js" "$axe" || say "the npm registry gives no axe-core $AXE_VERSION"
     rm -rf "$folder"
     has_axe || die "$axe is not the file that AXE_SHA256 names"
+}
+
+has_openid_client() {
+    [[ -f $openid_client/node_modules/openid-client/package.json ]]
+}
+
+fetch_openid_client() {
+    ! has_openid_client || return 0
+    local folder
+    mkdir -p "$CARGO_TARGET_DIR"
+    folder=$(mktemp -d "$openid_client.XXXXXX")
+    cp "$interop/openid_client/package.json" "$interop/openid_client/package-lock.json" "$folder" &&
+        (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent >&2) &&
+        put_in_place "$folder" "$openid_client" || say "the npm registry gives no openid-client"
+    rm -rf "$folder"
+    has_openid_client || die "$interop/openid_client/package-lock.json names packages that cannot be installed"
+}
+
+# Asks the interpreter: it is gone when the Python of the system is another one now.
+has_authlib() {
+    [[ -x $authlib/bin/python ]] && "$authlib/bin/python" -I -c 'import authlib, flask, requests' 2>/dev/null
+}
+
+fetch_authlib() {
+    ! has_authlib || return 0
+    local folder
+    mkdir -p "$CARGO_TARGET_DIR"
+    folder=$(mktemp -d "$authlib.XXXXXX")
+    python3 -m venv "$folder" >&2 &&
+        "$folder/bin/python" -m pip --disable-pip-version-check --quiet install --no-deps --only-binary :all: \
+            --requirement "$interop/authlib/requirements.txt" >&2 &&
+        "$folder/bin/python" -m pip --disable-pip-version-check --quiet check >&2 &&
+        put_in_place "$folder" "$authlib" || say "PyPI gives no Authlib"
+    rm -rf "$folder"
+    has_authlib || die "$interop/authlib/requirements.txt names packages that cannot be installed"
+}
+
+# A folder appears whole or not at all; another run may have been faster.
+put_in_place() {
+    rm -rf "$2"
+    mv -T "$1" "$2"
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -16,12 +17,15 @@ use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -29,8 +33,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// The certificate of every site here; servers under test trust it and find `localhost` at home.
+/// The certificate of every site here, and of servers that show one; who is under test trusts the authority behind
+/// it and finds `localhost` at home. Both are as strict readers want them (RFC 5280 §4.2.1).
 struct Identity {
+    root: String,
     certificate: CertificateDer<'static>,
     pem: String,
     key: Vec<u8>,
@@ -38,10 +44,24 @@ struct Identity {
 }
 
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Authority of the tests");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-    let certificate = params.self_signed(&key).expect("a certificate");
+    let root = params.self_signed(&key).expect("a certificate").pem();
+    let authority = Issuer::new(params, key);
+
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = params.signed_by(&key, &authority).expect("a certificate");
     Identity {
+        root,
         certificate: certificate.der().clone(),
         pem: certificate.pem(),
         key: key.serialize_der(),
@@ -49,9 +69,9 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
     }
 });
 
-/// The certificate, for whoever asks a server that shows it.
+/// The authority, for whoever asks a server that shows the certificate.
 pub(crate) fn root() -> reqwest::Certificate {
-    reqwest::Certificate::from_pem(IDENTITY.pem.as_bytes()).expect("a certificate")
+    reqwest::Certificate::from_pem(IDENTITY.root.as_bytes()).expect("a certificate")
 }
 
 /// The certificate and its key as files in this folder, for a server that shows it.
@@ -66,14 +86,14 @@ pub(crate) fn files(folder: &Path) -> (PathBuf, PathBuf) {
 pub(crate) fn egress() -> egress::Settings {
     egress::Settings {
         private_hosts: ["localhost".to_owned()].into(),
-        extra_roots: IDENTITY.pem.clone().into_bytes(),
+        extra_roots: IDENTITY.root.clone().into_bytes(),
     }
 }
 
-/// The certificate as a file in this folder, for a server in a process of its own.
+/// The authority as a file in this folder, for a program in a process of its own.
 pub(crate) fn root_file(folder: &Path) -> String {
     let file = folder.join("root.pem");
-    std::fs::write(&file, &IDENTITY.pem).expect("a file for the certificate");
+    std::fs::write(&file, &IDENTITY.root).expect("a file for the certificate");
     file.display().to_string()
 }
 
@@ -235,6 +255,16 @@ impl Key {
         jwk["alg"] = json!(self.alg);
         jwk["use"] = json!("sig");
         jwk
+    }
+
+    /// The private key of an RSA pair (PKCS #8), for a program that signs for itself.
+    pub(crate) fn pem(&self) -> String {
+        let Pair::Rsa(pair) = &self.pair else {
+            panic!("only RSA keys are given away");
+        };
+        let der: Pkcs8V1Der<'static> = pair.as_der().expect("a key");
+        let encoded = STANDARD.encode(der.as_ref());
+        format!("-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n")
     }
 
     pub(crate) fn jwks(&self) -> Value {

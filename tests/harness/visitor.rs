@@ -7,8 +7,8 @@ use http::{HeaderMap, StatusCode};
 use reqwest::Client;
 use url::form_urlencoded;
 
-use super::World;
 use super::world::PASSWORD;
+use super::{World, rp};
 
 #[derive(Debug)]
 pub(crate) struct Visitor<'w> {
@@ -187,7 +187,7 @@ pub(crate) fn client() -> Client {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        // To read all certificates of the machine takes longer than most tests.
+        // Not those of the machine: to read them takes longer than most tests.
         .tls_certs_only([super::rp::root()])
         .timeout(std::time::Duration::from_secs(60))
         .build()

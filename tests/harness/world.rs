@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use super::app::App;
 use super::process::{Process, free_port};
 use super::rp;
-use super::visitor::Visitor;
+use super::visitor::{Visitor, client};
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
@@ -179,6 +179,31 @@ impl World {
         ]
         .concat();
         let process = Process::serve(folder.path(), &[], &environment, port).await;
+        Self::alone(issuer, process, folder).await
+    }
+
+    /// The same behind HTTPS, as client libraries want it.
+    pub(crate) async fn https(environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for database and keys");
+        let port = free_port();
+        let issuer = format!("https://localhost:{port}");
+        let (cert, key) = rp::files(folder.path());
+        let (cert, key) = (cert.display().to_string(), key.display().to_string());
+        let environment = [
+            environment,
+            &[
+                ("COUNTERSIGN_ISSUER", &issuer),
+                ("COUNTERSIGN_LIMITS", "off"),
+                ("COUNTERSIGN_TLS_CERT", &cert),
+                ("COUNTERSIGN_TLS_KEY", &key),
+            ],
+        ]
+        .concat();
+        let process = Process::serve_https(folder.path(), &environment, port, &client()).await;
+        Self::alone(issuer, process, folder).await
+    }
+
+    async fn alone(issuer: String, process: Process, folder: TempDir) -> Self {
         let file = folder.path().join("data/countersign.db");
         let database = format!("sqlite://{}", file.display()).parse().expect("a URL");
         Self {
