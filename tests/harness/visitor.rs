@@ -188,7 +188,7 @@ pub(crate) fn client() -> Client {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         // Not those of the machine: to read them takes longer than most tests.
-        .tls_certs_only([super::rp::root()])
+        .tls_certs_only([rp::root()])
         .timeout(std::time::Duration::from_secs(60))
         .build()
         .expect("a plain client")
