@@ -510,7 +510,8 @@ everywhere! {
 
 on_both_databases! {
     async fn c004_a_fault_of_ours_stays_on_our_page(world: World) {
-        let app = world.app().await;
+        let (app, user) = (world.app().await, world.user().await);
+        let code = app.code(&world, &user, &[]).await;
         world.heard().await;
         world.db.close().await;
         let answer = world.visitor().get(&app.url(&[])).await;
@@ -520,7 +521,7 @@ on_both_databases! {
         let posted = post(&world, "/authorize", &[], &app.request()).await;
         assert_eq!(posted.status, 303);
         assert!(posted.location().unwrap().starts_with("/authorize?flow="));
-        app.redeem(&world, "code")
+        app.redeem(&world, &code)
             .await
             .assert_refusal(503, "temporarily_unavailable");
         // What needs no database goes on.
