@@ -2,6 +2,9 @@
 //! `tests/defects/list` names. They exist only in a build with `--cfg countersign_defects`, which `tests/defects/run`
 //! makes in a folder of its own; in every other the answer is a constant.
 
+#[cfg(all(countersign_defects, not(debug_assertions)))]
+compile_error!("a server with defects is for tests alone: build it without --release");
+
 /// Whether the server has this defect.
 #[cfg(not(countersign_defects))]
 #[inline(always)]
