@@ -32,7 +32,7 @@ everywhere! {
             (&[("scope", "nonsense")][..], "invalid_scope"),
             (&[("response_type", "nonsense")], "unsupported_response_type"),
             (&[("prompt", "none")], "login_required"),
-            (&[("request", "a.b.c")], "request_not_supported"),
+            (&[("request", "a.b.c")], "invalid_request_object"),
         ] {
             let answer = visitor.open(&app.url(changes)).await;
             waits(&answer, error);
