@@ -94,8 +94,10 @@ async function run(task) {
   const again = await client.fetchUserInfo(config, refreshed.access_token, sub)
 
   const state = client.randomState()
-  const hint = { id_token_hint: refreshed.id_token ?? tokens.id_token, post_logout_redirect_uri: task.bye, state }
-  const bye = await browse(client.buildEndSessionUrl(config, hint))
+  const ending = { post_logout_redirect_uri: task.bye, state }
+  // The library keeps the decrypted one to itself, and nobody but the app can read the other.
+  if (!decrypting) ending.id_token_hint = refreshed.id_token ?? tokens.id_token
+  const bye = await browse(client.buildEndSessionUrl(config, ending))
 
   await client.tokenRevocation(config, refreshed.refresh_token)
   const after = await client.refreshTokenGrant(config, refreshed.refresh_token).then(
