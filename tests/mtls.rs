@@ -611,7 +611,12 @@ async fn where_certificates_are_asked_for_there_is_no_page_and_no_cookie_counts(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_metadata_names_what_is_there() {
-    let secrets = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+    let secrets = [
+        "client_secret_basic",
+        "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt",
+    ];
     let document = async |world: &World| {
         world
             .visitor()
