@@ -85,6 +85,8 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
+            // Half an answer, of a server that was killed while it spoke.
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
             sqlx::Error::Database(database) if database.is_unique_violation() => Self::Conflict(error),
@@ -99,13 +101,14 @@ impl From<sqlx::Error> for Error {
 /// Whether a database says by this code that it cannot just now.
 ///
 /// PostgreSQL, by SQLSTATE class or code: 08 connection, 53 resources, 57 operator intervention, 40001 and 40P01
-/// conflicts, 25006 a demoted primary. SQLite, by primary result code: 5 BUSY, 6 LOCKED, 8 READONLY, 10 IOERR,
+/// conflicts, 25006 a demoted primary, 25P03 and 25P04 a transaction that was ended. SQLite, by primary result code: 5 BUSY, 6 LOCKED, 8 READONLY, 10 IOERR,
 /// 13 FULL, 14 CANTOPEN.
 fn passing(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
     if code.len() == 5 {
         return ["08", "53", "57"].iter().any(|class| code.starts_with(class))
             || CONTENDED.contains(&code)
+            || IDLED.contains(&code)
             || code == READ_ONLY;
     }
     code.parse::<i32>()
@@ -115,6 +118,8 @@ fn passing(code: Option<&str>) -> bool {
 const CONTENDED: [&str; 2] = ["40001", "40P01"];
 const TOOK_TOO_LONG: &str = "57014";
 const READ_ONLY: &str = "25006";
+/// In a transaction, and so it was ended: on a machine that stood still for a while it is nobody's fault.
+const IDLED: [&str; 2] = ["25P03", "25P04"];
 
 /// Whether PostgreSQL has cut the connection, or answers as a server that no longer takes writes: 57P0x the server
 /// or an operator ended it, 25P03 and 25P04 it idled or took too long in a transaction.
@@ -125,7 +130,8 @@ pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
         }
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
             ["08", "57P0"].iter().any(|class| code.starts_with(class))
-                || [READ_ONLY, "25P03", "25P04"].contains(&&*code)
+                || IDLED.contains(&&*code)
+                || code == READ_ONLY
         }),
         _ => false,
     }
