@@ -136,7 +136,7 @@ const FETCHED: [&str; 5] = [
     "logo_uri",
     "backchannel_logout_uri",
 ];
-const NEVER_FETCHED: [&str; 7] = [
+const NEVER_FETCHED: [&str; 8] = [
     "redirect_uris",
     "post_logout_redirect_uris",
     "client_uri",
@@ -144,6 +144,8 @@ const NEVER_FETCHED: [&str; 7] = [
     "tos_uri",
     "frontchannel_logout_uri",
     "initiate_login_uri",
+    // A name in certificates.
+    "tls_client_auth_san_uri",
 ];
 
 #[test]

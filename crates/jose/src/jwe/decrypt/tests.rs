@@ -369,6 +369,7 @@ fn of_several_keys_the_one_that_says_most_is_taken_wherever_it_stands() {
     let named = |kid: &str, without: &[&str]| {
         let mut jwk = DecryptionKey::generate(Family::P256).unwrap().public_jwk();
         jwk["kid"] = kid.into();
+        jwk["alg"] = "ECDH-ES".into();
         for name in without {
             jwk.as_object_mut().unwrap().remove(*name);
         }
