@@ -21,6 +21,7 @@ use events::Context;
 use events::changes::{Topic, Versions, Watcher};
 use jose::{DecryptionKey, Encrypted, Family, Pool, Protection, Signature, SigningKey};
 use protocol::{JweAlg, JweEnc, SigningAlg, Timestamp};
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 pub use jose::jwe::Refused;
@@ -49,6 +50,8 @@ struct Inner {
     master: MasterKey,
     policy: Policy,
     snapshot: ArcSwap<Snapshot>,
+    /// Held by whoever reads them: of two who read at a time, the one that began earlier must not end later.
+    reading: Mutex<()>,
     published: ArcSwap<Published>,
     pool: Pool,
 }
@@ -91,13 +94,14 @@ impl Keyring {
         policy: Policy,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let snapshot = Snapshot::default();
+        let snapshot = Arc::new(Snapshot::default());
         let published = Published::of(&snapshot, &policy, now);
         let keyring = Self(Arc::new(Inner {
             db: db.clone(),
             master,
             policy,
-            snapshot: ArcSwap::from_pointee(snapshot),
+            snapshot: ArcSwap::new(snapshot),
+            reading: Mutex::default(),
             published: ArcSwap::from_pointee(published),
             pool: Pool::start()?,
         }));
@@ -319,11 +323,11 @@ impl Keyring {
 
     /// The published JWK set, and the same keys ready for checking signatures.
     pub fn published(&self, now: Timestamp) -> Arc<Published> {
-        let held = self.0.published.load_full();
-        if held.is_current(now) {
+        let (held, snapshot) = (self.0.published.load_full(), self.0.snapshot.load_full());
+        if held.is_current(&snapshot, now) {
             return held;
         }
-        let fresh = Arc::new(Published::of(&self.0.snapshot.load(), &self.0.policy, now));
+        let fresh = Arc::new(Published::of(&snapshot, &self.0.policy, now));
         self.0.published.store(fresh.clone());
         fresh
     }
@@ -334,10 +338,9 @@ impl Keyring {
     }
 
     async fn reload(&self) -> Result<(), Error> {
+        let _alone = self.0.reading.lock().await;
         let snapshot = Snapshot::load(&self.0.db, &self.0.master).await?;
         self.0.snapshot.store(Arc::new(snapshot));
-        // Nothing is valid before the first second: the next caller publishes from the new snapshot.
-        self.0.published.store(Arc::new(Published::stale()));
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! The JWK set: RFC 7517 §5. Every key that signs, will sign, or has signed a token that may still be valid; and those
 //! to which clients may encrypt (`use` tells them apart).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderValue;
 use jws::KeySet;
@@ -21,12 +23,13 @@ pub struct Published {
     pub keys: KeySet,
     /// These, and those that have left the set: for hints, which may be as old as a session.
     pub ever: KeySet,
+    of: Arc<Snapshot>,
     from: Timestamp,
     until: Timestamp,
 }
 
 impl Published {
-    pub(crate) fn of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Self {
+    pub(crate) fn of(snapshot: &Arc<Snapshot>, policy: &Policy, now: Timestamp) -> Self {
         let (mut keys, mut gone) = (Vec::new(), Vec::new());
         let mut until = Timestamp::from_secs(i64::MAX);
         for alg in RINGS {
@@ -56,26 +59,14 @@ impl Published {
             ever: usable(&serde_json::json!({ "keys": gone }).to_string()),
             json: json.into(),
             etag,
+            of: snapshot.clone(),
             from: now,
             until,
         }
     }
 
-    /// Never current.
-    pub(crate) fn stale() -> Self {
-        let never = Timestamp::from_secs(i64::MIN);
-        let etag = HeaderValue::from_static("\"\"");
-        Self {
-            json: Bytes::new(),
-            etag,
-            keys: KeySet::default(),
-            ever: KeySet::default(),
-            from: never,
-            until: never,
-        }
-    }
-
-    pub(crate) fn is_current(&self, now: Timestamp) -> bool {
-        self.from <= now && now < self.until
+    /// Of these keys, whoever made it and when: one that was begun before they were read may be put here after.
+    pub(crate) fn is_current(&self, snapshot: &Arc<Snapshot>, now: Timestamp) -> bool {
+        Arc::ptr_eq(&self.of, snapshot) && self.from <= now && now < self.until
     }
 }

@@ -98,6 +98,31 @@ async fn a_rotated_key_is_published_at_once_and_signs_a_day_later() {
     .await;
 }
 
+/// Whoever makes the set may be overtaken by whoever reads new keys.
+#[tokio::test]
+async fn a_set_that_was_begun_before_the_keys_were_read_is_not_believed() {
+    db::testing::both(|db| async move {
+        let keyring = open(&db, &MasterKey::ephemeral(), START).await;
+        let before = keyring.0.snapshot.load_full();
+        let late = Published::of(&before, &keyring.0.policy, START);
+        keyring
+            .rotate(
+                &[SigningAlg::Es256],
+                Start::Now,
+                &events::Context::server(),
+                START,
+            )
+            .await
+            .unwrap();
+        let newest = keyring.published(START).json.clone();
+        assert_ne!(newest, late.json);
+
+        keyring.0.published.store(Arc::new(late));
+        assert_eq!(keyring.published(START).json, newest);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn rotating_again_replaces_what_was_only_announced() {
     db::testing::both(|db| async move {
