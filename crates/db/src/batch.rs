@@ -1,4 +1,4 @@
-//! Group commit: one task takes what has queued and runs it as one transaction of a few set statements.
+//! Group commit: a task takes what has queued and runs it as one transaction of a few set statements.
 //!
 //! A transaction per request is bound by the disk's flush; a batch shares one. No timer holds anyone back:
 //! batches arise because commands queue while the batch before them commits. Everyone is answered after the
@@ -6,8 +6,9 @@
 //! it shares the answer of the one that is in it. What only reads can be batched as well: a statement costs its
 //! way to the database and back more than its rows.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,7 +17,7 @@ use crate::{Conn, Database, Error, Result};
 
 /// Commands of one batch; more would hold the writer for too long.
 const MAX_BATCH: usize = 256;
-/// Commands that may wait. Beyond that the answer is "come back", which costs nobody memory.
+/// Commands that may wait, in all queues of a kind. Beyond that the answer is "come back", which costs nobody memory.
 const MAX_QUEUE: usize = 8192;
 
 /// What the commands of a kind do.
@@ -47,15 +48,18 @@ pub trait Batch: 'static {
 
 /// Takes commands of one kind of batch.
 #[derive(Debug)]
-pub struct Batcher<B: Batch> {
-    queue: mpsc::Sender<Queued<B>>,
+pub struct Batcher<B: Batch>(Arc<Queues<B>>);
+
+/// Commands for one key are always in the same queue.
+#[derive(Debug)]
+struct Queues<B: Batch> {
+    queues: Vec<mpsc::Sender<Queued<B>>>,
+    hasher: RandomState,
 }
 
 impl<B: Batch> Clone for Batcher<B> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-        }
+        Self(self.0.clone())
     }
 }
 
@@ -73,11 +77,18 @@ struct Taken<B: Batch> {
 }
 
 impl<B: Batch> Batcher<B> {
-    /// Starts the task that writes. It ends when the last clone is dropped, after what is queued is done.
+    /// Starts the tasks that write. They end when the last clone is dropped, after what is queued is done.
     pub fn start(db: Database) -> Self {
-        let (queue, waiting) = mpsc::channel(MAX_QUEUE);
-        tokio::spawn(write::<B>(db, waiting));
-        Self { queue }
+        let count = db.batches_at_once();
+        let start = |_| {
+            let (queue, waiting) = mpsc::channel(MAX_QUEUE / count);
+            tokio::spawn(write::<B>(db.clone(), waiting));
+            queue
+        };
+        Self(Arc::new(Queues {
+            queues: (0..count).map(start).collect(),
+            hasher: RandomState::new(),
+        }))
     }
 
     /// Has a command carried out; the answer comes after its commit. Whoever stops waiting changes nothing.
@@ -86,10 +97,19 @@ impl<B: Batch> Batcher<B> {
     /// [`Error::Overloaded`], at once, when too many are waiting; the database's failures.
     pub async fn submit(&self, command: B::Command) -> Result<B::Answer> {
         let (reply, answer) = oneshot::channel();
-        self.queue
+        self.0
+            .of(B::key(&command))
+            .ok_or(Error::Overloaded)?
             .try_send(Queued { command, reply })
             .map_err(|_| Error::Overloaded)?;
         answer.await.map_err(|_| Error::Overloaded)?
+    }
+}
+
+impl<B: Batch> Queues<B> {
+    fn of(&self, key: &str) -> Option<&mpsc::Sender<Queued<B>>> {
+        let hash = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default();
+        self.queues.get(hash.checked_rem(self.queues.len())?)
     }
 }
 
@@ -356,7 +376,9 @@ mod tests {
 
     #[tokio::test]
     async fn c075_a_full_queue_says_so_at_once_and_what_is_in_it_is_done() {
-        const TOO_MANY: usize = 100;
+        const TOO_MANY: usize = 1_000;
+        // Where there are two queues, keys fall on them unevenly.
+        const UNEVEN: usize = 500;
         both(|db| async move {
             counters(&db).await;
             let batcher = Batcher::<Adding>::start(db);
@@ -374,7 +396,7 @@ mod tests {
                     Err(error) => panic!("{error}"),
                 }
             }
-            assert!((1..=TOO_MANY).contains(&refused), "{refused} were refused");
+            assert!((1..=TOO_MANY + UNEVEN).contains(&refused), "{refused} were refused");
             let busy = protocol::Error::from(Error::Overloaded);
             assert_eq!(busy.status(), 503);
             assert_eq!(

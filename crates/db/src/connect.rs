@@ -20,7 +20,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// For batches alone: there are few at a time, and whichever connection they come by has their statements planned.
+/// For batches alone: of the two kinds two each at a time, and whichever connection they come by has their statements
+/// planned.
 const BATCH_CONNECTIONS: u32 = 4;
 
 /// The database, behind any number of clones.
@@ -117,6 +118,15 @@ impl Database {
         match &self.pools {
             Pools::Sqlite { .. } => self.reader().await,
             Pools::Postgres { batches, .. } => self.acquire(batches).await,
+        }
+    }
+
+    /// Batches of one kind that run side by side. PostgreSQL carries one out while another waits for the disk; on
+    /// SQLite the second would wait for the first.
+    pub(crate) fn batches_at_once(&self) -> usize {
+        match &self.pools {
+            Pools::Sqlite { .. } => 1,
+            Pools::Postgres { .. } => 2,
         }
     }
 
