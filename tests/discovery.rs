@@ -524,6 +524,16 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
                 assert_eq!(userinfo(world, tokens.access()).await.status, 401, "{word}");
             }
         }
+        "revocation_feed_endpoint" => {
+            assert_eq!(value, &json!(format!("{}/revocations", world.issuer)));
+            let api = world.resource(SigningAlg::Es256).await;
+            let reader = world.asking(&api).await;
+            let secret = reader.secret.as_ref().expect("a secret").expose();
+            let request = client()
+                .get(world.route(value.as_str().expect("a URL")))
+                .header("authorization", basic(&reader.id, secret));
+            crate::revocations::read(&answer(request).await, 0, world).await;
+        }
         "introspection_endpoint" | "introspection_endpoint_auth_methods_supported" => {
             let all = words_of(document, "introspection_endpoint_auth_methods_supported");
             assert_eq!(

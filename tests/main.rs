@@ -52,6 +52,7 @@ mod replicas;
 mod request_objects;
 mod resources;
 mod response_types;
+mod revocations;
 mod revoke;
 mod smoke;
 mod token_protection;

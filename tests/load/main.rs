@@ -21,6 +21,7 @@ mod ledger;
 mod client;
 mod codes;
 mod crowd;
+mod feed;
 mod footprint;
 mod heard;
 mod kills;
@@ -61,6 +62,10 @@ fn main() -> ExitCode {
     if wants("heard") {
         fine &= heard::run(&throughput::SQLITE);
         fine &= heard::run(&throughput::POSTGRES);
+    }
+    if wants("feed") {
+        fine &= feed::run(&throughput::SQLITE);
+        fine &= feed::run(&throughput::POSTGRES);
     }
     if wants("storm") {
         fine &= storm::run();

@@ -145,8 +145,8 @@ fn from_assertion(params: &Params) -> Result<Credentials, Error> {
         .because(cause)
     })?;
     let named = params.get("client_id").or_else(|| assertion.claimed("sub"));
-    // NUL: PostgreSQL cannot be asked about it. A colon: resource servers have no keys here.
-    let named = named.filter(|id| !id.is_empty() && !id.contains(['\0', ':']));
+    // NUL: PostgreSQL cannot be asked about it.
+    let named = named.filter(|id| !id.is_empty() && !id.contains('\0'));
     let client_id =
         named.ok_or_else(|| Error::invalid_client("the sub of client_assertion is no client_id"))?;
     Ok(Credentials {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use db::Database;
+use events::changes::Topic;
 use jws::{Alg, Unverified, Verified};
 use protocol::{ClientAuthMethod, ClientCertificate, Error, Issuer, Timestamp};
 
@@ -54,22 +55,43 @@ impl Authenticator {
         let Some(assertion) = credentials.assertion() else {
             return self.by_secret_or_certificate(credentials, now).await;
         };
-        let mut client = self.clients.client(credentials.client_id()).await?;
-        let mut judged = self.judge(assertion, client.as_deref(), endpoint, now).await;
+        let mut named = self.named(credentials).await?;
+        let mut judged = self
+            .judge(assertion, signer(&named).as_deref(), endpoint, now)
+            .await;
         // What memory refuses may have been registered a moment ago.
-        if judged.is_err() && self.clients.hears_of_changes().await? {
-            client = self.clients.client(credentials.client_id()).await?;
-            judged = self.judge(assertion, client.as_deref(), endpoint, now).await;
+        let topic = match credentials.name_a_resource_server() {
+            true => Topic::Resources,
+            false => Topic::Clients,
+        };
+        if judged.is_err() && self.clients.hears_of_changes(topic).await? {
+            named = self.named(credentials).await?;
+            judged = self
+                .judge(assertion, signer(&named).as_deref(), endpoint, now)
+                .await;
         }
         let once = judged?;
         let claimed = self
             .db
             .transact(move |conn| Box::pin(async move { assertions::claim(&once, conn).await }));
-        match (claimed.await?, client) {
-            (true, Some(client)) => Ok(Caller::Client(client)),
+        match (claimed.await?, named) {
+            (true, Some(caller)) => Ok(caller),
             (false, _) => Err(faulty("its jti was used before")),
             (true, None) => Err(refuse("unknown client")),
         }
+    }
+
+    /// Whom the credentials name, proven or not.
+    async fn named(&self, credentials: &Credentials) -> Result<Option<Caller>, Error> {
+        let id = credentials.client_id();
+        Ok(match credentials.name_a_resource_server() {
+            true => self
+                .clients
+                .resource(id.as_str())
+                .await?
+                .map(Caller::ResourceServer),
+            false => self.clients.client(id).await?.map(Caller::Client),
+        })
     }
 
     /// What is presented is a secret or nothing; of a client that presents nothing its registration says whether the
@@ -85,7 +107,9 @@ impl Authenticator {
         let caller = self.by_certificate(credentials, now).await;
         match caller {
             // What memory refuses may have been registered a moment ago.
-            Err(_) if self.clients.hears_of_changes().await? => self.by_certificate(credentials, now).await,
+            Err(_) if self.clients.hears_of_changes(Topic::Clients).await? => {
+                self.by_certificate(credentials, now).await
+            }
             caller => caller,
         }
     }
@@ -177,6 +201,14 @@ impl Authenticator {
         assertion
             .verify_by_secret(keys, assertions::TYP)
             .map_err(|error| refuse(error.to_string()))
+    }
+}
+
+/// As which client an assertion is judged.
+fn signer(caller: &Option<Caller>) -> Option<Arc<Client>> {
+    match caller.as_ref()? {
+        Caller::Client(client) => Some(client.clone()),
+        Caller::ResourceServer(api) => Some(Arc::new(api.signer())),
     }
 }
 

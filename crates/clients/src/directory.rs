@@ -157,13 +157,13 @@ impl Directory {
         Ok(())
     }
 
-    /// Whether there was something of clients that memory did not have, and now has.
+    /// Whether there was something of this topic that memory did not have, and now has.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn hears_of_changes(&self) -> db::Result<bool> {
+    pub(crate) async fn hears_of_changes(&self, topic: Topic) -> db::Result<bool> {
         let held = self.0.held.load_full();
-        if self.is_current(&held, Topic::Clients).await? {
+        if self.is_current(&held, topic).await? {
             return Ok(false);
         }
         self.refresh().await?;

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use db::{Conn, execute, run};
 use events::changes::{self, Topic};
 use events::{Context, Event, audit};
-use protocol::{Error, SigningAlg, Timestamp, scope};
+use protocol::{ClientAuthMethod, Error, GrantType, SigningAlg, Timestamp, scope};
+use serde_json::Value;
 use url::Url;
 
-use crate::shown;
+use crate::{Client, Metadata, Trust, shown};
 
 /// A resource server. Made by [`ResourceServer::define`], so that one that exists is a valid one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +24,33 @@ pub struct ResourceServer {
     pub alg: SigningAlg,
     /// Scope token → what it allows, in words for people.
     pub scopes: BTreeMap<String, String>,
+    /// Of its own, to prove who it is: RFC 7523.
+    pub keys: Option<PublicKeys>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// The public keys of a resource server. Judged by whoever registers it, as those of a client are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicKeys {
+    Set(Value),
+    Behind(String),
+}
+
+impl PublicKeys {
+    fn set(&self) -> Option<&Value> {
+        match self {
+            Self::Set(jwks) => Some(jwks),
+            Self::Behind(_) => None,
+        }
+    }
+
+    fn url(&self) -> Option<&str> {
+        match self {
+            Self::Set(_) => None,
+            Self::Behind(url) => Some(url),
+        }
+    }
 }
 
 const MAX_IDENTIFIER: usize = 512;
@@ -56,9 +82,37 @@ impl ResourceServer {
             name,
             alg,
             scopes: scopes.into_iter().map(valid_scope).collect::<Result<_, _>>()?,
+            keys: None,
             created_at: now,
             updated_at: now,
         })
+    }
+
+    /// The same with keys of its own.
+    #[must_use]
+    pub fn with_keys(self, keys: Option<PublicKeys>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// As whom its assertions are judged: they are what a client's are (RFC 7523 §3).
+    pub(crate) fn signer(&self) -> Client {
+        let metadata = Metadata {
+            token_endpoint_auth_method: match self.keys {
+                Some(_) => ClientAuthMethod::PrivateKeyJwt,
+                None => ClientAuthMethod::ClientSecretBasic,
+            },
+            grant_types: vec![GrantType::ClientCredentials],
+            response_types: Vec::new(),
+            jwks: self.keys.as_ref().and_then(PublicKeys::set).cloned(),
+            jwks_uri: self.keys.as_ref().and_then(PublicKeys::url).map(str::to_owned),
+            ..Metadata::default()
+        };
+        Client::new(
+            self.identifier.as_str().into(),
+            Trust::Trusted,
+            metadata,
+            self.created_at,
+        )
     }
 }
 
@@ -93,9 +147,9 @@ fn valid_scope((token, text): (String, String)) -> Result<(String, String), Erro
             "scopes: a scope is a token of at most 128 characters (RFC 6749 section 3.3)",
         ));
     }
-    if scope::STANDARD.contains(&token.as_str()) {
+    if scope::STANDARD.contains(&token.as_str()) || token == scope::REVOCATIONS {
         return Err(Error::invalid_request(format!(
-            "scopes: {token} is a standard scope"
+            "scopes: {token} means something already"
         )));
     }
     match shown::line(&text, MAX_SCOPE_TEXT) {
@@ -106,8 +160,8 @@ fn valid_scope((token, text): (String, String)) -> Result<(String, String), Erro
     }
 }
 
-const INSERT: &str = "INSERT INTO resource_servers (identifier, name, alg, created_at, updated_at) \
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+const INSERT: &str = "INSERT INTO resource_servers (identifier, name, alg, created_at, updated_at, jwks, jwks_uri) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 const INSERT_SCOPE: &str = "INSERT INTO resource_scopes (scope, identifier, description) \
     VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
@@ -125,6 +179,14 @@ pub async fn insert(resource: &ResourceServer, by: &Context, conn: &mut Conn) ->
             .bind(resource.alg.as_str())
             .bind(resource.created_at.as_secs())
             .bind(resource.updated_at.as_secs())
+            .bind(
+                resource
+                    .keys
+                    .as_ref()
+                    .and_then(PublicKeys::set)
+                    .map(Value::to_string)
+            )
+            .bind(resource.keys.as_ref().and_then(PublicKeys::url))
     );
     if inserted.map_err(db::Error::from)? == 0 {
         return Err(Error::invalid_request(
@@ -160,8 +222,20 @@ struct Row {
     alg: String,
     created_at: i64,
     updated_at: i64,
+    jwks: Option<String>,
+    jwks_uri: Option<String>,
     scope: Option<String>,
     description: Option<String>,
+}
+
+impl Row {
+    fn keys(&self) -> db::Result<Option<PublicKeys>> {
+        if let Some(text) = &self.jwks {
+            let jwks = serde_json::from_str(text).map_err(db::Error::corrupt)?;
+            return Ok(Some(PublicKeys::Set(jwks)));
+        }
+        Ok(self.jwks_uri.clone().map(PublicKeys::Behind))
+    }
 }
 
 impl TryFrom<&Row> for ResourceServer {
@@ -174,6 +248,7 @@ impl TryFrom<&Row> for ResourceServer {
             name: row.name.clone(),
             alg: row.alg.parse().map_err(wrong_alg)?,
             scopes: BTreeMap::new(),
+            keys: row.keys()?,
             created_at: Timestamp::from_secs(row.created_at),
             updated_at: Timestamp::from_secs(row.updated_at),
         })
@@ -197,8 +272,8 @@ fn gathered(rows: Vec<Row>) -> db::Result<Vec<ResourceServer>> {
     Ok(all)
 }
 
-const BY_IDENTIFIER: &str = "SELECT r.identifier, r.name, r.alg, r.created_at, r.updated_at, \
-    s.scope, s.description FROM resource_servers r \
+const BY_IDENTIFIER: &str = "SELECT r.identifier, r.name, r.alg, r.created_at, r.updated_at, r.jwks, \
+    r.jwks_uri, s.scope, s.description FROM resource_servers r \
     LEFT JOIN resource_scopes s ON s.identifier = r.identifier \
     WHERE r.identifier = $1";
 
@@ -211,8 +286,8 @@ pub async fn by_identifier(identifier: &str, conn: &mut Conn) -> db::Result<Opti
     Ok(gathered(rows)?.pop())
 }
 
-const LIST: &str = "SELECT r.identifier, r.name, r.alg, r.created_at, r.updated_at, \
-    s.scope, s.description FROM resource_servers r \
+const LIST: &str = "SELECT r.identifier, r.name, r.alg, r.created_at, r.updated_at, r.jwks, \
+    r.jwks_uri, s.scope, s.description FROM resource_servers r \
     LEFT JOIN resource_scopes s ON s.identifier = r.identifier \
     ORDER BY r.created_at, r.identifier";
 
@@ -222,6 +297,36 @@ const LIST: &str = "SELECT r.identifier, r.name, r.alg, r.created_at, r.updated_
 /// The database's failures.
 pub async fn list(conn: &mut Conn) -> db::Result<Vec<ResourceServer>> {
     gathered(run!(conn, |c| sqlx::query_as::<_, Row>(LIST).fetch_all(c))?)
+}
+
+const SET_KEYS: &str =
+    "UPDATE resource_servers SET jwks = $2, jwks_uri = $3, updated_at = $4 WHERE identifier = $1";
+
+/// Replaces the keys of a resource server; whether there is one.
+///
+/// # Errors
+/// The database's failures.
+pub async fn set_keys(
+    identifier: &str,
+    keys: Option<&PublicKeys>,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<bool> {
+    let updated = execute!(
+        conn,
+        sqlx::query(SET_KEYS)
+            .bind(identifier)
+            .bind(keys.and_then(PublicKeys::set).map(Value::to_string))
+            .bind(keys.and_then(PublicKeys::url))
+            .bind(now.as_secs())
+    )?;
+    if updated == 0 {
+        return Ok(false);
+    }
+    audit::record(&Event::ResourceUpdated { identifier }, by, conn, now).await?;
+    changes::bump(Topic::Resources, conn).await?;
+    Ok(true)
 }
 
 const DELETE: &str = "DELETE FROM resource_servers WHERE identifier = $1";
@@ -303,6 +408,7 @@ mod tests {
         for bad in [
             ("openid", "Text"),
             ("offline_access", "Text"),
+            ("revocations", "Text"),
             ("", "Text"),
             ("a b", "Text"),
             ("a\"", "Text"),
@@ -332,6 +438,8 @@ mod tests {
                 &[("notes.write", "Write"), ("notes.read", "Read")],
             )
             .unwrap();
+            let behind = PublicKeys::Behind("https://notes.test/jwks".into());
+            let notes = notes.with_keys(Some(behind.clone()));
             let bare = define("urn:bare", &[]).unwrap();
             stored(&db, bare.clone()).await.unwrap();
             stored(&db, notes.clone()).await.unwrap();
@@ -346,6 +454,22 @@ mod tests {
                 None
             );
             assert_eq!(list(&mut conn).await.unwrap(), [notes, bare]);
+            drop(conn);
+
+            let set = PublicKeys::Set(serde_json::json!({ "keys": [] }));
+            for keys in [Some(set), None, Some(behind)] {
+                let own = keys.clone();
+                let changed = db.transact(move |conn| {
+                    Box::pin(async move {
+                        let (by, now) = (Context::server(), Timestamp::from_secs(2_000));
+                        assert!(!set_keys("urn:none", own.as_ref(), &by, conn, now).await?);
+                        set_keys("urn:bare", own.as_ref(), &by, conn, now).await
+                    })
+                });
+                assert!(changed.await.unwrap());
+                let read = by_identifier("urn:bare", &mut db.reader().await.unwrap()).await;
+                assert_eq!(read.unwrap().unwrap().keys, keys);
+            }
         })
         .await;
     }

@@ -10,6 +10,7 @@ mod error;
 mod listen;
 mod mark;
 mod migrate;
+mod origin;
 mod presence;
 mod skew;
 pub mod testing;

@@ -1,8 +1,9 @@
-//! Provider metadata and JWK set publication.
+//! Provider metadata, JWK set publication, and the revocation feed.
 
 // The provider metadata is one `json!` of some sixty members.
 #![recursion_limit = "256"]
 
+pub mod feed;
 mod jwks;
 mod metadata;
 

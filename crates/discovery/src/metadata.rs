@@ -50,6 +50,7 @@ pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
         "revocation_endpoint": at(path::REVOCATION),
         "introspection_endpoint": at(path::INTROSPECTION),
         "jwks_uri": at(path::JWKS),
+        "revocation_feed_endpoint": at(path::REVOCATIONS),
         "end_session_endpoint": at(path::LOGOUT),
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,

@@ -16,6 +16,8 @@ wire_enum! {
         Approval => "approval",
         Client => "client",
         Token => "token",
+        /// A signing key that was withdrawn before its time.
+        Key => "key",
     }
 }
 
@@ -26,15 +28,27 @@ const NEXT: &str = "UPDATE revocation_counter SET sequence = sequence + $1 WHERE
 const NEXT_AND_NOTIFY: &str = "WITH next AS \
     (UPDATE revocation_counter SET sequence = sequence + $1 WHERE one = 1 RETURNING sequence) \
     SELECT sequence, pg_notify('countersign', 'revocations') FROM next";
+/// Above every number that anybody saw of a history which is over.
+const BEYOND: &str = "UPDATE revocation_counter SET sequence = \
+    CASE WHEN sequence < $1 THEN CAST($1 AS BIGINT) ELSE sequence END + $2 WHERE one = 1 RETURNING sequence";
+const BEYOND_AND_NOTIFY: &str = "WITH next AS (UPDATE revocation_counter SET sequence = \
+    GREATEST(sequence, $1) + $2 WHERE one = 1 RETURNING sequence) \
+    SELECT sequence, pg_notify('countersign', 'revocations') FROM next";
 const RECORD: &str = "INSERT INTO revocations (sequence, kind, subject, generation, until) \
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, subject) DO UPDATE SET \
-    sequence = excluded.sequence, generation = excluded.generation, until = excluded.until";
+    VALUES ($1, $2, $3, $4, $5)";
+const TOLD: &str = "SELECT COUNT(*) FROM revocations WHERE kind = $1 AND subject = $2 AND until >= $3";
 const COVERS: &str = "SELECT 1 FROM revocations WHERE (kind = 'approval' AND subject = $1) \
-    OR (kind = 'client' AND subject = $2 AND generation > $3) OR (kind = 'token' AND subject = $4) LIMIT 1";
-const GENERATION: &str = "SELECT generation FROM revocations WHERE kind = 'client' AND subject = $1";
-const SINCE: &str = "SELECT kind, subject, generation FROM revocations \
+    OR (kind = 'client' AND subject = $2 AND generation > $3) OR (kind = 'token' AND subject = $4) \
+    OR (kind = 'key' AND subject = $5) LIMIT 1";
+const GENERATION: &str = "SELECT MAX(generation) FROM revocations WHERE kind = 'client' AND subject = $1";
+const SINCE: &str = "SELECT sequence, kind, subject, generation, until FROM revocations \
     WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
-const FORGET: &str = "DELETE FROM revocations WHERE until < $1";
+const STATE: &str = "SELECT f.generation, c.sequence FROM revocation_feed f \
+    JOIN revocation_counter c ON c.one = f.one WHERE f.one = 1";
+const PAGE: &str = "SELECT sequence, kind, subject, generation, until FROM revocations \
+    WHERE sequence > $1 AND sequence <= $2 AND until > $3 ORDER BY sequence LIMIT $4";
+const FORGET: &str = "DELETE FROM revocations WHERE sequence IN \
+    (SELECT sequence FROM revocations WHERE until < $1 LIMIT $2)";
 
 /// Records that these approvals have ended. Each comes with the latest `exp` of its access tokens; one whose
 /// tokens have all expired needs no record.
@@ -83,13 +97,30 @@ pub async fn client_ended(
     .await
 }
 
-/// Records that one access token, which would live until `exp`, is void.
+/// Records that one access token, which would live until `exp`, is void. A second time tells nothing new.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn token_ended(jti: &Jti, exp: Timestamp, conn: &mut Conn) -> db::Result<()> {
+    let until = exp + LEEWAY;
+    if is_told(Kind::Token, jti.as_str(), until, conn).await? {
+        return Ok(());
+    }
     let sequence = next(1, conn).await?;
-    record(sequence, Kind::Token, jti.as_str(), None, exp + LEEWAY, conn).await
+    record(sequence, Kind::Token, jti.as_str(), None, until, conn).await
+}
+
+/// Records that what this key signed is void, whoever else believes it; no token by it lives beyond `until`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn key_withdrawn(kid: &str, until: Timestamp, conn: &mut Conn) -> db::Result<()> {
+    let until = until + LEEWAY;
+    if is_told(Kind::Key, kid, until, conn).await? {
+        return Ok(());
+    }
+    let sequence = next(1, conn).await?;
+    record(sequence, Kind::Key, kid, None, until, conn).await
 }
 
 /// Something ended of which no record can tell: a number is left out, and whoever finds it missing forgets all
@@ -106,22 +137,23 @@ pub async fn without_record(conn: &mut Conn) -> db::Result<()> {
 /// # Errors
 /// When the database fails.
 pub async fn first_generation(id: &ClientId, conn: &mut Conn) -> db::Result<i64> {
-    let row: Option<(Option<i64>,)> = run!(conn, |c| sqlx::query_as(GENERATION)
+    let (generation,): (Option<i64>,) = run!(conn, |c| sqlx::query_as(GENERATION)
         .bind(id.as_str())
-        .fetch_optional(c))?;
-    Ok(row.and_then(|(generation,)| generation).unwrap_or(1))
+        .fetch_one(c))?;
+    Ok(generation.unwrap_or(1))
 }
 
-/// Whether a record covers this token.
+/// Whether a record covers this token, which names this key as its signer.
 ///
 /// # Errors
 /// When the database fails: then nobody may assume that none does.
-pub async fn covers(token: &Claims, conn: &mut Conn) -> db::Result<bool> {
+pub async fn covers(token: &Claims, kid: Option<&str>, conn: &mut Conn) -> db::Result<bool> {
     let found: Option<(i32,)> = run!(conn, |c| sqlx::query_as(COVERS)
         .bind(token.approval.as_str())
         .bind(token.client_id.as_str())
         .bind(token.client_generation)
         .bind(token.jti.as_str())
+        .bind(kid)
         .fetch_optional(c))?;
     Ok(found.is_some())
 }
@@ -129,10 +161,76 @@ pub async fn covers(token: &Claims, conn: &mut Conn) -> db::Result<bool> {
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
+    pub sequence: i64,
     pub kind: Kind,
     pub subject: String,
     /// Of a client: tokens of smaller generations are void.
     pub generation: Option<i64>,
+    /// From then on no token it concerns can be valid.
+    pub until: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    sequence: i64,
+    kind: String,
+    subject: String,
+    generation: Option<i64>,
+    until: i64,
+}
+
+impl TryFrom<Row> for Record {
+    type Error = db::Error;
+
+    fn try_from(row: Row) -> db::Result<Self> {
+        Ok(Self {
+            sequence: row.sequence,
+            kind: row.kind.parse().map_err(db::Error::corrupt)?,
+            subject: row.subject,
+            generation: row.generation,
+            until: Timestamp::from_secs(row.until),
+        })
+    }
+}
+
+/// How far the records go, and of which history they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Another one begins when the database was restored to an older state.
+    pub feed: String,
+    /// Every record up to this number can be read.
+    pub sequence: i64,
+}
+
+/// # Errors
+/// When the database fails.
+pub async fn state(conn: &mut Conn) -> db::Result<State> {
+    let (feed, sequence) = run!(conn, |c| sqlx::query_as(STATE).fetch_one(c))?;
+    Ok(State { feed, sequence })
+}
+
+/// After a record is past it is still told for so long, to those whose clock is behind.
+const BEHIND: Duration = Duration::from_secs(10 * 60);
+
+/// The next records after `held` and up to `last`, in the order of their numbers, at most `limit`: fewer when that
+/// is all. Those that concern no token any more are left out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page(
+    held: i64,
+    last: i64,
+    limit: u32,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Vec<Record>> {
+    let rows: Vec<Row> = run!(conn, |c| sqlx::query_as(PAGE)
+        .bind(held)
+        .bind(last)
+        .bind((now - BEHIND).as_secs())
+        .bind(i64::from(limit))
+        .fetch_all(c))?;
+    rows.into_iter().map(Record::try_from).collect()
 }
 
 /// Every record after `held` and up to `last`; `None` when numbers are missing, or there are more than `limit`:
@@ -145,7 +243,7 @@ pub async fn since(held: i64, last: i64, limit: usize, conn: &mut Conn) -> db::R
     let Some(expected) = expected.filter(|expected| *expected <= limit) else {
         return Ok(None);
     };
-    let rows: Vec<(String, String, Option<i64>)> = run!(conn, |c| sqlx::query_as(SINCE)
+    let rows: Vec<Row> = run!(conn, |c| sqlx::query_as(SINCE)
         .bind(held)
         .bind(last)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
@@ -153,23 +251,49 @@ pub async fn since(held: i64, last: i64, limit: usize, conn: &mut Conn) -> db::R
     if rows.len() != expected {
         return Ok(None);
     }
-    let record = |(kind, subject, generation): (String, String, Option<i64>)| {
-        let kind = kind.parse().map_err(db::Error::corrupt)?;
-        Ok(Record {
-            kind,
-            subject,
-            generation,
-        })
-    };
-    rows.into_iter().map(record).collect::<db::Result<_>>().map(Some)
+    rows.into_iter()
+        .map(Record::try_from)
+        .collect::<db::Result<_>>()
+        .map(Some)
 }
 
-/// Deletes records that concern no token any more.
+/// Deletes records that concern no token any more, at most so many; says how many those were.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget(conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
-    Ok(execute!(conn, sqlx::query(FORGET).bind(now.as_secs()))?)
+pub async fn forget(most: u32, conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
+    Ok(execute!(
+        conn,
+        sqlx::query(FORGET).bind(now.as_secs()).bind(i64::from(most))
+    )?)
+}
+
+/// Room left out between two histories: whatever a replica has seen of the one that is over lies below it.
+const GAP: i64 = 1 << 20;
+
+/// Lets the sequence go on above this number and whatever else may have been seen. Whoever follows it finds numbers
+/// missing, and forgets all that it remembers.
+///
+/// # Errors
+/// When the database fails.
+pub async fn go_beyond(seen: i64, conn: &mut Conn) -> db::Result<i64> {
+    let statement = conn.either(BEYOND, BEYOND_AND_NOTIFY);
+    let (last,): (i64,) = run!(conn, |c| sqlx::query_as(statement)
+        .bind(seen)
+        .bind(GAP)
+        .fetch_one(c))?;
+    conn.leave_mark(last);
+    Ok(last)
+}
+
+/// Whether there is a record already that says as much.
+async fn is_told(kind: Kind, subject: &str, until: Timestamp, conn: &mut Conn) -> db::Result<bool> {
+    let (count,): (i64,) = run!(conn, |c| sqlx::query_as(TOLD)
+        .bind(kind.as_str())
+        .bind(subject)
+        .bind(until.as_secs())
+        .fetch_one(c))?;
+    Ok(count > 0)
 }
 
 /// Takes `count` numbers and returns the last of them.
@@ -250,7 +374,7 @@ mod tests {
             let mut conn = db.reader().await.unwrap();
             for (approval, expected) in [("a", true), ("b", true), ("c", false), ("past", false)] {
                 assert_eq!(
-                    covers(&token(approval, 0), &mut conn).await.unwrap(),
+                    covers(&token(approval, 0), None, &mut conn).await.unwrap(),
                     expected,
                     "{approval}"
                 );
@@ -263,8 +387,9 @@ mod tests {
             assert_eq!(sequences, [(1,), (2,)]);
             drop(conn);
 
-            let forgotten =
-                db.transact(|conn| Box::pin(async move { forget(conn, Timestamp::from_secs(2301)).await }));
+            let forgotten = db.transact(|conn| {
+                Box::pin(async move { forget(1000, conn, Timestamp::from_secs(2301)).await })
+            });
             assert_eq!(forgotten.await.unwrap(), 2);
         })
         .await;
@@ -281,8 +406,8 @@ mod tests {
             .await
             .unwrap();
             let mut conn = db.reader().await.unwrap();
-            assert!(covers(&token("x", 2), &mut conn).await.unwrap());
-            assert!(!covers(&token("x", 3), &mut conn).await.unwrap());
+            assert!(covers(&token("x", 2), None, &mut conn).await.unwrap());
+            assert!(!covers(&token("x", 3), None, &mut conn).await.unwrap());
             for (id, first) in [("client", 3), ("other", 1)] {
                 assert_eq!(first_generation(&id.into(), &mut conn).await.unwrap(), first);
             }
@@ -305,12 +430,12 @@ mod tests {
                 jti: Jti::from("other"),
                 ..token("x", 1)
             };
-            assert!(covers(&token("x", 1), &mut conn).await.unwrap());
-            assert!(!covers(&other, &mut conn).await.unwrap());
+            assert!(covers(&token("x", 1), Some("kid"), &mut conn).await.unwrap());
+            assert!(!covers(&other, None, &mut conn).await.unwrap());
             drop(conn);
             for (now, forgotten) in [(2300, 0), (2301, 1)] {
                 let forget = db.transact(move |conn| {
-                    Box::pin(async move { forget(conn, Timestamp::from_secs(now)).await })
+                    Box::pin(async move { forget(1000, conn, Timestamp::from_secs(now)).await })
                 });
                 assert_eq!(forget.await.unwrap(), forgotten, "{now}");
             }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use clients::Recipients;
 use db::{Batcher, Database};
 use keyring::Keyring;
-use protocol::{ApprovalId, Error, Issuer};
+use protocol::{ApprovalId, Error, Issuer, Timestamp};
 
 use reads::Reads;
 use writes::Writes;
@@ -62,6 +62,9 @@ pub struct Gate {
 pub enum Refusal {
     /// A valid credential came a second time: whoever holds it twice, this approval has to end.
     Reused(ApprovalId),
+    /// A credential that we made is newer than what the database knows of it, written last at this time: it was
+    /// restored to an older state.
+    Ahead(Timestamp),
     Wire(Error),
 }
 

@@ -19,7 +19,8 @@ impl Gate {
     /// the access token to carry; the family's own never changes.
     ///
     /// # Errors
-    /// [`Refusal::Reused`] when a token older than a lost answer can explain came back.
+    /// [`Refusal::Reused`] when a token older than a lost answer can explain came back; [`Refusal::Ahead`] for one
+    /// that is newer than its family.
     pub async fn refresh(
         &self,
         mut family: Family,
@@ -38,10 +39,7 @@ impl Gate {
                     return Err(Refusal::Reused(family.approval.id));
                 }
                 Verdict::Expired => return Err(Error::invalid_grant("the refresh token has expired").into()),
-                Verdict::Unknown => {
-                    tracing::error!(family = %family.id, "a refresh token is newer than the database: was it restored?");
-                    return Err(Error::invalid_grant("unknown refresh token").into());
-                }
+                Verdict::Unknown => return Err(Refusal::Ahead(family.reached_at)),
             };
             let (id, from) = (family.id.clone(), family.generation);
             let write = Write {

@@ -42,6 +42,8 @@ wire_enum! {
         InvalidRedirectUri => "invalid_redirect_uri",
         InvalidClientMetadata => "invalid_client_metadata",
         UnapprovedSoftwareStatement => "unapproved_software_statement",
+        /// Ours: a number of another history of the revocation feed.
+        StaleFeed => "stale_feed",
     }
 }
 
@@ -196,6 +198,7 @@ impl Error {
         self.status.unwrap_or(match self.code {
             ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
             ErrorCode::InsufficientScope | ErrorCode::AccessDenied => StatusCode::FORBIDDEN,
+            ErrorCode::StaleFeed => StatusCode::GONE,
             ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,

@@ -7,6 +7,7 @@ use crate::Error;
 const KNOWN: &[&str] = &[
     "acr_values",
     "access_token",
+    "after",
     "assertion",
     "claims",
     "claims_locales",
@@ -23,6 +24,7 @@ const KNOWN: &[&str] = &[
     "device_code",
     "display",
     "dpop_jkt",
+    "feed",
     "flow",
     "grant_type",
     "id_token_hint",
@@ -48,6 +50,7 @@ const KNOWN: &[&str] = &[
     "ui_locales",
     "user_code",
     "username",
+    "wait",
 ];
 
 /// More pairs than any honest request has.

@@ -10,6 +10,8 @@ pub const REGISTER: &str = "/register";
 pub const REGISTERED: &str = "/register/{client_id}";
 /// RFC 9126 §2.
 pub const PAR: &str = "/par";
+/// The feed of what resource servers must stop accepting.
+pub const REVOCATIONS: &str = "/revocations";
 pub const JWKS: &str = "/jwks";
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";

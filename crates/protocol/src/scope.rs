@@ -11,6 +11,10 @@ pub const ADDRESS: &str = "address";
 pub const PHONE: &str = "phone";
 pub const OFFLINE_ACCESS: &str = "offline_access";
 
+/// Reading the revocation feed. Of clients that act for themselves, to which an operator gave it; no person can
+/// allow it, and no API can call something else so.
+pub const REVOCATIONS: &str = "revocations";
+
 /// The scopes every installation knows, besides those of its resource servers.
 pub const STANDARD: &[&str] = &[OPENID, PROFILE, EMAIL, ADDRESS, PHONE, OFFLINE_ACCESS];
 

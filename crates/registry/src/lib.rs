@@ -15,11 +15,12 @@ mod sector;
 mod terms;
 
 use accounts::users;
+use clients::resources::PublicKeys;
 use clients::{Client, Metadata, Trust, Vault, records, secrets};
 use db::Conn;
 use events::Context;
 use protocol::{ClientId, Error, Secret, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::document::Document;
 
@@ -34,6 +35,23 @@ pub use terms::{Admission, Terms};
 /// As [`register`].
 pub fn needs_vault(document: &Value) -> Result<bool, Error> {
     Ok(metadata(document)?.needs_readable_secret())
+}
+
+/// The keys by which a resource server proves who it is: what would be good for a client.
+///
+/// # Errors
+/// `invalid_client_metadata`, naming `jwks` or `jwks_uri`.
+pub fn public_keys(jwks: Option<&Value>, jwks_uri: Option<&str>) -> Result<PublicKeys, Error> {
+    let as_a_client = metadata(&json!({
+        "token_endpoint_auth_method": "private_key_jwt",
+        "grant_types": ["client_credentials"], "response_types": [],
+        "jwks": jwks, "jwks_uri": jwks_uri,
+    }))?;
+    match (as_a_client.jwks, as_a_client.jwks_uri) {
+        (Some(jwks), _) => Ok(PublicKeys::Set(jwks)),
+        (None, Some(url)) => Ok(PublicKeys::Behind(url)),
+        (None, None) => Err(document::invalid("jwks", "give jwks or jwks_uri")),
+    }
 }
 
 /// What came of a document.

@@ -3,7 +3,7 @@
 use clients::registrations::Vouched;
 use clients::registrations::quota::Hours;
 use clients::{AssertionAudience, Metadata, Trust};
-use protocol::{ClientAuthMethod, ClientCertificates, Error, GrantType, ResponseTypes, wire_enum};
+use protocol::{ClientAuthMethod, ClientCertificates, Error, GrantType, ResponseTypes, scope, wire_enum};
 use serde_json::Value;
 
 use crate::document::{Document, invalid};
@@ -87,6 +87,17 @@ impl Terms {
             return Err(invalid(
                 "tls_client_certificate_bound_access_tokens",
                 "this server asks for no certificates, so it has nothing to bind tokens to",
+            ));
+        }
+        // Also of one that an operator vouches for later: that is about what it shows to people.
+        if metadata
+            .scope
+            .as_ref()
+            .is_some_and(|own| own.contains(scope::REVOCATIONS))
+        {
+            return Err(invalid(
+                "scope",
+                "revocations is for clients to which an operator gives it",
             ));
         }
         if metadata.grant_types.contains(&GrantType::ClientCredentials) && !self.admits_machines(vouched) {

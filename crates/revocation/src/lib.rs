@@ -6,6 +6,7 @@
 
 mod acts;
 mod audience;
+mod restored;
 mod trail;
 mod unused;
 
@@ -14,6 +15,7 @@ use events::Context;
 use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
 
 pub use audience::{clients_of, remember_clients};
+pub use restored::{Evidence, begin_feed, restored};
 pub use unused::expire_unused;
 
 wire_enum! {

@@ -133,7 +133,7 @@ async fn each_act_ends_what_it_covers_and_leaves_the_rest() {
                 } else {
                     &scene.other
                 };
-                let covers = events::revocations::covers(&token(id, client), &mut conn)
+                let covers = events::revocations::covers(&token(id, client), None, &mut conn)
                     .await
                     .unwrap();
                 assert_eq!(covers, expected.contains(id.as_str()), "{act:?}: {name}");
@@ -232,7 +232,7 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
         );
         let mut conn = db.reader().await.unwrap();
         assert!(
-            events::revocations::covers(&token(&approval, &id), &mut conn)
+            events::revocations::covers(&token(&approval, &id), None, &mut conn)
                 .await
                 .unwrap()
         );
@@ -254,7 +254,9 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
 
         // Its records are kept as long as the longest token, not longer.
         let forget = |now: Timestamp| {
-            db.transact(move |conn| Box::pin(async move { events::revocations::forget(conn, now).await }))
+            db.transact(move |conn| {
+                Box::pin(async move { events::revocations::forget(1000, conn, now).await })
+            })
         };
         let end = NOW + access_token::LIFE + Duration::from_secs(5 * 60);
         assert_eq!(forget(end).await.unwrap(), 0);

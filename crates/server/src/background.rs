@@ -15,6 +15,8 @@ use crate::wiring::Parts;
 const TIDY: Duration = Duration::from_secs(60);
 /// Rows deleted at once, so that no deletion holds the writer for long.
 const BATCH: u32 = 1000;
+/// Of revocation records: small rows that nothing hangs from.
+const REVOCATIONS: u32 = 10_000;
 /// What takes a transaction each. More than can register themselves in the same time.
 const FEW: u32 = 200;
 /// What is past is deleted so much later: a clock that was set wrong for a while must not cost what lives, nor the
@@ -34,6 +36,8 @@ impl Background {
             tokio::spawn(parts.keyring.clone().follow(parts.changes.clone())),
             tokio::spawn(parts.clients.clone().follow()),
             tokio::spawn(parts.known.clone().follow()),
+            tokio::spawn(parts.tail.clone().follow()),
+            tokio::spawn(parts.restores.clone().watch()),
             tokio::spawn(parts.signals().run(parts.changes.clone())),
             tokio::spawn(parts.logos().run(parts.changes.clone())),
             tokio::spawn(tidy(parts.clone())),
@@ -101,9 +105,9 @@ fn step((then, since): (Timestamp, Instant), (now, at): (Timestamp, Instant)) ->
 /// When the database fails.
 pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
     let past = now - AFTERWARDS;
+    forget_revocations(db, past).await?;
     let work = db.transact(move |conn| {
         Box::pin(async move {
-            let revocations = events::revocations::forget(conn, past).await?;
             revocation::remember_clients(conn, past).await?;
             let approvals = grants::approvals::forget(conn, past).await?;
             let assertions = clients::assertions::forget(BATCH, conn, past).await?;
@@ -114,26 +118,40 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
             let counts = clients::registrations::quota::sweep(BATCH, conn, past).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
-            Ok::<_, db::Error>((
-                revocations,
-                approvals,
-                assertions + pushed,
-                browsers,
-                events,
-                tokens + counts,
-            ))
+            Ok::<_, db::Error>((approvals, assertions + pushed, browsers, events, tokens + counts))
         })
     });
-    let (revocations, approvals, used_up, browsers, events, registration) = work.await?;
-    if revocations + approvals + used_up + browsers + events + registration > 0 {
+    let (approvals, used_up, browsers, events, registration) = work.await?;
+    if approvals + used_up + browsers + events + registration > 0 {
         tracing::debug!(
-            revocations,
             approvals,
             used_up,
             browsers,
             events,
             registration,
             "expired rows were deleted"
+        );
+    }
+    Ok(())
+}
+
+/// After an act that ended a great many things there are more at once than of anything else.
+async fn forget_revocations(db: &Database, past: Timestamp) -> db::Result<()> {
+    let mut all = 0;
+    loop {
+        let forgotten = db.transact(move |conn| {
+            Box::pin(async move { events::revocations::forget(REVOCATIONS, conn, past).await })
+        });
+        let forgotten = forgotten.await?;
+        all += forgotten;
+        if forgotten < u64::from(REVOCATIONS) {
+            break;
+        }
+    }
+    if all > 0 {
+        tracing::debug!(
+            all,
+            "revocation records that concern no token any more were deleted"
         );
     }
     Ok(())

@@ -8,6 +8,7 @@ mod health;
 pub mod listener;
 pub mod logging;
 pub mod middleware;
+pub mod restores;
 pub mod serve;
 pub mod settings;
 pub mod tls;

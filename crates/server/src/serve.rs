@@ -76,15 +76,21 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     let first = listener::serve(socket, parts.router(shell), limits.clone(), stopped.clone());
     let second = async {
         if let Some((socket, router)) = second {
-            listener::serve(socket, router, limits, stopped).await;
+            listener::serve(socket, router, limits, stopped.clone()).await;
         }
     };
+    // Streams would outlast the time that requests are given to finish.
+    let streams = async {
+        stopped.clone().await;
+        parts.tail.close();
+    };
     tokio::select! {
-        ((), ()) = async { tokio::join!(first, second) } => {}
+        ((), (), ()) = async { tokio::join!(first, second, streams) } => {}
         () = renew(tls) => {}
         () = renew(asking) => {}
     }
     drop((background, demo));
+    parts.restores.keep_mark();
     parts.db.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -10,6 +10,7 @@ use axum::middleware::from_fn_with_state;
 use clients::{Authenticator, Directory, Keys, Recipients, Vault, logos};
 use consent::Consent;
 use db::Database;
+use discovery::feed::{self, Feed, Tail};
 use discovery::{Discovery, Offered};
 use egress::Egress;
 use events::changes::Watcher;
@@ -22,6 +23,7 @@ use signals::Signals;
 use token::Token;
 
 use crate::middleware::{Cors, Shell, cors};
+use crate::restores::Restores;
 use crate::settings::Mtls;
 use crate::{fallback, health};
 
@@ -39,6 +41,10 @@ pub struct Parts {
     pub known: Known,
     /// Hears what other processes change.
     pub changes: Watcher,
+    /// What ended last, for those who follow it.
+    pub tail: Tail,
+    /// Notices when the database is not the one that it was.
+    pub restores: Restores,
     pub hasher: Hasher,
     pub clock: Clock,
     pub response_types: ResponseTypes,
@@ -71,8 +77,15 @@ impl Parts {
             .await
             .map_err(line)?;
         let changes = Watcher::start(&db).await.map_err(line)?;
+        // Before anything is remembered of it.
+        let restores = Restores::open(&db, changes.clone(), keys_dir, clock.clone())
+            .await
+            .map_err(line)?;
         let clients = Directory::open(&db, changes.clone()).await.map_err(line)?;
         let known = Known::open(&db, changes.clone()).await.map_err(line)?;
+        let tail = Tail::open(&db, changes.clone(), clock.clone())
+            .await
+            .map_err(line)?;
         let hasher =
             Hasher::start(hasher).map_err(|error| format!("no thread for checking passwords: {error}"))?;
         Ok(Self {
@@ -84,6 +97,8 @@ impl Parts {
             egress,
             known,
             changes,
+            tail,
+            restores,
             hasher,
             clock,
             response_types: ResponseTypes::Code,
@@ -147,6 +162,7 @@ impl Parts {
             .merge(readable(authorize::pushing(authorize), self.registered_origins()))
             .merge(readable(token::router(token.clone()), self.registered_origins()))
             .merge(token::introspection(token))
+            .merge(feed::router(self.feed()))
             .merge(fallback::for_methods(
                 registry::router(self.registry()),
                 front.clone(),
@@ -246,6 +262,19 @@ impl Parts {
             gate: self.gate(),
             bearer: self.bearer(),
             recipients: self.recipients(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    fn feed(&self) -> Arc<Feed> {
+        Arc::new(Feed {
+            db: self.db.clone(),
+            tail: self.tail.clone(),
+            keyring: self.keyring.clone(),
+            clients: self.clients.clone(),
+            authenticator: self.authenticator(),
+            bearer: self.bearer(),
+            issuer: self.issuer.clone(),
             clock: self.clock.clone(),
         })
     }

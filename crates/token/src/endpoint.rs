@@ -10,7 +10,7 @@ use http::HeaderMap;
 use issuance::{Entitlement, Refusal, TokenResponse};
 use protocol::form::{Form, NoStore};
 use protocol::{ClientCertificate, Error, GrantType, Params, Timestamp, path};
-use revocation::{Act, Reason};
+use revocation::{Act, Evidence, Reason};
 
 use crate::{Token, grant_types};
 
@@ -83,6 +83,7 @@ async fn refuse(
 ) -> Error {
     let approval = match refusal {
         Refusal::Wire(error) => return error,
+        Refusal::Ahead(written_at) => return ahead(written_at, by, token, now).await,
         Refusal::Reused(approval) => approval,
     };
     let (reason, answer) = match grant_type {
@@ -98,6 +99,15 @@ async fn refuse(
     };
     match revocation::perform(Act::EndApproval(approval, reason), by, &token.db, now).await {
         Ok(_) => Error::invalid_grant(answer),
+        Err(error) => error.into(),
+    }
+}
+
+/// Nobody but us can have made such a refresh token, so it proves that the database forgot something.
+async fn ahead(written_at: Timestamp, by: &Context, token: &Token, now: Timestamp) -> Error {
+    let evidence = Evidence::RefreshToken(written_at);
+    match revocation::restored(evidence, by, &token.db, now).await {
+        Ok(_) => Error::invalid_grant("unknown refresh token"),
         Err(error) => error.into(),
     }
 }

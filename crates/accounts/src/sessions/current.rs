@@ -34,8 +34,9 @@ impl BrowserSessions {
 /// for.
 const FLOW_LIFE: Duration = Duration::from_secs(60 * 60);
 
-// Every end that a session can have stands here: its own, its browser's, its user's. `ordinal` orders the
-// proofs of one browser; two may fall into one second.
+// Every end that a session can have stands here: its own, its browser's, its user's, and that the database was
+// restored to a state in which an end may be missing. `ordinal` orders the proofs of one browser; two may fall into
+// one second.
 const CURRENT: &str = "\
     SELECT s.session_id, s.browser_id, s.sub, s.persistent, s.created_at, s.last_seen_at, \
         u.email, u.claims, a.auth_time, a.acr, a.amr, a.flow_id \
@@ -45,6 +46,7 @@ const CURRENT: &str = "\
         JOIN authentications a ON a.session_id = s.session_id \
     WHERE b.token_digest = $1 AND b.expires_at > $2 \
         AND s.ended_at IS NULL AND s.idle_until > $2 AND s.expires_at > $2 \
+        AND s.created_at >= (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) \
         AND u.disabled_at IS NULL AND u.epoch = s.epoch \
         AND (a.auth_time > $3 OR a.ordinal = \
             (SELECT MAX(n.ordinal) FROM authentications n WHERE n.session_id = s.session_id)) \

@@ -92,7 +92,7 @@ fn a_request_uses_one_method_in_its_proper_form() {
         (
             &none,
             &asserted(&unsigned("ES256", "https://api.test")),
-            "invalid_client",
+            "private_key_jwt https://api.test",
         ),
         (&none, &asserted(&unsigned("ES256", "a\0")), "invalid_client"),
         (

@@ -31,6 +31,7 @@ wire_enum! {
         InitialTokenMade => "initial_token.made",
         InitialTokenDeleted => "initial_token.deleted",
         ResourceCreated => "resource.created",
+        ResourceUpdated => "resource.updated",
         ResourceSecretAdded => "resource.secret_added",
         ResourceSecretDeleted => "resource.secret_deleted",
         ResourceDeleted => "resource.deleted",
@@ -39,6 +40,7 @@ wire_enum! {
         SigningKeyWithdrawn => "signing_key.withdrawn",
         DecryptionKeyMade => "decryption_key.made",
         PurposeSecretMade => "purpose_secret.made",
+        DatabaseRestored => "database.restored",
     }
 }
 
@@ -139,6 +141,9 @@ pub enum Event<'e> {
     ResourceCreated {
         identifier: &'e str,
     },
+    ResourceUpdated {
+        identifier: &'e str,
+    },
     ResourceSecretAdded {
         identifier: &'e str,
         secret_id: &'e str,
@@ -171,6 +176,13 @@ pub enum Event<'e> {
     PurposeSecretMade {
         secret_id: &'e str,
         purpose: &'e str,
+    },
+    /// To an older state: what ended since may live again, so everybody signs in anew.
+    DatabaseRestored {
+        /// The name of the history of revocations that begins with it.
+        feed: &'e str,
+        evidence: &'e str,
+        codes_ended: u64,
     },
 }
 
@@ -244,6 +256,7 @@ impl<'e> Event<'e> {
             Self::InitialTokenMade { .. } => Kind::InitialTokenMade,
             Self::InitialTokenDeleted { .. } => Kind::InitialTokenDeleted,
             Self::ResourceCreated { .. } => Kind::ResourceCreated,
+            Self::ResourceUpdated { .. } => Kind::ResourceUpdated,
             Self::ResourceSecretAdded { .. } => Kind::ResourceSecretAdded,
             Self::ResourceSecretDeleted { .. } => Kind::ResourceSecretDeleted,
             Self::ResourceDeleted { .. } => Kind::ResourceDeleted,
@@ -252,6 +265,7 @@ impl<'e> Event<'e> {
             Self::SigningKeyWithdrawn { .. } => Kind::SigningKeyWithdrawn,
             Self::DecryptionKeyMade { .. } => Kind::DecryptionKeyMade,
             Self::PurposeSecretMade { .. } => Kind::PurposeSecretMade,
+            Self::DatabaseRestored { .. } => Kind::DatabaseRestored,
         }
     }
 
@@ -323,9 +337,9 @@ impl<'e> Event<'e> {
                 expires_at,
             } => Told::of(json!({ "token_id": token_id, "uses": uses, "expires_at": expires_at })),
             Self::InitialTokenDeleted { token_id } => Told::of(json!({ "token_id": token_id })),
-            Self::ResourceCreated { identifier } | Self::ResourceDeleted { identifier } => {
-                Told::of(json!({ "identifier": identifier }))
-            }
+            Self::ResourceCreated { identifier }
+            | Self::ResourceUpdated { identifier }
+            | Self::ResourceDeleted { identifier } => Told::of(json!({ "identifier": identifier })),
             Self::ResourceSecretAdded {
                 identifier,
                 secret_id,
@@ -345,6 +359,11 @@ impl<'e> Event<'e> {
             Self::PurposeSecretMade { secret_id, purpose } => {
                 Told::of(json!({ "secret_id": secret_id, "purpose": purpose }))
             }
+            Self::DatabaseRestored {
+                feed,
+                evidence,
+                codes_ended,
+            } => Told::of(json!({ "feed": feed, "evidence": evidence, "codes_ended": codes_ended })),
         }
     }
 }

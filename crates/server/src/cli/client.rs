@@ -1,6 +1,6 @@
 //! `countersign client`: apps that people sign in to, as RFC 7591 describes them.
 
-mod members;
+pub(super) mod members;
 pub(super) mod secret;
 mod token;
 

@@ -5,12 +5,14 @@ mod secret;
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
+use clients::resources::PublicKeys;
 use clients::{ResourceServer, resources};
 use events::Context;
 use protocol::SigningAlg;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::client::members::jwk_set;
 use super::client::secret::SHOWN_ONCE;
 use super::failure::Failure;
 use super::installation::Installation;
@@ -21,6 +23,8 @@ use super::word;
 pub(super) enum Resource {
     /// Register an API
     Create(Create),
+    /// Change the keys by which an API proves who it is
+    Update(Update),
     /// All APIs, oldest first
     List,
     /// Secrets with which an API asks about tokens (RFC 7662)
@@ -46,6 +50,39 @@ pub(super) struct Create {
     /// A scope with its text for people, as in 'notes.read=Read your notes' (repeatable)
     #[arg(long = "scope", value_name = "TOKEN=TEXT", value_parser = scope)]
     scopes: Vec<(String, String)>,
+    #[command(flatten)]
+    keys: Keys,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Update {
+    identifier: String,
+    /// It has no keys any more
+    #[arg(long, conflicts_with_all = ["jwks", "jwks_uri"], required_unless_present_any = ["jwks", "jwks_uri"])]
+    no_keys: bool,
+    #[command(flatten)]
+    keys: Keys,
+}
+
+/// The keys with which an API signs who it is (private_key_jwt), instead of sending a secret.
+#[derive(Debug, Args)]
+struct Keys {
+    /// Its public keys: a file with a JWK set
+    #[arg(long, value_name = "FILE", value_parser = jwk_set, conflicts_with = "jwks_uri")]
+    jwks: Option<Value>,
+    /// Where its public keys are
+    #[arg(long, value_name = "URL")]
+    jwks_uri: Option<String>,
+}
+
+impl Keys {
+    fn judged(&self) -> Result<Option<PublicKeys>, Failure> {
+        if self.jwks.is_none() && self.jwks_uri.is_none() {
+            return Ok(None);
+        }
+        let keys = registry::public_keys(self.jwks.as_ref(), self.jwks_uri.as_deref())?;
+        Ok(Some(keys))
+    }
 }
 
 fn scope(text: &str) -> Result<(String, String), &'static str> {
@@ -58,6 +95,7 @@ impl Resource {
     pub(super) async fn run(self, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
         match self {
             Self::Create(create) => printer.answer(&create.run(on).await?),
+            Self::Update(update) => printer.answer(&update.run(on).await?),
             Self::Secret(secret) => secret.run(on, printer).await,
             Self::List => list(on, printer).await,
             Self::Show { identifier } => {
@@ -83,8 +121,10 @@ impl Create {
                 return Err(format!("scopes: {token} is given twice").into());
             }
         }
+        let keys = self.keys.judged()?;
         let name = self.name.unwrap_or_else(|| host(&self.identifier));
         let resource = ResourceServer::define(&self.identifier, &name, self.alg, scopes, on.now)?;
+        let resource = resource.with_keys(keys);
         let (mut shown, now) = (json(&resource), on.now);
         let inserted = on.db.transact(move |conn| {
             Box::pin(async move {
@@ -100,6 +140,25 @@ impl Create {
             members.insert("client_secret".to_owned(), added.secret.expose().into());
         }
         Ok(Answer::of(shown, ORDER).note(SHOWN_ONCE))
+    }
+}
+
+impl Update {
+    async fn run(self, on: &Installation) -> Result<Answer, Failure> {
+        let keys = match self.no_keys {
+            true => None,
+            false => self.keys.judged()?,
+        };
+        let (identifier, now) = (self.identifier, on.now);
+        let updated = on.db.transact(move |conn| {
+            Box::pin(async move {
+                let by = Context::command_line();
+                resources::set_keys(&identifier, keys.as_ref(), &by, conn, now).await?;
+                let found = resources::by_identifier(&identifier, conn).await?;
+                found.ok_or_else(|| unknown(&identifier))
+            })
+        });
+        Ok(answer(&updated.await?))
     }
 }
 
@@ -150,6 +209,8 @@ const ORDER: &[&str] = &[
     "name",
     "alg",
     "scopes",
+    "jwks_uri",
+    "jwks",
     "created_at",
 ];
 
@@ -158,13 +219,22 @@ fn answer(resource: &ResourceServer) -> Answer {
 }
 
 fn json(resource: &ResourceServer) -> Value {
-    json!({
+    let mut json = json!({
         "identifier": resource.identifier,
         "name": resource.name,
         "alg": resource.alg,
         "scopes": resource.scopes,
         "created_at": resource.created_at,
-    })
+    });
+    let (member, keys) = match &resource.keys {
+        None => return json,
+        Some(PublicKeys::Set(jwks)) => ("jwks", jwks.clone()),
+        Some(PublicKeys::Behind(url)) => ("jwks_uri", url.as_str().into()),
+    };
+    if let Some(members) = json.as_object_mut() {
+        members.insert(member.to_owned(), keys);
+    }
+    json
 }
 
 #[cfg(test)]

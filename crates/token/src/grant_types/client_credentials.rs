@@ -30,6 +30,14 @@ pub(crate) async fn redeem(
     };
     let named: Vec<String> = params.all("resource").map(str::to_owned).collect();
     if named.is_empty() {
+        let own = asked.retain(|token| token == scope::REVOCATIONS && registered.contains(token));
+        if !own.is_empty() {
+            // The feed of revocations is ours, and the one thing of ours that is for clients.
+            return Ok(token
+                .gate
+                .for_itself(client, (own, Target::default()), now)
+                .await?);
+        }
         // RFC 8707 §2. Without one the token would be for userinfo, and there is no user.
         return Err(Error::invalid_target("the parameter resource is missing: name the API").into());
     }

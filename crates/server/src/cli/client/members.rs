@@ -248,7 +248,7 @@ fn nth(values: &Option<Vec<String>>, at: usize) -> Option<Value> {
     Some(or_none(values.as_ref()?.get(at)?.clone()))
 }
 
-fn jwk_set(file: &str) -> Result<Value, String> {
+pub(in crate::cli) fn jwk_set(file: &str) -> Result<Value, String> {
     let text = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
     serde_json::from_slice(&text).map_err(|error| format!("holds no JSON: {error}"))
 }
