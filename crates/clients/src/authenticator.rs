@@ -25,6 +25,8 @@ pub struct Authenticator {
     /// Whose word counts for the certificates of clients.
     pub authorities: Authorities,
     pub issuer: Issuer,
+    /// Where the listener is that asks for certificates.
+    pub mtls: Option<Issuer>,
 }
 
 impl Authenticator {
@@ -144,6 +146,7 @@ impl Authenticator {
         let client = client.ok_or_else(|| refuse("unknown client"))?;
         let place = Place {
             issuer: &self.issuer,
+            mtls: self.mtls.as_ref(),
             endpoint,
         };
         let verified = match client.metadata.token_endpoint_auth_method {

@@ -120,7 +120,7 @@ impl Parts {
             response_types: self.response_types,
             pushed_requests: self.pushed_requests,
             certificates: self.certificates(),
-            mtls: self.mtls.as_ref().map(|mtls| mtls.url.clone()),
+            mtls: self.mtls_url(),
         };
         let discovery = Arc::new(Discovery::new(
             &self.issuer,
@@ -284,7 +284,12 @@ impl Parts {
                 .map(|mtls| mtls.authorities.clone())
                 .unwrap_or_default(),
             issuer: self.issuer.clone(),
+            mtls: self.mtls_url(),
         }
+    }
+
+    fn mtls_url(&self) -> Option<Issuer> {
+        self.mtls.as_ref().map(|mtls| mtls.url.clone())
     }
 
     fn certificates(&self) -> ClientCertificates {
