@@ -1,6 +1,8 @@
 //! Requests that are signed: OpenID Connect Core §6, RFC 9101. Whose signature counts, what an object has to say of
 //! itself, and what becomes of what stands beside it.
 
+mod by_secret;
+
 use jose::{Content, DecryptionKey, EncryptionKey, Family};
 use protocol::{JweAlg, JweEnc};
 use serde_json::{Value, json};

@@ -180,8 +180,8 @@ impl Parts {
     }
 
     fn objects(&self) -> Objects {
-        let (keys, keyring) = (self.client_keys.clone(), self.keyring.clone());
-        Objects::new(keys, self.egress.clone(), keyring, self.issuer.clone())
+        let (egress, keyring) = (self.egress.clone(), self.keyring.clone());
+        Objects::new(self.recipients(), egress, keyring, self.issuer.clone())
     }
 
     /// What is served where clients are asked for certificates: what programs call. No page is there, so no cookie

@@ -152,7 +152,14 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         ),
         (
             "request_object_signing_alg",
-            with(json!({ "request_object_signing_alg": "HS256" })),
+            with(json!({
+                "token_endpoint_auth_method": "private_key_jwt", "request_object_signing_alg": "HS256",
+                "jwks": { "keys": [ec()] },
+            })),
+        ),
+        (
+            "request_object_signing_alg",
+            with(json!({ "token_endpoint_auth_method": "none", "request_object_signing_alg": "HS256" })),
         ),
         (
             "require_signed_request_object",
