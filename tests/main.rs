@@ -38,6 +38,7 @@ mod ledger;
 mod logout;
 mod machines;
 mod mtls;
+mod outbound;
 mod pages;
 mod pairwise;
 mod prompts;

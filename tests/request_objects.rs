@@ -147,7 +147,7 @@ everywhere! {
         silently(&world, &app, &unsigned, &outside).await.assert_rejected();
     }
 
-    async fn what_was_signed_and_then_encrypted_to_us_is_opened_and_nothing_else_that_was_encrypted(world: World) {
+    async fn c042_what_was_signed_and_then_encrypted_to_us_is_opened_and_nothing_else_that_was_encrypted(world: World) {
         let key = Key::new("ES256");
         let jwks: Value = serde_json::from_str(&world.visitor().get("/jwks").await.body).unwrap();
         for (alg, enc) in [

@@ -9,7 +9,7 @@ use protocol::{ClientAuthMethod, ErrorCode, GrantType, ResponseType};
 use serde_json::json;
 
 use super::*;
-use documents::{bad, ec, with};
+use documents::{bad, ec, rsa, with};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
 const LATER: Timestamp = Timestamp::from_secs(2_000);
@@ -17,7 +17,7 @@ const LATER: Timestamp = Timestamp::from_secs(2_000);
 #[test]
 fn c057_every_bad_document_is_refused_by_the_member_to_blame() {
     let bad = bad();
-    assert!(bad.len() > 200);
+    assert!(bad.len() >= 500, "{}", bad.len());
     for (member, document) in bad {
         let error = metadata(&document).expect_err(&document.to_string());
         let code = match member {
@@ -38,6 +38,15 @@ fn c057_every_bad_document_is_refused_by_the_member_to_blame() {
             metadata(&document).unwrap_err().code(),
             ErrorCode::InvalidClientMetadata
         );
+    }
+}
+
+#[test]
+fn c044_rsa_keys_of_clients_have_2048_to_8192_bits() {
+    // The longest are as costly as it gets, for whoever checks.
+    for (times, good) in [(42, false), (85, false), (86, true), (341, true), (342, false)] {
+        let document = with(json!({ "jwks": { "keys": [rsa(times)] } }));
+        assert_eq!(metadata(&document).is_ok(), good, "{} bits", 24 * times);
     }
 }
 
