@@ -63,6 +63,7 @@ impl Reader {
                 let look = format!("{page}-{scheme_name}-{width}");
                 browser.prefer(scheme).await;
                 browser.resize(width, HEIGHT).await;
+                browser.await_look(width, scheme).await;
                 self.assert_fits(width, &look).await;
                 assert_axe_clean(browser, &look).await;
                 self.keep(&look, width).await;
