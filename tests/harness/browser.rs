@@ -162,14 +162,22 @@ impl Browser {
     /// Waits until the page is laid out so: the browser says yes to both before it has done it.
     pub(crate) async fn await_look(&self, width: u32, scheme: Scheme) {
         let query = format!("(width: {width}px) and (prefers-color-scheme: {})", scheme.as_str());
+        self.await_true("return matchMedia(arguments[0]).matches", &query)
+            .await;
+    }
+
+    /// Waits until the page has this heading. One look each time: an element that is found first and read then may
+    /// belong to the page before.
+    pub(crate) async fn await_heading(&self, words: &str) {
+        const IS_IT: &str = "return document.querySelector('h1')?.innerText === arguments[0]";
+        self.await_true(IS_IT, words).await;
+    }
+
+    async fn await_true(&self, script: &str, argument: &str) {
         let deadline = Instant::now() + APPEARS;
-        while self
-            .execute("return matchMedia(arguments[0]).matches", vec![json!(query)])
-            .await
-            != true
-        {
+        while self.execute(script, vec![json!(argument)]).await != true {
             if Instant::now() > deadline {
-                panic!("the page is never {query}; {}", self.page().await);
+                panic!("never true: {script} of \"{argument}\"; {}", self.page().await);
             }
             sleep(Duration::from_millis(20)).await;
         }
