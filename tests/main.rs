@@ -24,6 +24,7 @@ mod client_authentication;
 mod clock_steps;
 mod command_line;
 mod conformance;
+mod contract;
 mod crash;
 mod database_away;
 mod discovery;
