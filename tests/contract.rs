@@ -154,10 +154,7 @@ async fn what_is_said_of_those_who_register_themselves_holds_for_them() {
     let (issuer, key) = (server.world.issuer.clone(), Key::new("ES256"));
     let keyed = json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": key.jwks() });
     let own = server.registered(keyed.clone()).await;
-    assert_eq!(
-        own["grant_types"],
-        json!(["authorization_code", "refresh_token"])
-    );
+    assert_eq!(own["grant_types"], json!(["authorization_code", "refresh_token"]));
     assert_eq!(own["require_pkce"], false);
     assert_eq!(own["assertion_audience"], "compatible");
     let id = own["client_id"].as_str().expect("an id");
@@ -214,7 +211,10 @@ async fn response_types_and_pushed_requests_are_as_they_are_set() {
     ])
     .await;
     let metadata = server.metadata().await;
-    assert_eq!(metadata["response_types_supported"].as_array().map(Vec::len), Some(6));
+    assert_eq!(
+        metadata["response_types_supported"].as_array().map(Vec::len),
+        Some(6)
+    );
     assert_eq!(metadata["require_pushed_authorization_requests"], true);
     let own = server
         .registered(json!({ "grant_types": ["implicit"], "response_types": ["id_token"] }))
@@ -230,7 +230,10 @@ async fn response_types_and_pushed_requests_are_as_they_are_set() {
     params.push(("client_secret", secret));
     let pushed = post(&server.world, "/par", &[], &params).await;
     assert_eq!(pushed.status, 201, "{}", pushed.body);
-    let reference = pushed.json()["request_uri"].as_str().expect("a reference").to_owned();
+    let reference = pushed.json()["request_uri"]
+        .as_str()
+        .expect("a reference")
+        .to_owned();
     let url = app.url(&[("request_uri", &reference)]);
     assert!(server.world.visitor().open(&url).await.asks_to_sign_in());
 }

@@ -626,7 +626,10 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
                     _ => {
                         let known = ["RS256", "PS256", "ES256", "EdDSA"];
                         let key = rp::Key::new(known.into_iter().find(|own| *own == alg).unwrap());
-                        (world.app_with(json!({ "jwks": key.jwks() })).await, key.sign(&claims))
+                        (
+                            world.app_with(json!({ "jwks": key.jwks() })).await,
+                            key.sign(&claims),
+                        )
                     }
                 };
                 let url = app.url(&[("request", &object), ("prompt", "none")]);

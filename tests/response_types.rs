@@ -350,7 +350,10 @@ async fn c016_a_form_post_carries_any_state_as_text_under_a_policy_for_its_one_s
             let failed = visitor.open(&failing).await;
             for (answer, is_error) in [(done, false), (failed, true)] {
                 let sent = answer.sent().unwrap();
-                assert_eq!((sent.channel, sent.to), (Channel::FormPost, app.redirect_uri.clone()));
+                assert_eq!(
+                    (sent.channel, sent.to),
+                    (Channel::FormPost, app.redirect_uri.clone())
+                );
                 assert_eq!(answer.param("state").as_deref(), Some(state));
                 assert_eq!(answer.param("error").is_some(), is_error, "{}", answer.body);
                 assert_eq!(answer.param("iss").as_deref(), Some(world.issuer.as_str()));

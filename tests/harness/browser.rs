@@ -161,7 +161,10 @@ impl Browser {
 
     /// Waits until the page is laid out so: the browser says yes to both before it has done it.
     pub(crate) async fn await_look(&self, width: u32, scheme: Scheme) {
-        let query = format!("(width: {width}px) and (prefers-color-scheme: {})", scheme.as_str());
+        let query = format!(
+            "(width: {width}px) and (prefers-color-scheme: {})",
+            scheme.as_str()
+        );
         self.await_true("return matchMedia(arguments[0]).matches", &query)
             .await;
     }

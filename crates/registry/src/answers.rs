@@ -71,10 +71,7 @@ pub(crate) fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static
             "userinfo_signed_response_alg",
             metadata.userinfo_signed_response_alg,
         ),
-        (
-            "request_object_signing_alg",
-            metadata.request_object_signing_alg,
-        ),
+        ("request_object_signing_alg", metadata.request_object_signing_alg),
     ] {
         if alg == Some(ClientAlg::Hs256) && !metadata.has_secret() {
             return Some((

@@ -11,11 +11,7 @@ use crate::settings::Name;
 
 /// # Errors
 /// When the client would have a response type that is not admitted, and had not before.
-pub(super) fn check(
-    new: &Metadata,
-    old: Option<&Metadata>,
-    admitted: ResponseTypes,
-) -> Result<(), Failure> {
+pub(super) fn check(new: &Metadata, old: Option<&Metadata>, admitted: ResponseTypes) -> Result<(), Failure> {
     let had = |own: &ResponseType| old.is_some_and(|old| old.response_types.contains(own));
     let more = new
         .response_types
