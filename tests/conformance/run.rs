@@ -103,8 +103,12 @@ impl<'w> Run<'w> {
         assert!(registered.get("error").is_none(), "{module}: {registered}");
         let secret = registered["client_secret"].as_str();
         assert_eq!(secret.is_some(), self.row.client_auth.is_some(), "{module}");
-        let expires = secret.map(|_| &json!(0));
-        assert_eq!(registered.get("client_secret_expires_at"), expires, "{module}");
+        let expires = secret.map(|_| json!(0));
+        assert_eq!(
+            registered.get("client_secret_expires_at"),
+            expires.as_ref(),
+            "{module}"
+        );
         let text = |name: &str| registered[name].as_str().expect("a text").to_owned();
         let (place, token) = (text("registration_client_uri"), text("registration_access_token"));
         assert!(place.starts_with(&self.world.issuer), "{module}: {place}");
@@ -369,7 +373,7 @@ impl<'w> Run<'w> {
                 params.extend(asserted(key.sign(&self.assertion())));
             }
             Some(ClientAuthMethod::ClientSecretJwt) => {
-                params.extend(asserted(sign_by_secret(&self.assertion(), &self.secret())));
+                params.extend(asserted(sign_by_secret(&self.assertion(), self.secret())));
             }
             Some(ClientAuthMethod::ClientSecretBasic) => {
                 headers.push(("authorization", basic(&self.app.id, &self.secret())));

@@ -127,7 +127,9 @@ async fn c060_of_the_tokens_of_registration_only_digests_are_kept() {
     for world in on_terms(open()).await {
         let own = Itself::new(&world, &usual()).await;
         let document = with(json!({ "client_id": own.text("client_id") }));
-        let changed = own.manage(&world, Method::PUT, own.token(), Some(&document)).await;
+        let changed = own
+            .manage(&world, Method::PUT, own.token(), Some(&document))
+            .await;
         let newest = Itself(changed.json()).token().to_owned();
         let initial = initial_token(&world, 2).await.expose().to_owned();
         let loot = Loot::of_tables(&world).await;
@@ -138,6 +140,9 @@ async fn c060_of_the_tokens_of_registration_only_digests_are_kept() {
         for token in [newest, initial] {
             assert!(loot.holds(seal::digest(&token).as_bytes()));
         }
-        assert!(!loot.holds(seal::digest(own.token()).as_bytes()), "it was replaced");
+        assert!(
+            !loot.holds(seal::digest(own.token()).as_bytes()),
+            "it was replaced"
+        );
     }
 }

@@ -22,7 +22,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Caller, Client, Credentials, ResourceServer, Sealed, authenticate, origins, records, resources, secrets,
+    Caller, Client, Credentials, ResourceServer, Sealed, Vault, authenticate, origins, records, resources,
+    secrets,
 };
 use latest::Latest;
 use snapshot::Snapshot;
