@@ -1,6 +1,6 @@
 //! What a thief of the database finds: C047, C048, and the first half of C113.
 
-mod loot;
+pub(crate) mod loot;
 
 use std::collections::BTreeSet;
 

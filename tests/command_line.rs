@@ -2,6 +2,7 @@
 
 mod clients;
 mod keys;
+mod response_types;
 mod settings;
 mod users;
 

@@ -623,11 +623,25 @@ async fn is_true(name: &str, value: &Value, document: &Value, trial: &Trial<'_>)
             answer.assert_error("invalid_request_object");
         }
         "request_object_signing_alg_values_supported" => {
-            assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA"]);
-            for alg in ["RS256", "PS256", "ES256", "EdDSA"] {
-                let key = rp::Key::new(alg);
-                let app = world.app_with(json!({ "jwks": key.jwks() })).await;
-                let object = key.sign(&json!({ "state": "signed" }));
+            assert_eq!(words, ["RS256", "PS256", "ES256", "EdDSA", "HS256"]);
+            for alg in words {
+                let claims = json!({ "state": "signed" });
+                let (app, object) = match alg {
+                    "HS256" => {
+                        let app = world.app_with(json!({ "request_object_signing_alg": alg })).await;
+                        let secret = app.secret.as_ref().unwrap().expose();
+                        let object = rp::sign_by_secret(&claims, secret);
+                        (app, object)
+                    }
+                    _ => {
+                        let known = ["RS256", "PS256", "ES256", "EdDSA"];
+                        let key = rp::Key::new(known.into_iter().find(|own| *own == alg).unwrap());
+                        (
+                            world.app_with(json!({ "jwks": key.jwks() })).await,
+                            key.sign(&claims),
+                        )
+                    }
+                };
                 let url = app.url(&[("request", &object), ("prompt", "none")]);
                 let answer = world.visitor().get(&url).await;
                 assert_eq!(answer.param("state").as_deref(), Some("signed"), "{alg}");

@@ -1,5 +1,7 @@
 //! Clients that prove themselves by a certificate, and tokens that only its holder can use: RFC 8705.
 
+mod assertions;
+
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 

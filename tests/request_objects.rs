@@ -1,6 +1,8 @@
 //! Requests that are signed: OpenID Connect Core §6, RFC 9101. Whose signature counts, what an object has to say of
 //! itself, and what becomes of what stands beside it.
 
+mod by_secret;
+
 use jose::{Content, DecryptionKey, EncryptionKey, Family};
 use protocol::{JweAlg, JweEnc};
 use serde_json::{Value, json};
@@ -145,7 +147,7 @@ everywhere! {
         silently(&world, &app, &unsigned, &outside).await.assert_rejected();
     }
 
-    async fn what_was_signed_and_then_encrypted_to_us_is_opened_and_nothing_else_that_was_encrypted(world: World) {
+    async fn c042_what_was_signed_and_then_encrypted_to_us_is_opened_and_nothing_else_that_was_encrypted(world: World) {
         let key = Key::new("ES256");
         let jwks: Value = serde_json::from_str(&world.visitor().get("/jwks").await.body).unwrap();
         for (alg, enc) in [

@@ -8,7 +8,7 @@
 #   COUNTERSIGN_TEST_AXE          axe.min.js, from the npm registry, kept in the target folder
 #   COUNTERSIGN_TEST_OPENID_CLIENT, COUNTERSIGN_TEST_AUTHLIB
 #                                 folders with the client libraries of tests/interop/, from the npm registry and from
-#                                 PyPI in the versions that are listed there, kept in the target folder
+#                                 PyPI: the files that are listed there, kept in the target folder
 #   postgres_bin                  the folder with initdb and pg_ctl (not exported)
 # All but the last may be set beforehand, for a machine whose browser is called otherwise.
 
@@ -180,7 +180,7 @@ fetch_authlib() {
     folder=$(mktemp -d "$authlib.XXXXXX")
     python3 -m venv "$folder" >&2 &&
         "$folder/bin/python" -m pip --disable-pip-version-check --quiet install --no-deps --only-binary :all: \
-            --requirement "$interop/authlib/requirements.txt" >&2 &&
+            --require-hashes --requirement "$interop/authlib/requirements.txt" >&2 &&
         "$folder/bin/python" -m pip --disable-pip-version-check --quiet check >&2 &&
         put_in_place "$folder" "$authlib" || say "PyPI gives no Authlib"
     rm -rf "$folder"

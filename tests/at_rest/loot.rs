@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::harness::{Installation, World};
 
 /// Each column of each table as text, and on SQLite the bytes of the file and its log.
-pub(super) struct Loot(Vec<u8>);
+pub(crate) struct Loot(Vec<u8>);
 
 /// The sealed values of an installation, opened with its master key.
 pub(super) struct Vault {
@@ -31,7 +31,8 @@ pub(super) struct Sealed {
 }
 
 impl Loot {
-    pub(super) async fn take(installation: &Installation, world: &World) -> Self {
+    /// Each column alone.
+    pub(crate) async fn of_tables(world: &World) -> Self {
         let mut bytes = Vec::new();
         for (table, _) in world.row_counts().await {
             for column in columns(world, &table).await {
@@ -44,6 +45,11 @@ impl Loot {
                 }
             }
         }
+        Self(bytes)
+    }
+
+    pub(super) async fn take(installation: &Installation, world: &World) -> Self {
+        let Self(mut bytes) = Self::of_tables(world).await;
         if let db::Url::Sqlite(path) = &installation.database {
             for ending in ["", "-wal"] {
                 let mut name = OsString::from(path);
@@ -56,7 +62,7 @@ impl Loot {
         Self(bytes)
     }
 
-    pub(super) fn holds(&self, wanted: &[u8]) -> bool {
+    pub(crate) fn holds(&self, wanted: &[u8]) -> bool {
         let Self(bytes) = self;
         let first = wanted.first().expect("something to look for");
         let starts = bytes.iter().enumerate().filter(|(_, byte)| *byte == first);

@@ -57,12 +57,13 @@ impl Reader {
     /// Judges the page that is shown, which has to have this heading.
     pub(super) async fn judge(&self, page: &str, heading: &str) {
         let browser = &self.browser;
-        assert_eq!(browser.text_of("h1").await, heading, "{page}");
+        browser.await_heading(heading).await;
         for (scheme, scheme_name) in SCHEMES {
             for width in WIDTHS {
                 let look = format!("{page}-{scheme_name}-{width}");
                 browser.prefer(scheme).await;
                 browser.resize(width, HEIGHT).await;
+                browser.await_look(width, scheme).await;
                 self.assert_fits(width, &look).await;
                 assert_axe_clean(browser, &look).await;
                 self.keep(&look, width).await;

@@ -260,7 +260,7 @@ async fn an_import_of_clients_may_be_repeated_and_is_done_whole_or_not_at_all() 
 }
 
 #[tokio::test]
-async fn no_client_has_the_id_of_a_user_and_no_user_that_of_a_client() {
+async fn c058_no_client_has_the_id_of_a_user_and_no_user_that_of_a_client() {
     for desk in desks().await {
         desk.import("client", &record("client", "Client")).await;
         desk.import("user", &json!({"sub": "user", "email": "a@a.test"}))

@@ -3,8 +3,8 @@
 //! The suite itself is another program; these tests say in our words what it wants to see.
 //!
 //! As for a run of the suite the issuer is https, with a certificate of an authority that nobody else knows. One
-//! difference is left: only the clients of the dynamic plan come by the registration endpoint, the others by its own
-//! function. What self-registered clients are is set as an operator sets it for such a run (`docs/conformance.md`).
+//! difference is left: only the clients of the dynamic plan and of the free one come by the registration endpoint, the
+//! others by its own function. What self-registered clients are is set as an operator sets it for such a run (`docs/conformance.md`).
 
 mod dynamic;
 mod guide;
@@ -30,6 +30,8 @@ use run::Run;
 
 /// Of what the whole suite runs against a provider that registers clients dynamically.
 const ALL: usize = 541;
+/// And of its free plan, with clients that authenticate by client_secret_jwt.
+const BY_SECRET: usize = 301;
 
 macro_rules! modules {
     ($plans:ident: $($file:ident: $($name:ident)+;)+) => {
@@ -162,7 +164,7 @@ fn module(test: &str) -> String {
 
 /// The runs of a module.
 fn rows_of(module: &str) -> Vec<plan::Row> {
-    let mut rows = plan::rows();
+    let mut rows = [plan::rows(), plan::rows_by_secret()].concat();
     rows.retain(|row| row.module == module);
     assert!(!rows.is_empty(), "{module} is no module");
     rows
@@ -189,10 +191,23 @@ fn every_run_of_every_module_has_a_test() {
     ] {
         assert_eq!(of(&[plan]), runs, "{plan}");
     }
+    let by_secret = plan::rows_by_secret();
+    assert_eq!(by_secret.len(), BY_SECRET);
+    println!(
+        "{} of {ALL} runs are covered, and {} of {BY_SECRET} with client_secret_jwt",
+        covered(&rows),
+        covered(&by_secret)
+    );
+}
+
+/// How many of these runs have a test. One without fails.
+fn covered(rows: &[plan::Row]) -> usize {
     let tested: BTreeSet<String> = TESTED.iter().map(|test| module(test)).collect();
-    let (covered, missing): (Vec<&plan::Row>, Vec<&plan::Row>) =
-        rows.iter().partition(|row| tested.contains(row.module));
-    println!("{} of {ALL} runs are covered", covered.len());
-    let missing: BTreeSet<&str> = missing.iter().map(|row| row.module).collect();
+    let missing: BTreeSet<&str> = rows
+        .iter()
+        .map(|row| row.module)
+        .filter(|module| !tested.contains(*module))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
+    rows.len()
 }

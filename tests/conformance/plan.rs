@@ -10,7 +10,7 @@ pub(crate) struct Row {
     pub(crate) response_type: ResponseType,
     /// `None`: the request does not say.
     pub(crate) response_mode: Option<ResponseMode>,
-    /// None where the client never comes to the token endpoint, or the plan uses keys.
+    /// None where the plan uses keys.
     pub(crate) client_auth: Option<ClientAuthMethod>,
 }
 
@@ -198,7 +198,55 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
+/// The plan in which everything is chosen freely (section 12 of the checklist).
+pub(crate) const FREE: &str = "test-plan";
+
+/// About the other ways in which a client proves who it is.
+const OF_OTHER_METHODS: &[&str] = &[
+    "oidcc-server-client-secret-post",
+    "oidcc-registration-jwks-uri",
+    "oidcc-refresh-token-rp-key-rotation",
+];
+
+/// Every run of the free plan whose client signs its assertions with its secret: the modules of the core, config and
+/// dynamic plans, each once a response type.
+pub(crate) fn rows_by_secret() -> Vec<Row> {
+    let mut modules: Vec<(&'static str, With)> = CORE.to_vec();
+    for (module, with) in DYNAMIC {
+        if !CORE.iter().any(|(own, _)| own == module) {
+            modules.push((module, *with));
+        }
+    }
+    modules.retain(|(module, _)| !OF_OTHER_METHODS.contains(module));
+    let run = |(module, with): &(&'static str, With), response_type| {
+        with.admits(response_type).then_some(Row {
+            plan: FREE,
+            module,
+            response_type,
+            response_mode: None,
+            client_auth: Some(ClientAuthMethod::ClientSecretJwt),
+        })
+    };
+    let types = [BASIC, IMPLICIT, HYBRID].concat();
+    let runs = types
+        .iter()
+        .flat_map(|own| modules.iter().filter_map(|module| run(module, *own)));
+    runs.collect()
+}
+
 impl With {
+    /// Whether a plan of this type alone has the module.
+    fn admits(self, own: ResponseType) -> bool {
+        match self {
+            Self::Each | Self::Once | Self::EachOrOnce => true,
+            Self::Code => own == ResponseType::Code,
+            Self::Codes | Self::CodesOnce => own.has_code(),
+            Self::IdTokenInFront => own.has_id_token(),
+            Self::NoIdTokenInFront => !own.has_id_token(),
+            Self::Userinfo => own != ResponseType::IdToken,
+        }
+    }
+
     fn of(self, types: &'static [ResponseType]) -> impl Iterator<Item = ResponseType> {
         let first = types.first().copied();
         // The one of the implicit plan is the one with an access token.
@@ -208,15 +256,15 @@ impl With {
             .find(|own| !types.contains(&ResponseType::IdToken) || own.has_token());
         let hybrid = types == HYBRID;
         types.iter().copied().filter(move |own| match self {
-            Self::Each => true,
-            Self::Code => *own == ResponseType::Code,
-            Self::Codes => own.has_code(),
             Self::CodesOnce => own.has_code() && Some(*own) == first,
             Self::Once => Some(*own) == one,
             Self::EachOrOnce => !hybrid || Some(*own) == first,
-            Self::IdTokenInFront => own.has_id_token(),
-            Self::NoIdTokenInFront => !own.has_id_token(),
-            Self::Userinfo => *own != ResponseType::IdToken,
+            Self::Each
+            | Self::Code
+            | Self::Codes
+            | Self::IdTokenInFront
+            | Self::NoIdTokenInFront
+            | Self::Userinfo => self.admits(*own),
         })
     }
 }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use accounts::users::User;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use protocol::{ClientAuthMethod, ResponseMode, ResponseType, SubjectType};
+use protocol::{ClientAuthMethod, ResponseMode, ResponseType, Secret, SubjectType};
 use serde_json::{Value, json};
 
-use super::plan::Row;
+use super::plan::{FREE, Row};
 use crate::harness::app::{address, answer, basic, changed, header, payload, post, userinfo};
-use crate::harness::rp::{Key, asserted, assertion};
+use crate::harness::rp::{Key, asserted, assertion, sign_by_secret};
 use crate::harness::visitor::{self, Sent};
 use crate::harness::{Answer, App, Channel, Visitor, World};
 
@@ -23,7 +23,7 @@ pub(crate) struct Run<'w> {
     pub(crate) user: &'w User,
     pub(crate) app: App,
     pub(crate) subject_type: SubjectType,
-    /// What the client signs with, where the plan has it sign.
+    /// What the client registers and signs with, where the plan has it sign.
     pub(crate) key: Option<Arc<Key>>,
     /// And for whom.
     pub(crate) audience: String,
@@ -59,7 +59,7 @@ impl<'w> Run<'w> {
             audience: format!("{}/token", world.issuer),
             registered: Registered::default(),
         };
-        if row.plan == DYNAMIC {
+        if [DYNAMIC, FREE].contains(&row.plan) {
             run.key = Some(Arc::new(Key::new("RS256")));
             run.register(&json!({})).await;
         }
@@ -101,9 +101,13 @@ impl<'w> Run<'w> {
             assert_eq!(&registered[name], value, "{module}");
         }
         assert!(registered.get("error").is_none(), "{module}: {registered}");
-        assert!(
-            registered.get("client_secret").is_none(),
-            "{module}: {registered}"
+        let secret = registered["client_secret"].as_str();
+        assert_eq!(secret.is_some(), self.row.client_auth.is_some(), "{module}");
+        let expires = secret.map(|_| json!(0));
+        assert_eq!(
+            registered.get("client_secret_expires_at"),
+            expires.as_ref(),
+            "{module}"
         );
         let text = |name: &str| registered[name].as_str().expect("a text").to_owned();
         let (place, token) = (text("registration_client_uri"), text("registration_access_token"));
@@ -111,7 +115,7 @@ impl<'w> Run<'w> {
         self.registered.lock().expect("not poisoned").push((place, token));
         self.app = App {
             id: text("client_id"),
-            secret: None,
+            secret: secret.map(Secret::from),
             redirect_uri: registered["redirect_uris"][0].as_str().expect("a URI").to_owned(),
         };
     }
@@ -119,7 +123,8 @@ impl<'w> Run<'w> {
     /// A registration as the suite makes it, with this metadata besides, and what becomes of it.
     pub(crate) async fn ask_to_register(&self, more: &Value) -> Answer {
         let mut document = document(&self.row, more);
-        document["token_endpoint_auth_method"] = json!(ClientAuthMethod::PrivateKeyJwt);
+        let method = self.row.client_auth.unwrap_or(ClientAuthMethod::PrivateKeyJwt);
+        document["token_endpoint_auth_method"] = json!(method);
         if more.get("jwks_uri").is_none() {
             document["jwks"] = self.key.as_ref().expect("a key").jwks();
         }
@@ -361,28 +366,36 @@ impl<'w> Run<'w> {
     }
 
     pub(crate) async fn token(&self, mut params: Vec<(&'static str, String)>) -> Answer {
-        if let Some(key) = &self.key {
-            let claims = assertion(
-                &self.app.id,
-                &self.audience,
-                self.world.now().as_secs(),
-                &json!({}),
-            );
-            params.extend(asserted(key.sign(&claims)));
-            return post(self.world, "/token", &[], &params).await;
-        }
-        let secret = self.app.secret.as_ref().expect("a secret").expose().to_owned();
         let mut headers = Vec::new();
-        match self.row.client_auth.expect("a way to authenticate") {
-            ClientAuthMethod::ClientSecretBasic => {
-                headers.push(("authorization", basic(&self.app.id, &secret)))
+        match self.row.client_auth {
+            None => {
+                let key = self.key.as_ref().expect("a key");
+                params.extend(asserted(key.sign(&self.assertion())));
             }
-            ClientAuthMethod::ClientSecretPost => {
-                params.extend([("client_id", self.app.id.clone()), ("client_secret", secret)]);
+            Some(ClientAuthMethod::ClientSecretJwt) => {
+                params.extend(asserted(sign_by_secret(&self.assertion(), self.secret())));
             }
-            other => panic!("no run authenticates by {other}"),
+            Some(ClientAuthMethod::ClientSecretBasic) => {
+                headers.push(("authorization", basic(&self.app.id, &self.secret())));
+            }
+            Some(ClientAuthMethod::ClientSecretPost) => {
+                params.extend([
+                    ("client_id", self.app.id.clone()),
+                    ("client_secret", self.secret()),
+                ]);
+            }
+            Some(other) => panic!("no run authenticates by {other}"),
         }
         post(self.world, "/token", &headers, &params).await
+    }
+
+    fn secret(&self) -> String {
+        self.app.secret.as_ref().expect("a secret").expose().to_owned()
+    }
+
+    fn assertion(&self) -> Value {
+        let now = self.world.now().as_secs();
+        assertion(&self.app.id, &self.audience, now, &json!({}))
     }
 
     /// The claims of an ID token: OpenID Connect Core §3.1.3.7.

@@ -9,6 +9,11 @@ use crate::harness::rp::Site;
 use crate::harness::visitor::client;
 use crate::harness::{Answer, App};
 
+/// By a secret: there are keys for nothing else here.
+fn method(run: &Run<'_>) -> ClientAuthMethod {
+    run.row.client_auth.unwrap_or(ClientAuthMethod::ClientSecretBasic)
+}
+
 /// A registration as the suite makes it, with a sector whose document lists this.
 async fn register(run: &Run<'_>, listed: &Value) -> Answer {
     let site = Site::open().await;
@@ -19,7 +24,7 @@ async fn register(run: &Run<'_>, listed: &Value) -> Answer {
         "redirect_uris": [REDIRECT_URI],
         "grant_types": response_type.grant_types(),
         "response_types": [response_type],
-        "token_endpoint_auth_method": "client_secret_basic",
+        "token_endpoint_auth_method": method(run),
         "contacts": ["certification@example.com"],
         "subject_type": "pairwise",
         "sector_identifier_uri": url,
@@ -39,7 +44,7 @@ pub(super) async fn oidcc_registration_sector_uri(mut run: Run<'_>) {
         secret: own["client_secret"].as_str().map(Secret::from),
         redirect_uri: REDIRECT_URI.to_owned(),
     };
-    run.row.client_auth = Some(ClientAuthMethod::ClientSecretBasic);
+    run.row.client_auth = Some(method(&run));
     run.key = None;
     run.subject_type = SubjectType::Pairwise;
     run.complete(&mut run.world.visitor(), &[]).await;

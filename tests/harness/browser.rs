@@ -28,9 +28,9 @@ use url::Url;
 
 use self::driver::{Driver, capabilities};
 
-/// Long enough for a loaded machine, short enough to name the step that hangs.
-const STEP: Duration = Duration::from_secs(30);
-const APPEARS: Duration = Duration::from_secs(15);
+/// Far above what a step takes on a loaded machine: only for one that hangs, which is named then.
+const STEP: Duration = Duration::from_secs(120);
+const APPEARS: Duration = Duration::from_secs(60);
 
 /// The other browser tests of the run come first.
 const TURN: Duration = Duration::from_secs(900);
@@ -62,6 +62,15 @@ pub(crate) struct Look {
 pub(crate) enum Scheme {
     Light,
     Dark,
+}
+
+impl Scheme {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
 }
 
 /// Whether the page's own scripts run; ours ([`Browser::execute`]) always do.
@@ -146,12 +155,35 @@ impl Browser {
     }
 
     pub(crate) async fn prefer(&self, scheme: Scheme) {
-        let value = match scheme {
-            Scheme::Light => "light",
-            Scheme::Dark => "dark",
-        };
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme.as_str() }] });
         self.devtools("Emulation.setEmulatedMedia", features).await;
+    }
+
+    /// Waits until the page is laid out so: the browser says yes to both before it has done it.
+    pub(crate) async fn await_look(&self, width: u32, scheme: Scheme) {
+        let query = format!(
+            "(width: {width}px) and (prefers-color-scheme: {})",
+            scheme.as_str()
+        );
+        self.await_true("return matchMedia(arguments[0]).matches", &query)
+            .await;
+    }
+
+    /// Waits until the page has this heading. One look each time: an element that is found first and read then may
+    /// belong to the page before.
+    pub(crate) async fn await_heading(&self, words: &str) {
+        const IS_IT: &str = "return document.querySelector('h1')?.innerText === arguments[0]";
+        self.await_true(IS_IT, words).await;
+    }
+
+    async fn await_true(&self, script: &str, argument: &str) {
+        let deadline = Instant::now() + APPEARS;
+        while self.execute(script, vec![json!(argument)]).await != true {
+            if Instant::now() > deadline {
+                panic!("never true: {script} of \"{argument}\"; {}", self.page().await);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn goto(&self, url: &str) {

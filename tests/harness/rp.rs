@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -319,6 +320,13 @@ pub(crate) fn assertion(client_id: &str, aud: &str, now: i64, changes: &Value) -
         };
     }
     claims
+}
+
+/// By HS256: RFC 7518 §3.2.
+pub(crate) fn sign_by_secret(claims: &Value, secret: impl AsRef<[u8]>) -> String {
+    let message = format!("{}.{}", b64(r#"{"alg":"HS256"}"#), b64(claims.to_string()));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
+    format!("{message}.{}", b64(hmac::sign(&key, message.as_bytes())))
 }
 
 /// RFC 7523 §2.2.

@@ -95,6 +95,8 @@ pub(crate) struct Own {
     /// COUNTERSIGN_TRUSTED_PROXIES, which are none.
     pub(crate) proxies: Option<&'static str>,
     pub(crate) mtls: Option<Asking>,
+    /// Where it may go; otherwise to the sites of the tests.
+    pub(crate) egress: Option<egress::Settings>,
 }
 
 /// How clients are asked for certificates.
@@ -286,7 +288,7 @@ impl World {
             issuer,
             &database,
             folder.path(),
-            Egress::new(rp::egress()).expect("a client"),
+            Egress::new(own.egress.unwrap_or_else(rp::egress)).expect("a client"),
             own.hasher.unwrap_or_else(cheap),
             Clock::Manual(clock.clone()),
         )

@@ -9,8 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::harness::Installation;
-use crate::harness::app::{header, payload};
+use crate::harness::app::{answer, header, payload};
 use crate::harness::rp::{Posted, Site};
+use crate::harness::visitor;
 
 /// Far above what it takes to send one.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -150,6 +151,35 @@ everywhere! {
             }
             assert_eq!(told, sessions);
         }
+    }
+}
+
+everywhere! {
+    /// There is no sign-in by another provider yet, so nobody has a logout to tell us. What we tell apps ends nothing
+    /// here either, wherever it is brought back.
+    async fn c084_a_logout_token_that_comes_back_ends_nothing(world: World) {
+        let site = Site::open().await;
+        let (app, user) = (listening(&site, &world).await, world.user().await);
+        let (mut kept, _) = app.sign_in(&world, &user, &[]).await;
+        let (mut visitor, tokens) = app.sign_in(&world, &user, &[]).await;
+        visitor.get(&logout_of(&tokens)).await.assert_leads_to(BYE);
+        let told = site.await_posted(1).await.remove(0);
+        let token = told.body.strip_prefix("logout_token=").expect("a token");
+
+        let metadata = world.visitor().get("/.well-known/openid-configuration").await.json();
+        let endpoints = metadata.as_object().expect("an object").iter();
+        for (name, endpoint) in endpoints.filter(|(name, _)| name.ends_with("_endpoint")) {
+            let at = world.route(endpoint.as_str().expect("a URL"));
+            let request = visitor::client().post(at).form(&[("logout_token", token)]);
+            let answer = answer(request).await;
+            assert!(answer.status.is_client_error() || answer.status.is_redirection(), "{name} {}", answer.status);
+        }
+        kept.open(&logout(&[("logout_token", token)])).await.assert_asks();
+        let hinted = logout(&[("id_token_hint", token), ("post_logout_redirect_uri", BYE)]);
+        let answer = kept.open(&hinted).await;
+        assert!(answer.location().is_none(), "{:?}", answer.location());
+        assert_eq!(userinfo(&world, token).await.status, 401);
+        assert!(kept.is_signed_in(&app).await, "it lives");
     }
 }
 

@@ -17,7 +17,7 @@ const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAE3RFWHRDb21tZ
     eNpjOKCgAEQMEAoAHo4EAX+K7hMAAAAASUVORK5CYII=";
 const MARK: &str = "We haven't checked this app. It registered itself.";
 /// Far above what fetching takes.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) fn png() -> Vec<u8> {
     STANDARD.decode(PNG).expect("base64")

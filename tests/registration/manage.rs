@@ -1,6 +1,7 @@
 //! The client configuration endpoint: RFC 7592.
 
 use super::*;
+use crate::at_rest::loot::Loot;
 
 everywhere! {
     async fn a_client_reads_what_it_registered(world: World) {
@@ -118,5 +119,30 @@ async fn an_operators_trust_ends_when_people_would_see_another_client() {
         let loud = with(json!({ "client_id": id, "client_name": "Your bank" }));
         let changed = own.manage(&world, Method::PUT, &token, Some(&loud)).await;
         assert_eq!(grants(&changed), 1, "a stranger again: {}", changed.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c060_of_the_tokens_of_registration_only_digests_are_kept() {
+    for world in on_terms(open()).await {
+        let own = Itself::new(&world, &usual()).await;
+        let document = with(json!({ "client_id": own.text("client_id") }));
+        let changed = own
+            .manage(&world, Method::PUT, own.token(), Some(&document))
+            .await;
+        let newest = Itself(changed.json()).token().to_owned();
+        let initial = initial_token(&world, 2).await.expose().to_owned();
+        let loot = Loot::of_tables(&world).await;
+        for token in [own.token(), &newest, &initial] {
+            let (_, bare) = token.split_at("cs_ra_".len());
+            assert!(!loot.holds(bare.as_bytes()), "{token}");
+        }
+        for token in [newest, initial] {
+            assert!(loot.holds(seal::digest(&token).as_bytes()));
+        }
+        assert!(
+            !loot.holds(seal::digest(own.token()).as_bytes()),
+            "it was replaced"
+        );
     }
 }

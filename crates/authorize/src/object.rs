@@ -1,20 +1,20 @@
 //! Request objects: OpenID Connect Core §6, RFC 9101. Decides what an authorization request says that was signed, or
 //! part of which was.
 //!
-//! An object counts only when a key of the client vouches for it, by the algorithm that the client registered. What
-//! it says wins over what stands beside it, and of a client that always signs nothing beside it counts. What goes on
+//! An object counts only when a key of the client vouches for it, or its secret where the client registered HS256, by
+//! the algorithm that the client registered. What it says wins over what stands beside it, and of a client that always signs nothing beside it counts. What goes on
 //! from here are parameters like any others, judged by the same checks.
 
 mod fetched;
 
 use std::borrow::Cow;
 
-use clients::{Client, Keys};
+use clients::{Client, Directory, Keys, Recipients, Vault};
 use egress::Egress;
-use jws::{Alg, Typ, Unverified, times};
+use jws::{Alg, Typ, Unverified, Verified, times};
 use keyring::Keyring;
 use protocol::access_token::Audience;
-use protocol::{ClientId, Error, Issuer, Params, Timestamp};
+use protocol::{ClientAlg, ClientId, Error, Issuer, Params, Timestamp};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
@@ -26,6 +26,9 @@ const TYP: Typ = Typ::IsOrJwtOrAbsent("oauth-authz-req+jwt");
 #[derive(Debug)]
 pub struct Objects {
     keys: Keys,
+    clients: Directory,
+    /// Opens the secrets with which clients sign.
+    vault: Vault,
     fetched: Fetched,
     /// Of the keys to which clients encrypt.
     keyring: Keyring,
@@ -33,9 +36,11 @@ pub struct Objects {
 }
 
 impl Objects {
-    pub fn new(keys: Keys, egress: Egress, keyring: Keyring, issuer: Issuer) -> Self {
+    pub fn new(by: Recipients, egress: Egress, keyring: Keyring, issuer: Issuer) -> Self {
         Self {
-            keys,
+            keys: by.keys,
+            clients: by.clients,
+            vault: by.vault,
             fetched: Fetched::new(egress),
             keyring,
             issuer,
@@ -99,20 +104,39 @@ impl Objects {
     async fn open(&self, text: &str, way: Way, client: &Client, now: Timestamp) -> Result<Object, Error> {
         let signed = self.decrypted(text, client, now).await?;
         let token = Unverified::parse(&signed).map_err(|cause| unreadable(cause, way))?;
-        let pinned = client.metadata.request_object_signing_alg;
-        let allowed = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
-        let vouched = self.keys.vouch(client, &token, allowed, TYP, now).await;
-        let verified = vouched.map_err(|cause| {
-            invalid("no key in the client's jwks or behind its jwks_uri vouches for it, by its kid and alg")
-                .because(cause)
-        })?;
+        let verified = self.vouched(&token, client, now).await?;
         let claims = verified.members();
         judge(claims, &client.id, &self.issuer, now).map_err(invalid)?;
         Object::of(claims)
     }
-}
 
-impl Objects {
+    /// By the one thing that the client registered: neither a key nor a secret ever stands in for the other.
+    async fn vouched<'t>(
+        &self,
+        token: &'t Unverified,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Verified<'t>, Error> {
+        if client.metadata.asks_by_secret() {
+            let vouched = self.clients.vouch(&client.id, token, &self.vault, TYP).await?;
+            return vouched.map_err(|cause| {
+                invalid("the client registered HS256 for it, and no secret of the client has signed it so")
+                    .because(cause)
+            });
+        }
+        let pinned = client.metadata.request_object_signing_alg;
+        let pinned = pinned.and_then(ClientAlg::signing).map(Alg::from);
+        let allowed = pinned.as_ref().map_or(Alg::ALL, std::slice::from_ref);
+        let vouched = self.keys.vouch(client, token, allowed, TYP, now).await;
+        vouched.map_err(|cause| {
+            invalid(
+                "no key in the client's jwks or behind its jwks_uri vouches for it, by its kid and alg (HS256 is for \
+                 clients that registered it)",
+            )
+            .because(cause)
+        })
+    }
+
     /// The signed object in one that was encrypted: RFC 9101 §6.1. What comes out has to be signed like any other:
     /// anybody can encrypt to us. A client that registered how it encrypts may still send others.
     async fn decrypted<'t>(

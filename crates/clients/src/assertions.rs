@@ -23,8 +23,25 @@ pub(crate) const TYP: Typ = Typ::IsOrJwtOrAbsent("client-authentication+jwt");
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) issuer: &'a Issuer,
+    /// Where the listener is that asks for certificates: it has the same endpoints at other addresses.
+    pub(crate) mtls: Option<&'a Issuer>,
     /// The path of the endpoint.
     pub(crate) endpoint: &'a str,
+}
+
+impl Place<'_> {
+    /// Whether this is the issuer, or the address of this endpoint or of the token endpoint, at either listener
+    /// (RFC 8705 §5: a client that uses an alias names that).
+    fn has(self, aud: &str) -> bool {
+        if aud == self.issuer.as_str() {
+            return !protocol::defect("assertions-not-for-the-issuer");
+        }
+        let bases = [Some(self.issuer), self.mtls];
+        bases.into_iter().flatten().any(|base| {
+            let path = aud.strip_prefix(base.as_str());
+            path.is_some_and(|path| path == protocol::path::TOKEN || path == self.endpoint)
+        })
+    }
 }
 
 /// What makes an assertion good for one use.
@@ -99,12 +116,7 @@ fn judge_audience(
         AssertionAudience::Issuer if aud.and_then(Value::as_str) == Some(issuer) => Ok(()),
         AssertionAudience::Issuer => Err("aud has to be the issuer, as a single string"),
         AssertionAudience::Compatible => {
-            let at = |path: &str| format!("{issuer}{path}");
-            let good = [issuer.to_owned(), at(protocol::path::TOKEN), at(place.endpoint)];
-            let good = good
-                .get(usize::from(protocol::defect("assertions-not-for-the-issuer"))..)
-                .unwrap_or(&[]);
-            let names_us = |aud: &Value| aud.as_str().is_some_and(|aud| good.iter().any(|own| own == aud));
+            let names_us = |aud: &Value| aud.as_str().is_some_and(|aud| place.has(aud));
             match aud {
                 Some(Value::Array(all)) if all.iter().any(names_us) => Ok(()),
                 Some(one) if names_us(one) => Ok(()),

@@ -26,6 +26,8 @@ pub struct Authenticator {
     /// Whose word counts for the certificates of clients.
     pub authorities: Authorities,
     pub issuer: Issuer,
+    /// Where the listener is that asks for certificates.
+    pub mtls: Option<Issuer>,
 }
 
 impl Authenticator {
@@ -168,6 +170,7 @@ impl Authenticator {
         let client = client.ok_or_else(|| refuse("unknown client"))?;
         let place = Place {
             issuer: &self.issuer,
+            mtls: self.mtls.as_ref(),
             endpoint,
         };
         let verified = match client.metadata.token_endpoint_auth_method {
@@ -193,14 +196,11 @@ impl Authenticator {
         assertions::judge(&verified, client, place, now).map_err(faulty)
     }
 
-    /// Any of its secrets: two work at once, so that one can be replaced in peace.
     async fn by_secret<'a>(&self, assertion: &'a Unverified, client: &Client) -> Result<Verified<'a>, Error> {
-        let sealed = self.clients.sealed_secrets(&client.id).await?;
-        let secrets = self.vault.open_all(&sealed);
-        let keys = secrets.iter().map(|secret| secret.expose().as_bytes());
-        assertion
-            .verify_by_secret(keys, assertions::TYP)
-            .map_err(|error| refuse(error.to_string()))
+        let vouched = self
+            .clients
+            .vouch(&client.id, assertion, &self.vault, assertions::TYP);
+        vouched.await?.map_err(|error| refuse(error.to_string()))
     }
 }
 

@@ -16,12 +16,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use db::Database;
 use events::changes::{SILENCE, Topic, Versions, Watcher};
+use jws::{Typ, Unverified, Verified};
 use protocol::{ClientId, Error};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Caller, Client, Credentials, ResourceServer, Sealed, authenticate, origins, records, resources, secrets,
+    Caller, Client, Credentials, ResourceServer, Sealed, Vault, authenticate, origins, records, resources,
+    secrets,
 };
 use latest::Latest;
 use snapshot::Snapshot;
@@ -83,6 +85,25 @@ impl Directory {
             return Ok(entry.sealed.clone());
         }
         secrets::sealed(id, &mut self.0.db.reader().await?).await
+    }
+
+    /// Checks what this client signed with a secret that it shares with us. What none in memory has signed may be by
+    /// one that was made a moment ago.
+    ///
+    /// # Errors
+    /// When the database has to be asked, and fails; within, why none of the secrets vouches for it.
+    pub async fn vouch<'t>(
+        &self,
+        id: &ClientId,
+        token: &'t Unverified,
+        vault: &Vault,
+        typ: Typ,
+    ) -> db::Result<Result<Verified<'t>, jws::Error>> {
+        let verdict = vault.vouch(token, &self.sealed_secrets(id).await?, typ);
+        if verdict.is_ok() || !self.hears_of_changes().await? {
+            return Ok(verdict);
+        }
+        Ok(vault.vouch(token, &self.sealed_secrets(id).await?, typ))
     }
 
     /// The client that the credentials prove.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use jws::Alg;
 use protocol::{
     ApplicationType, ClientAlg, ClientAuthMethod, GrantType, JweAlg, JweEnc, RedirectUri, ResponseType,
     Scope, SubjectType, wire_enum,
@@ -117,9 +116,9 @@ pub struct Metadata {
     pub request_object_encryption_alg: Option<JweAlg>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_object_encryption_enc: Option<JweEnc>,
-    /// The one algorithm of its request objects; without it, each that is known.
+    /// The one algorithm of its request objects; without it, each by a key of the client.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_object_signing_alg: Option<Alg>,
+    pub request_object_signing_alg: Option<ClientAlg>,
     /// Where its request objects may be: OpenID Connect Core §6.2.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub request_uris: Vec<String>,
@@ -173,9 +172,16 @@ impl Metadata {
             || self.userinfo_signed_response_alg == Some(ClientAlg::Hs256)
     }
 
+    /// Whether it signs its request objects with its secret.
+    pub fn asks_by_secret(&self) -> bool {
+        self.request_object_signing_alg == Some(ClientAlg::Hs256)
+    }
+
     /// Whether a digest of its secret is not enough.
     pub fn needs_readable_secret(&self) -> bool {
-        self.is_told_by_secret() || self.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt
+        self.is_told_by_secret()
+            || self.asks_by_secret()
+            || self.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt
     }
 }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jws::{Typ, Unverified, Verified};
 use protocol::{Error, Secret};
 
 /// What a secret is sealed for.
@@ -63,6 +64,21 @@ impl Vault {
                 None
             }
         }
+    }
+
+    /// What one of these secrets has signed, by HS256. Any of them: two work at once, so that one can be replaced in
+    /// peace.
+    ///
+    /// # Errors
+    /// When none of them did.
+    pub(crate) fn vouch<'t>(
+        &self,
+        token: &'t Unverified,
+        sealed: &[Sealed],
+        typ: Typ,
+    ) -> Result<Verified<'t>, jws::Error> {
+        let secrets = self.open_all(sealed);
+        token.verify_by_secret(secrets.iter().map(|own| own.expose().as_bytes()), typ)
     }
 
     /// All that can be opened, oldest first.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqliteConnection, SqlitePool};
+use tokio::time::{Instant, sleep};
 
 use crate::conn::{PostgresConn, SqliteConn};
 use crate::mark::Mark;
@@ -18,6 +19,7 @@ use crate::{Conn, Error, Result};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for a lock that another process (the command line) holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// For batches alone: of the two kinds two each at a time, and whichever connection they come by has their statements
@@ -197,15 +199,35 @@ async fn sqlite(path: &std::path::Path) -> Result<Database> {
             .idle_timeout(None)
             .max_lifetime(None)
     };
+    // Held until the pools have theirs: whoever closes the last connection of a file locks out who opens one.
+    let first = first(&options).await?;
     let writer = pool(1).connect_with(options.clone()).await?;
     let readers = pool(SQLITE_READERS)
         .connect_with(options.pragma("query_only", "ON"))
         .await?;
+    first.close().await?;
     Ok(Database {
         pools: Pools::Sqlite { writer, readers },
         presence: Presence::new(),
         mark: Mark::default(),
     })
+}
+
+/// The connection that turns a new file to WAL.
+///
+/// Of several processes that do so at once (commands of a script on an empty database) each has begun to read what
+/// another wants to lock. SQLite tells one of them at once that the file is locked, since waiting would help nobody,
+/// and its busy timeout is not asked. It looks again instead: by then the file is turned.
+async fn first(options: &SqliteConnectOptions) -> Result<SqliteConnection> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match options.connect().await {
+            Err(error) if crate::error::is_locked(&error) && Instant::now() < deadline => {
+                sleep(BUSY_PAUSE).await;
+            }
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 async fn postgres(url: &str) -> Result<Database> {
@@ -276,6 +298,26 @@ mod tests {
             ] {
                 let value: (i64,) = run!(&mut conn, |c| sqlx::query_as(pragma).fetch_one(c)).unwrap();
                 assert_eq!(value.0, expected, "{pragma}");
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn whoever_opens_a_new_file_beside_others_gets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for turn in 0..300 {
+            let url = Url::Sqlite(folder.path().join(format!("{turn}.db")));
+            let opening = (0..4).map(|_| {
+                let url = url.clone();
+                tokio::spawn(async move { Database::connect(&url).await })
+            });
+            let opening: Vec<_> = opening.collect();
+            for one in opening {
+                let opened = one.await.unwrap();
+                opened
+                    .unwrap_or_else(|error| panic!("{turn}: {error}"))
+                    .close()
+                    .await;
             }
         }
     }

@@ -115,6 +115,15 @@ fn passing(code: Option<&str>) -> bool {
         .is_ok_and(|code| [5, 6, 8, 10, 13, 14].contains(&(code & 0xff)))
 }
 
+/// Whether SQLite says that somebody else holds the file just now.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else {
+        return false;
+    };
+    let code = database.code().and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| [5, 6].contains(&(code & 0xff)))
+}
+
 const CONTENDED: [&str; 2] = ["40001", "40P01"];
 const TOOK_TOO_LONG: &str = "57014";
 const READ_ONLY: &str = "25006";

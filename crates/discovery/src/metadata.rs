@@ -4,7 +4,6 @@
 
 use accounts::claims::Claim;
 use accounts::sessions::Acr;
-use jws::Alg;
 use protocol::{
     ClientAlg, ClientAuthMethod, GrantType, Issuer, JweAlg, JweEnc, Prompt, PushedRequests, ResponseMode,
     ResponseTypes, SubjectType, path, scope,
@@ -85,7 +84,7 @@ pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
         "request_parameter_supported": true,
         "request_uri_parameter_supported": true,
         "require_request_uri_registration": true,
-        "request_object_signing_alg_values_supported": words(Alg::ALL),
+        "request_object_signing_alg_values_supported": words(ClientAlg::ALL),
         "request_object_encryption_alg_values_supported": words(JweAlg::ALL),
         "request_object_encryption_enc_values_supported": words(JweEnc::ALL),
         "pushed_authorization_request_endpoint": at(path::PAR),

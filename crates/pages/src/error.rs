@@ -28,19 +28,11 @@ pub enum Why {
     NotFound,
 }
 
-/// An error with what a page can say beyond it.
+/// An error, and what its page says about it.
 #[derive(Debug)]
 pub struct Problem<'a> {
     error: &'a Error,
     why: Why,
-    app: Option<&'a str>,
-    facts: Vec<Fact>,
-}
-
-#[derive(Debug)]
-struct Fact {
-    name: &'static str,
-    value: String,
 }
 
 /// Answers with the problem's page, or its JSON where the request prefers that, and logs it.
@@ -65,29 +57,7 @@ pub fn page<'a>(
 
 impl<'a> Problem<'a> {
     pub fn new(error: &'a Error, why: Why) -> Self {
-        Self {
-            error,
-            why,
-            app: None,
-            facts: Vec::new(),
-        }
-    }
-
-    /// The name of the client whose request it was, from our record of it.
-    #[must_use]
-    pub fn with_app(mut self, name: &'a str) -> Self {
-        self.app = Some(name);
-        self
-    }
-
-    /// A fact for the developer: a name of ours and a value from our records, never from the request.
-    #[must_use]
-    pub fn with_fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.facts.push(Fact {
-            name,
-            value: value.into(),
-        });
-        self
+        Self { error, why }
     }
 }
 
@@ -149,10 +119,8 @@ impl Failure {
 struct ErrorPage<'a> {
     shell: &'a Shell,
     why: Why,
-    app: Option<&'a str>,
     error: &'a Error,
     at: Timestamp,
-    facts: Vec<Fact>,
 }
 
 impl View for ErrorPage<'_> {
@@ -189,19 +157,11 @@ fn html(shell: &Shell, problem: Problem<'_>, now: Timestamp) -> Response {
         _ if status.is_server_error() => return Failure::Trouble.page(&shell.base, &shell.request_id),
         _ => (),
     }
-    let Problem {
-        error,
-        why,
-        app,
-        facts,
-    } = problem;
     Page::new(ErrorPage {
         shell,
-        why,
-        app,
-        error,
+        why: problem.why,
+        error: problem.error,
         at: now,
-        facts,
     })
     .with_status(status)
     .into_response()
@@ -290,21 +250,17 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_says_request_rejected_and_what_support_will_ask_for() {
         let error = Error::invalid_request("the redirect_uri is not registered for this client");
-        let problem = Problem::new(&error, Why::Rejected)
-            .with_app("<b>App</b>")
-            .with_fact("client_id", "c\"1");
+        let problem = Problem::new(&error, Why::Rejected);
         let response = page(&shell(), &accepting(BROWSER), problem, Timestamp::from_secs(0));
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert!(response.headers().get(http::header::LOCATION).is_none());
         let html = text(response).await;
         for part in [
             "<h1>Request rejected</h1>",
-            "<bdi>&lt;b&gt;App&lt;/b&gt;</bdi>",
             "invalid_request",
             "the redirect_uri is not registered for this client",
             "req-1_A",
             "<time datetime=\"1970-01-01T00:00:00Z\">1970-01-01 00:00:00 UTC</time>",
-            "c&#34;1",
             "href=\"/auth/assets/style-",
         ] {
             assert!(html.contains(part), "{part} is missing in {html}");

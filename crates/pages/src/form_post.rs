@@ -62,7 +62,7 @@ mod tests {
     use crate::{Page, Site};
 
     #[tokio::test]
-    async fn c015_the_form_holds_text_only_and_the_policy_admits_its_one_script() {
+    async fn c015_c016_the_form_holds_text_only_and_the_policy_admits_its_one_script() {
         let shell = Site::new("https://example.com/auth").shell(&HeaderMap::new(), None, "r1");
         let evil = "\"><script>alert(1)</script>";
         let page = FormPost {

@@ -1,4 +1,4 @@
-//! How what a client is told is signed and encrypted, and how it encrypts what it asks: OpenID Connect Dynamic Client
+//! How what a client is told is signed and encrypted, and so what it asks: OpenID Connect Dynamic Client
 //! Registration §2.
 
 use clients::Metadata;
@@ -71,6 +71,7 @@ pub(crate) fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static
             "userinfo_signed_response_alg",
             metadata.userinfo_signed_response_alg,
         ),
+        ("request_object_signing_alg", metadata.request_object_signing_alg),
     ] {
         if alg == Some(ClientAlg::Hs256) && !metadata.has_secret() {
             return Some((

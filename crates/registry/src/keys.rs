@@ -71,10 +71,12 @@ pub(crate) fn incoherence(metadata: &Metadata) -> Option<(&'static str, &'static
     if metadata.jwks.is_some() && metadata.jwks_uri.is_some() {
         return Some(("jwks", "give jwks or jwks_uri, not both"));
     }
-    if metadata.require_signed_request_object && metadata.jwks.is_none() && metadata.jwks_uri.is_none() {
+    let keyless = metadata.jwks.is_none() && metadata.jwks_uri.is_none();
+    if metadata.require_signed_request_object && keyless && !metadata.asks_by_secret() {
         return Some((
             "require_signed_request_object",
-            "request objects are checked by the client's public keys: give jwks or jwks_uri",
+            "request objects are checked by the client's public keys: give jwks or jwks_uri (or \
+             request_object_signing_alg HS256, which is by its secret)",
         ));
     }
     let pinned = metadata.token_endpoint_auth_signing_alg;

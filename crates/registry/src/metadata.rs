@@ -4,7 +4,6 @@
 //! Members that we know are checked; others are ignored, as the RFC has it.
 
 use clients::{AssertionAudience, Localized, Metadata, shown};
-use jws::Alg;
 use protocol::{
     ApplicationType, ClientAlg, ClientAuthMethod, Error, GrantType, RedirectUri, ResponseType, Scope,
     SubjectType,
@@ -101,7 +100,7 @@ pub fn metadata(document: &Value) -> Result<Metadata, Error> {
         userinfo_encrypted_response_enc: userinfo.map(|(_, enc)| enc),
         request_object_encryption_alg: requests.map(|(alg, _)| alg),
         request_object_encryption_enc: requests.map(|(_, enc)| enc),
-        request_object_signing_alg: document.word("request_object_signing_alg", Alg::ALL)?,
+        request_object_signing_alg: answers::signed(document, "request_object_signing_alg")?,
         request_uris: keys::request_uris(document)?,
         require_signed_request_object: document
             .flag("require_signed_request_object")?

@@ -135,7 +135,7 @@ impl Parts {
             response_types: self.response_types,
             pushed_requests: self.pushed_requests,
             certificates: self.certificates(),
-            mtls: self.mtls.as_ref().map(|mtls| mtls.url.clone()),
+            mtls: self.mtls_url(),
         };
         let discovery = Arc::new(Discovery::new(
             &self.issuer,
@@ -196,8 +196,8 @@ impl Parts {
     }
 
     fn objects(&self) -> Objects {
-        let (keys, keyring) = (self.client_keys.clone(), self.keyring.clone());
-        Objects::new(keys, self.egress.clone(), keyring, self.issuer.clone())
+        let (egress, keyring) = (self.egress.clone(), self.keyring.clone());
+        Objects::new(self.recipients(), egress, keyring, self.issuer.clone())
     }
 
     /// What is served where clients are asked for certificates: what programs call. No page is there, so no cookie
@@ -313,7 +313,12 @@ impl Parts {
                 .map(|mtls| mtls.authorities.clone())
                 .unwrap_or_default(),
             issuer: self.issuer.clone(),
+            mtls: self.mtls_url(),
         }
+    }
+
+    fn mtls_url(&self) -> Option<Issuer> {
+        self.mtls.as_ref().map(|mtls| mtls.url.clone())
     }
 
     fn certificates(&self) -> ClientCertificates {

@@ -15,6 +15,9 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{Look, STEP};
 
+/// How long a page or a script may take, in milliseconds: less than a step, so that it is said which.
+const PATIENCE: u32 = 100_000;
+
 /// A chromedriver of our own, on a port that the kernel chose.
 #[derive(Debug)]
 pub(super) struct Driver {
@@ -114,7 +117,7 @@ pub(super) fn capabilities(profile: &Path, look: Look) -> Capabilities {
 
     let capabilities = json!({
         "browserName": "chrome",
-        "timeouts": { "implicit": 0, "pageLoad": 20_000, "script": 20_000 },
+        "timeouts": { "implicit": 0, "pageLoad": PATIENCE, "script": PATIENCE },
         "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         "goog:chromeOptions": options,
     });

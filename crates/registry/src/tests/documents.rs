@@ -32,8 +32,9 @@ fn for_signatures() -> Value {
     key
 }
 
-fn weak() -> Value {
-    json!({ "kty": "RSA", "e": "AQAB", "n": "_".repeat(171) })
+/// A modulus of so many times 24 bits, all of them set, so that it is odd as it has to be.
+pub(super) fn rsa(times: usize) -> Value {
+    json!({ "kty": "RSA", "e": "AQAB", "n": "____".repeat(times) })
 }
 
 /// Documents that describe no client, each with the member to blame.
@@ -89,7 +90,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             with(json!({ "jwks": { "keys": [{ "kty": "oct", "k": "AAAA" }] } })),
         ),
         ("jwks", with(json!({ "jwks": { "keys": [ec(), private()] } }))),
-        ("jwks", with(json!({ "jwks": { "keys": [weak()] } }))),
+        ("jwks", with(json!({ "jwks": { "keys": [rsa(42)] } }))),
         (
             "token_endpoint_auth_signing_alg",
             with(json!({ "token_endpoint_auth_signing_alg": "none" })),
@@ -152,7 +153,14 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         ),
         (
             "request_object_signing_alg",
-            with(json!({ "request_object_signing_alg": "HS256" })),
+            with(json!({
+                "token_endpoint_auth_method": "private_key_jwt", "request_object_signing_alg": "HS256",
+                "jwks": { "keys": [ec()] },
+            })),
+        ),
+        (
+            "request_object_signing_alg",
+            with(json!({ "token_endpoint_auth_method": "none", "request_object_signing_alg": "HS256" })),
         ),
         (
             "require_signed_request_object",
@@ -495,6 +503,12 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             &json!([1]),
             &json!([null]),
             &json!([["x"]]),
+            &json!([{}]),
+            &json!([true]),
+            &json!(-1),
+            &json!(1.5),
+            &json!(1e300),
+            &json!({ "a": "b" }),
         ];
         all.into_iter()
             .filter(|value| !right.contains(value))

@@ -1,5 +1,6 @@
 //! `countersign client`: apps that people sign in to, as RFC 7591 describes them.
 
+mod admitted;
 pub(super) mod members;
 pub(super) mod secret;
 mod token;
@@ -11,7 +12,7 @@ use clap::{Args, Subcommand};
 use clients::{Localized, Trust, Vault, records};
 use db::Conn;
 use events::Context;
-use protocol::{ClientId, Error, Timestamp};
+use protocol::{ClientId, Error, ResponseTypes, Timestamp};
 use registry::Registered;
 use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
@@ -121,11 +122,14 @@ impl Create {
         self.members.edit(&mut document);
         let (document, now) = (Value::Object(document), on.now);
         let vault = on.vault_if(registry::needs_vault(&document)?).await?;
-        let by = Context::command_line();
+        let (by, types) = (Context::command_line(), on.settings.response_types);
         let registered = on.db.transact(move |conn| {
-            Box::pin(
-                async move { registry::register(&document, Trust::Trusted, &vault, &by, conn, now).await },
-            )
+            Box::pin(async move {
+                let registered =
+                    registry::register(&document, Trust::Trusted, &vault, &by, conn, now).await?;
+                admitted::check(&registered.client.metadata, None, types)?;
+                Ok::<_, Failure>(registered)
+            })
         });
         Ok(registered_answer(&registered.await?))
     }
@@ -140,12 +144,15 @@ impl Update {
         let vault = on
             .vault_if(registry::needs_vault(&self.clone().edited(&client))?)
             .await?;
+        let types = on.settings.response_types;
         let updated = on.db.transact(move |conn| {
             Box::pin(async move {
                 let client = records::for_change(&id, conn).await?;
                 let client = client.ok_or_else(|| unknown(&id))?;
                 let document = self.edited(&client);
-                registry::update(&id, &document, &vault, &by, conn, now).await
+                let updated = registry::update(&id, &document, &vault, &by, conn, now).await?;
+                admitted::check(&updated.client.metadata, Some(&client.metadata), types)?;
+                Ok::<_, Failure>(updated)
             })
         });
         Ok(registered_answer(&updated.await?))
@@ -226,12 +233,13 @@ async fn import(records: &Records, on: &Installation, printer: &mut Printer<'_>)
     // One that is wrong is told of with its place in the file, below.
     let needed = |document: &Value| registry::needs_vault(document).unwrap_or(false);
     let vault = on.vault_if(records.all.iter().any(needed)).await?;
+    let types = on.settings.response_types;
     let imported = on.db.transact(move |conn| {
         Box::pin(async move {
             let mut seen = BTreeMap::new();
             let mut imported = Vec::new();
             for (at, document) in records.all.iter().enumerate() {
-                let registered = import_one(document, &vault, conn, now).await;
+                let registered = import_one(document, types, &vault, conn, now).await;
                 let registered = registered.map_err(|failure| records.at(at, failure))?;
                 if let Some(before) = seen.insert(registered.client.id.clone(), at) {
                     let twice = Failure::from(format!("has the client_id of [{before}]"));
@@ -249,6 +257,7 @@ async fn import(records: &Records, on: &Installation, printer: &mut Printer<'_>)
 /// What a list of clients prints can be imported again: an app that is shown as unverified comes back so.
 async fn import_one(
     document: &Value,
+    types: ResponseTypes,
     vault: &Vault,
     conn: &mut Conn,
     now: Timestamp,
@@ -260,7 +269,16 @@ async fn import_one(
             word.ok_or("trust: expected trusted or unverified")?
         }
     };
-    Ok(registry::import(document, trust, vault, &Context::command_line(), conn, now).await?)
+    let old = match document.get("client_id").and_then(Value::as_str) {
+        // Which no database can be asked for, and the import refuses.
+        Some(id) if id.contains('\0') => None,
+        Some(id) => records::by_id(&id.into(), conn).await?,
+        None => None,
+    };
+    let registered = registry::import(document, trust, vault, &Context::command_line(), conn, now).await?;
+    let old = old.as_ref().map(|old| &old.metadata);
+    admitted::check(&registered.client.metadata, old, types)?;
+    Ok(registered)
 }
 
 async fn known(id: &ClientId, conn: &mut Conn) -> Result<clients::Client, Failure> {

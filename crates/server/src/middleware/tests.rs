@@ -192,6 +192,9 @@ async fn c100_the_log_has_the_route_and_nothing_the_client_wrote() {
         .with_ansi(false)
         .with_writer(move || sink.clone())
         .finish();
+    // While there is only one subscriber in the process, whoever passes a place in the code first is asked whether it
+    // is of interest there; a test on another thread, which has none, would say no for all. Of two, both are asked.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let guard = tracing::subscriber::set_default(subscriber);
     for path in [
         "/?code=canary",

@@ -260,11 +260,13 @@ fn registration_is_closed_unless_it_is_said_otherwise_and_open_for_development()
         (terms.admission, terms.trust, terms.require_pkce, terms.hours),
         (Admission::Closed, Trust::Unverified, true, Hours::Counted)
     );
+    assert_eq!(terms.assertion_audience, AssertionAudience::Issuer);
     let given = [
         ISSUER,
         ("COUNTERSIGN_REGISTRATION", "token"),
         ("COUNTERSIGN_REGISTRATION_TRUST", "trusted"),
         ("COUNTERSIGN_REGISTRATION_REQUIRE_PKCE", "false"),
+        ("COUNTERSIGN_REGISTRATION_ASSERTION_AUDIENCE", "compatible"),
         ("COUNTERSIGN_LIMITS", "off"),
     ];
     let terms = load(Mode::Serve, &given).unwrap().registration;
@@ -272,6 +274,7 @@ fn registration_is_closed_unless_it_is_said_otherwise_and_open_for_development()
         (terms.admission, terms.trust, terms.require_pkce, terms.hours),
         (Admission::Token, Trust::Trusted, false, Hours::Free)
     );
+    assert_eq!(terms.assertion_audience, AssertionAudience::Compatible);
     let terms = load(Mode::Dev, &[]).unwrap().registration;
     assert_eq!(
         (terms.admission, terms.trust),

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use clients::AssertionAudience;
-use jws::Alg;
 use protocol::{ClientAlg, ClientAuthMethod, GrantType, ResponseType, SubjectType};
 use serde_json::{Map, Value, json};
 
@@ -70,9 +69,9 @@ pub(super) struct Members {
     /// Encrypt what userinfo says to it
     #[arg(long, num_args = 2, value_names = ["ALG", "ENC"])]
     userinfo_encryption: Option<Vec<String>>,
-    /// The one algorithm of its request objects; without, each that the server knows
-    #[arg(long, value_name = "ALG", value_parser = word(Alg::ALL, Alg::as_str))]
-    request_object_signing_alg: Option<Alg>,
+    /// The one algorithm of its request objects; without, each but HS256, which signs with its secret
+    #[arg(long, value_name = "ALG", value_parser = word(ClientAlg::ALL, ClientAlg::as_str))]
+    request_object_signing_alg: Option<ClientAlg>,
     /// How it encrypts its request objects, to a key of this server
     #[arg(long, num_args = 2, value_names = ["ALG", "ENC"])]
     request_object_encryption: Option<Vec<String>>,
