@@ -101,7 +101,6 @@ pub(crate) struct Whole {
     digest: String,
     records: u64,
     asked: Asked,
-    now: Timestamp,
     contents: Contents,
 }
 
@@ -204,7 +203,6 @@ impl<'m> Reader<'m> {
             digest: URL_SAFE_NO_PAD.encode(self.digest.finish()),
             records: self.records,
             asked: self.asked,
-            now: self.now,
             contents: Contents {
                 set: self.set,
                 withdrawn: self.withdrawn,
@@ -219,11 +217,23 @@ impl Whole {
         self.closing.kid()
     }
 
+    /// What a withdrawn key says of itself counts no more than anything else of it.
+    pub(crate) fn withdraws_its_own_key(&self) -> bool {
+        let own = |kid: &String| Some(kid.as_str()) == self.kid();
+        self.contents.withdrawn.iter().any(own)
+    }
+
     /// Whether one of these keys sealed it, as the answer to what was asked.
     ///
     /// # Errors
     /// [`jws::Error::UnknownKey`] within [`FeedError::Seal`] when the set lacks the key; the rule that it broke.
-    pub(crate) fn check(&self, keys: &KeySet, issuer: &str, held: Option<&Held>) -> Result<Held, FeedError> {
+    pub(crate) fn check(
+        &self,
+        keys: &KeySet,
+        issuer: &str,
+        held: Option<&Held>,
+        now: Timestamp,
+    ) -> Result<Held, FeedError> {
         let seal: Seal = self.closing.verify(keys, ALGORITHMS, TYP)?.claims()?;
         let head = &self.head;
         let refuse = |reason| Err(FeedError::Unreadable(reason));
@@ -241,7 +251,7 @@ impl Whole {
         if !(1..=128).contains(&seal.feed.len()) || !seal.feed.bytes().all(|b| b.is_ascii_graphic()) {
             return refuse("the feed has no name that could be sent back");
         }
-        let age = self.now.as_secs().saturating_sub(seal.iat);
+        let age = now.as_secs().saturating_sub(seal.iat);
         if !(-MAX_AHEAD..=MAX_AGE).contains(&age) {
             return refuse("it was sealed at another time");
         }

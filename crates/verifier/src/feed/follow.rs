@@ -168,17 +168,23 @@ impl Follower {
         let mut response = feed
             .ask(query, headers, feed.pace.silence + wait, longest)
             .await?;
-        let heard = Instant::now();
+        let mut heard = Instant::now();
         let mut reader = Reader::new(asked.clone(), &feed.marker, feed.clock.now());
-        while let Some(chunk) = feed.within_silence(response.chunk()).await?? {
+        let mut is_first = true;
+        while let Some(chunk) = feed.within(feed.pace.silence + wait, response.chunk()).await?? {
+            // An answer to a poll may wait behind its head; then it says what was so when its body began.
+            if std::mem::take(&mut is_first) && !wait.is_zero() {
+                heard = Instant::now();
+            }
             reader.push(&chunk)?;
         }
         let whole = reader.end()?;
         let now = feed.clock.now();
-        if whole.kid().is_some_and(|kid| feed.has_withdrawn(kid, now)) {
+        if whole.withdraws_its_own_key() || whole.kid().is_some_and(|kid| feed.has_withdrawn(kid, now)) {
             return Err(jws::Error::UnknownKey.into());
         }
-        let check = |keys: &jws::KeySet| whole.check(keys, feed.keys.issuer().name(), self.held.as_ref());
+        let issuer = feed.keys.issuer().name();
+        let check = |keys: &jws::KeySet| whole.check(keys, issuer, self.held.as_ref(), now);
         let held = match check(&feed.keys.current(now).await?.set) {
             Err(FeedError::Seal(jws::Error::UnknownKey)) => check(&feed.keys.newer(now).await?.set),
             held => held,
@@ -293,10 +299,8 @@ impl Feed {
         let mut url = issuer.feed_endpoint().await?;
         query(&mut url);
         let request = issuer.http().get(url).headers(headers).timeout(longest);
-        let request = self.within_silence(self.credentials.sign(request)).await??;
-        let response = timeout(patience, request.send())
-            .await
-            .map_err(|_| FeedError::Silent)??;
+        let request = self.within(patience, self.credentials.sign(request)).await??;
+        let response = self.within(patience, request.send()).await??;
         match response.status() {
             StatusCode::OK => Ok(response),
             StatusCode::GONE => Err(FeedError::Stale),
@@ -308,8 +312,8 @@ impl Feed {
         }
     }
 
-    async fn within_silence<F: Future>(&self, future: F) -> Result<F::Output, FeedError> {
-        let waited = timeout(self.pace.silence, future).await;
+    async fn within<F: Future>(&self, patience: Duration, future: F) -> Result<F::Output, FeedError> {
+        let waited = timeout(patience, future).await;
         waited.map_err(|_| FeedError::Silent)
     }
 

@@ -10,8 +10,10 @@ use super::issuer::{Issuer, START};
 use super::revocations::Draft;
 use crate::{Error, FeedError, LostFeed};
 
+type Forgery = fn(&mut Draft);
+
 /// What is no answer of this issuer, of now, whole.
-const FORGERIES: &[(&str, fn(&mut Draft))] = &[
+const FORGERIES: &[(&str, Forgery)] = &[
     ("a record was taken out", |draft| {
         draft.tamper = |text| drop_line(&text, 1)
     }),
@@ -166,6 +168,9 @@ async fn what_strangers_and_withdrawn_keys_have_sealed_is_refused() {
     })
     .await;
     assert_eq!(verifier.feed().unwrap().records, 2);
+    // Not even where it is met for the first time.
+    let outcome = following(&issuer).when_feed_is_lost(LostFeed::Introspect).await;
+    assert!(matches!(outcome, Err(Error::FeedLost(Some(_)))), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -204,17 +204,19 @@ pub(super) async fn answer(State(issuer): State<Arc<Issuer>>, uri: Uri, headers:
     if after > book.n || param("feed").is_some_and(|feed| feed != book.feed) {
         return StatusCode::GONE.into_response();
     }
-    if let Some(wait) = param("wait") {
+    // The head is sent at once, the body when there is something or the time is over.
+    let wait = Duration::from_secs(param("wait").map_or(0, |wait| wait.parse().unwrap()));
+    let issuer = Arc::clone(&issuer);
+    let body = stream::once(async move {
+        let own = &issuer.revocations;
         let mut changed = own.changed.subscribe();
-        let wait = Duration::from_secs(wait.parse().unwrap());
         let newer = changed.wait_for(|()| own.book.lock().unwrap().n > after);
-        let _ = tokio::time::timeout(wait, newer).await;
-    }
-    let body = match book.text {
-        Some(text) => text,
-        None => issuer.sealed(after),
-    };
-    ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+        if !wait.is_zero() {
+            let _ = tokio::time::timeout(wait, newer).await;
+        }
+        Ok::<_, Infallible>(Bytes::from(book.text.unwrap_or_else(|| issuer.sealed(after))))
+    });
+    ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(body)).into_response()
 }
 
 impl Issuer {
