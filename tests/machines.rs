@@ -39,7 +39,7 @@ everywhere! {
             assert_eq!(claims["aud"], *api.identifier);
             assert!(claims.get("auth_time").is_none() && claims.get("acr").is_none(), "{claims}");
 
-            let verifier = verifier::Verifier::discover(&world.issuer, &api.identifier).await.unwrap();
+            let verifier = verifier::Verifier::discover(&world.issuer).audience(&*api.identifier).await.unwrap();
             let believed = verifier.verify(&token).await.unwrap();
             assert!(believed.scope.contains(&scope) && !believed.scope.contains("openid"));
             for _ in 0..2 {

@@ -107,7 +107,7 @@ everywhere! {
         // Plain OAuth: no openid, so the refresh token comes without a scope of its own.
         assert!(tokens.refresh_token().is_some());
 
-        let verifier = verifier::Verifier::discover(&world.issuer, &api.identifier).await.unwrap();
+        let verifier = verifier::Verifier::discover(&world.issuer).audience(&*api.identifier).await.unwrap();
         let claims = verifier.verify(tokens.access_token().secret()).await.unwrap();
         assert_eq!(claims.sub, user.sub);
         assert!(claims.scope.contains(&scope));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clients::{ResourceServer, resources};
-use demo::{Api, Config, IssuerUrl};
+use demo::{Api, Config, Credentials, IssuerUrl};
 use protocol::{ClientId, Clock, SigningAlg};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -82,7 +82,7 @@ impl Demo {
             }))
             .await;
         let api = Url::parse(&api).expect("a URL");
-        define(&api, world).await;
+        let credentials = define(&api, world).await;
 
         let config = Config {
             issuer: IssuerUrl::new(world.issuer.clone()).expect("an issuer"),
@@ -97,9 +97,10 @@ impl Demo {
         );
         site::serve_on(
             api_place,
-            Api::new(&world.issuer, &api, Clock::System)
+            Api::new(&world.issuer, &api, credentials, Clock::System)
                 .expect("an API")
-                .router(),
+                .router()
+                .expect("a router"),
         );
         let user = world.user().await;
         Self {
@@ -134,7 +135,7 @@ impl Demo {
     }
 }
 
-async fn define(api: &Url, world: &World) {
+async fn define(api: &Url, world: &World) -> Credentials {
     let scopes = [(demo::API_SCOPE.to_owned(), demo::API_SCOPE_TEXT.to_owned())].into();
     let resource = ResourceServer::define(
         api.as_str(),
@@ -148,4 +149,10 @@ async fn define(api: &Url, world: &World) {
         Box::pin(async move { resources::insert(&resource, &events::Context::server(), conn).await })
     });
     inserted.await.expect("a new resource server");
+    let (identifier, by, now) = (api.to_string(), events::Context::server(), world.now());
+    let added = world.db.transact(move |conn| {
+        Box::pin(async move { resources::secrets::add(&identifier, &by, conn, now).await })
+    });
+    let secret = added.await.expect("room for a secret").secret;
+    Credentials::basic(api.as_str(), secret.expose())
 }

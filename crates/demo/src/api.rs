@@ -1,16 +1,16 @@
 //! The demo API: a resource server (RFC 6750, RFC 9068) in one screen.
 //!
-//! The `verifier` crate decides whether a token is to be believed, and asks nobody per request; a handler
-//! names the scope it needs.
+//! The `verifier` crate decides whether a token is to be believed, and asks nobody per request: what was revoked
+//! comes to it by the feed of the authorization server. A layer guards the routes; a handler names the scope it needs.
 
 use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::middleware;
 use axum::routing::get;
 use protocol::form::NoStore;
 use protocol::{Clock, Scope};
 use url::Url;
-use verifier::{Authenticated, Verifier};
+use verifier::{Authenticated, Credentials, LostFeed, Verifier};
 
 use crate::{API_SCOPE, page};
 
@@ -30,33 +30,41 @@ struct Greeting {
 }
 
 impl Api {
-    /// Fetches nothing yet: the keys are asked for with the first token.
+    /// Fetches nothing yet: keys and revocations are asked for with the first token. Without the revocations it goes
+    /// on: a demo that refuses everybody shows nothing.
     ///
     /// # Errors
     /// When `issuer` is neither https nor http on a loopback name.
-    pub fn new(issuer: &str, base: &Url, clock: Clock) -> Result<Self, verifier::Error> {
-        let verifier = Verifier::builder(issuer, base.as_str())
+    pub fn new(
+        issuer: &str,
+        base: &Url,
+        credentials: Credentials,
+        clock: Clock,
+    ) -> Result<Self, verifier::Error> {
+        let verifier = Verifier::discover(issuer)
+            .audience(base.as_str())
+            .revocation_feed(credentials)
+            .when_feed_is_lost(LostFeed::FailOpen)
             .clock(clock.clone())
             .build()?;
         Ok(Self { verifier, clock })
     }
 
-    pub fn router(self) -> Router {
-        Router::new()
-            .route("/", get(about))
+    /// # Errors
+    /// When the base URL is none that metadata can stand under.
+    pub fn router(self) -> Result<Router, verifier::Error> {
+        let metadata = self.verifier.metadata().scopes([API_SCOPE]).route()?;
+        Ok(Router::new()
             .route("/greeting", get(greet))
+            .layer(self.verifier.layer())
+            // What stands below needs no token.
+            .route("/", get(about))
+            .merge(metadata)
             .layer(middleware::map_response_with_state(
                 page::policy(None),
                 page::secure,
             ))
-            .with_state(self)
-    }
-}
-
-/// Where the [`Authenticated`] of a handler finds its judge.
-impl FromRef<Api> for Verifier {
-    fn from_ref(api: &Api) -> Self {
-        api.verifier.clone()
+            .with_state(self))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The demo app: a small site of its own origin with a "Sign in" button, and a page for who is signed in.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -9,7 +10,7 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use http::header::{ACCEPT, AUTHORIZATION, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, Method};
-use openidconnect::{AsyncHttpClient as _, IssuerUrl};
+use openidconnect::{AccessToken, AsyncHttpClient as _, IssuerUrl};
 use protocol::{ClientId, Clock, Secret};
 use url::Url;
 
@@ -20,6 +21,10 @@ use crate::session::{self, Answer, Session};
 use crate::sign_in::{self, Pending};
 use crate::store::Store;
 use crate::{POST_LOGOUT_REDIRECT_PATH, REDIRECT_PATH, cookie};
+
+/// How long a revoked token is tried at the API, and how often.
+const PATIENCE: Duration = Duration::from_secs(2);
+const BETWEEN_CALLS: Duration = Duration::from_millis(10);
 
 /// What a client has to know; everything else it discovers.
 #[derive(Clone, Debug)]
@@ -81,6 +86,7 @@ impl App {
             .route("/auth/start", get(sign_in::start))
             .route(REDIRECT_PATH, get(sign_in::callback))
             .route("/call-api", post(call_api))
+            .route("/revoke-token", post(revoke_token))
             .route("/sign-out", post(sign_out))
             .route("/sign-out-everywhere", post(sign_out_everywhere))
             .route(page::STYLESHEET, get(page::stylesheet))
@@ -125,19 +131,27 @@ async fn call_api(State(app): State<Arc<Shared>>, headers: HeaderMap) -> Result<
         token => token?,
     };
 
-    let url = app.config.api.join("greeting").map_err(Failure::unavailable)?;
-    let request = http::Request::get(url.as_str())
-        .header(ACCEPT, "application/json")
-        .header(AUTHORIZATION, format!("Bearer {}", token.secret()))
-        .body(Vec::new())?;
-    let response = app.http.call(request).await.map_err(Failure::unavailable)?;
+    session.keep(app.ask_api(&token).await?).await;
+    Ok(Redirect::to("/"))
+}
 
-    session
-        .keep(Answer {
-            status: response.status(),
-            body: String::from_utf8_lossy(response.body()).into_owned(),
-        })
-        .await;
+/// Revokes the access token that the app holds, and goes on to call the API with it until that refuses. The API is
+/// told by the feed, so this takes some milliseconds and no question to anybody.
+async fn revoke_token(State(app): State<Arc<Shared>>, headers: HeaderMap) -> Result<Redirect, Failure> {
+    let id = cookie::read(&headers, cookie::SESSION).ok_or(Failure::Ended)?;
+    let session = app.sessions.get(id, app.clock.now()).ok_or(Failure::Ended)?;
+    let token = session.access_token(&app.provider, app.clock.now()).await?;
+    app.provider.revoke(&token).await?;
+    session.spend(&token, app.clock.now()).await;
+
+    let revoked = Instant::now();
+    let mut answer = app.ask_api(&token).await?;
+    while answer.status.is_success() && revoked.elapsed() < PATIENCE {
+        tokio::time::sleep(BETWEEN_CALLS).await;
+        answer = app.ask_api(&token).await?;
+    }
+    answer.after_revocation = Some(revoked.elapsed());
+    session.keep(answer).await;
     Ok(Redirect::to("/"))
 }
 
@@ -168,6 +182,20 @@ fn leave(to: &str) -> Result<Response, Failure> {
 }
 
 impl Shared {
+    async fn ask_api(&self, token: &AccessToken) -> Result<Answer, Failure> {
+        let url = self.config.api.join("greeting").map_err(Failure::unavailable)?;
+        let request = http::Request::get(url.as_str())
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, format!("Bearer {}", token.secret()))
+            .body(Vec::new())?;
+        let response = self.http.call(request).await.map_err(Failure::unavailable)?;
+        Ok(Answer {
+            status: response.status(),
+            body: String::from_utf8_lossy(response.body()).into_owned(),
+            after_revocation: None,
+        })
+    }
+
     /// Forgets the session of this browser, and says which it was.
     fn forget(&self, headers: &HeaderMap) -> Option<Arc<Session>> {
         let id = cookie::read(headers, cookie::SESSION)?;

@@ -20,6 +20,7 @@ mod tests;
 pub use api::Api;
 pub use app::{App, Config};
 pub use openidconnect::IssuerUrl;
+pub use verifier::Credentials;
 
 /// How the demo app is registered as a client.
 pub const CLIENT_NAME: &str = "Countersign demo app";

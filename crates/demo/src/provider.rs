@@ -1,25 +1,33 @@
-//! The authorization server as a client sees it: OpenID Connect Discovery 1.0 §4, Core 1.0 §3.1.3 and
-//! RP-Initiated Logout 1.0 §2.
+//! The authorization server as a client sees it: OpenID Connect Discovery 1.0 §4, Core 1.0 §3.1.3,
+//! RP-Initiated Logout 1.0 §2 and RFC 7009.
 //!
 //! It decides when metadata and keys are fetched, and what has to be true of tokens before the app believes
 //! them.
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreIdToken, CoreIdTokenClaims,
-    CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreTokenResponse, CoreUserInfoClaims,
+    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
+    CoreErrorResponseType, CoreGrantType, CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier,
+    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
+    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
+    CoreTokenResponse, CoreUserInfoClaims,
 };
 use openidconnect::{
-    AccessToken, AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    CsrfToken, EndSessionUrl, EndpointMaybeSet, EndpointNotSet, EndpointSet, LogoutRequest, Nonce,
-    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl,
-    ProviderMetadataWithLogout, RedirectUrl, RefreshToken, RequestTokenError, Scope,
-    SignatureVerificationError, StandardErrorResponse, TokenResponse as _,
+    AccessToken, AccessTokenHash, AdditionalProviderMetadata, AsyncHttpClient as _, AuthorizationCode,
+    ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, EndSessionUrl, EndpointMaybeSet,
+    EndpointNotSet, EndpointSet, LogoutProviderMetadata, LogoutRequest, Nonce, OAuth2TokenResponse as _,
+    PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadata, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, SignatureVerificationError, StandardErrorResponse, TokenResponse as _,
 };
 use protocol::Clock;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use url::Url;
+use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::app::Config;
 use crate::http_client::{self, HttpClient};
@@ -52,7 +60,32 @@ pub(crate) struct Provider {
 struct Known {
     client: Client,
     end_session: Option<EndSessionUrl>,
+    revocation: Option<Url>,
 }
+
+/// The metadata that this app reads: logout and revocation besides what every client needs.
+type Metadata = ProviderMetadata<
+    LogoutProviderMetadata<Revocation>,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+/// RFC 8414 §2.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Revocation {
+    revocation_endpoint: Option<Url>,
+}
+
+impl AdditionalProviderMetadata for Revocation {}
 
 /// One authorization request (RFC 6749 §4.1.1), and what to remember of it until the answer comes.
 pub(crate) struct Request {
@@ -149,6 +182,36 @@ impl Provider {
             .map_err(token_failure)
     }
 
+    /// Ends an access token: RFC 7009 §2.1. By hand, because the library revokes over https only, and this demo runs
+    /// on one machine.
+    pub(crate) async fn revoke(&self, token: &AccessToken) -> Result<(), Failure> {
+        let known = self.known().await?;
+        let url = known.revocation.as_ref();
+        let url = url.ok_or_else(|| Failure::unavailable("the authorization server revokes no tokens"))?;
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let id = encoded(self.config.client_id.as_str());
+        let secret = encoded(self.config.client_secret.expose());
+        let form = Serializer::new(String::new())
+            .append_pair("token", token.secret())
+            .append_pair("token_type_hint", "access_token")
+            .finish();
+        let request = http::Request::post(url.as_str())
+            .header(
+                AUTHORIZATION,
+                format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))),
+            )
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.into_bytes())?;
+        let answer = self.http.call(request).await.map_err(Failure::unavailable)?;
+        match answer.status().is_success() {
+            true => Ok(()),
+            false => Err(Failure::unavailable(format!(
+                "the authorization server answered {}",
+                answer.status()
+            ))),
+        }
+    }
+
     /// Where the browser goes to end the session at the authorization server too: RP-Initiated Logout §2. The ID
     /// token says whose it is and who asks, expired or not. None when the server knows no such thing.
     pub(crate) async fn end_session(&self, id_token: &CoreIdToken) -> Result<Option<Url>, Failure> {
@@ -227,17 +290,23 @@ impl Provider {
         if let Some(known) = &*known {
             return Ok(Arc::clone(known));
         }
-        let metadata = ProviderMetadataWithLogout::discover_async(self.config.issuer.clone(), &self.http)
+        let metadata = Metadata::discover_async(self.config.issuer.clone(), &self.http)
             .await
             .map_err(Failure::unavailable)?;
-        let end_session = metadata.additional_metadata().end_session_endpoint.clone();
+        let further = metadata.additional_metadata();
+        let end_session = further.end_session_endpoint.clone();
+        let revocation = further.additional_metadata.revocation_endpoint.clone();
         let client = CoreClient::from_provider_metadata(
             metadata,
             ClientId::new(self.config.client_id.as_str().to_owned()),
             Some(ClientSecret::new(self.config.client_secret.expose().to_owned())),
         )
         .set_redirect_uri(RedirectUrl::from_url(self.config.redirect_uri.clone()));
-        Ok(Arc::clone(known.insert(Arc::new(Known { client, end_session }))))
+        Ok(Arc::clone(known.insert(Arc::new(Known {
+            client,
+            end_session,
+            revocation,
+        }))))
     }
 
     async fn forget(&self) {

@@ -43,6 +43,8 @@ pub(crate) struct User {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
+    /// How long before the token had been revoked.
+    pub(crate) after_revocation: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,14 @@ impl Session {
             *tokens = Tokens::new(&renewed, Some(refresh), now);
         }
         Ok(tokens.access.clone())
+    }
+
+    /// This token is worth nothing any more: the next one is asked for with the refresh token.
+    pub(crate) async fn spend(&self, token: &AccessToken, now: Timestamp) {
+        let mut tokens = self.tokens.lock().await;
+        if tokens.access.secret() == token.secret() {
+            tokens.until = Some(now);
+        }
     }
 
     pub(crate) async fn keep(&self, answer: Answer) {

@@ -15,7 +15,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 use url::Url;
 
-use crate::{Api, App, Config, IssuerUrl};
+use crate::{Api, App, Config, Credentials, IssuerUrl};
 use issuer::{ACCESS_TOKEN_SECONDS, CLIENT_ID, CLIENT_SECRET, Issuer};
 
 const ORIGIN_OF_APP: &str = "http://localhost:8081";
@@ -140,12 +140,21 @@ fn callback(params: &[(&str, &str)]) -> String {
     url[url::Position::BeforePath..].to_owned()
 }
 
+/// Its issuer has no feed of revocations, which must not stop it.
+fn api_of(issuer: &Issuer, base: &Url, clock: Clock) -> Router {
+    let credentials = Credentials::basic(base.as_str(), "secret");
+    Api::new(issuer.url(), base, credentials, clock)
+        .unwrap()
+        .router()
+        .unwrap()
+}
+
 async fn serve_api(issuer: &Issuer, clock: Clock) -> Url {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api: Url = format!("http://{}/", listener.local_addr().unwrap())
         .parse()
         .unwrap();
-    let router = Api::new(issuer.url(), &api, clock).unwrap().router();
+    let router = api_of(issuer, &api, clock);
     tokio::spawn(async move { axum::serve(listener, router).await });
     api
 }
@@ -287,6 +296,27 @@ async fn an_expired_access_token_is_refreshed_with_the_newest_refresh_token() {
         3,
         "a token that is good is not refreshed"
     );
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_tried_once_more_and_replaced() {
+    let mut demo = Demo::start().await;
+    demo.sign_in().await;
+    let home = demo.get("/").await;
+    assert!(home.body.contains("id=\"revoke-token\""));
+    let spent = demo.issuer.script().access_token.clone();
+
+    let seen = demo.post("/revoke-token").await;
+    assert_eq!((seen.status, seen.location()), (StatusCode::SEE_OTHER, "/"));
+    assert_eq!(demo.issuer.script().revoked, [spent]);
+    // This issuer has no feed, so the API takes the token on; what it says is shown all the same.
+    let home = demo.get("/").await;
+    assert!(home.body.contains("id=\"after-revocation\""), "{}", home.body);
+
+    demo.post("/call-api").await;
+    let last = demo.issuer.script().redeemed.last().cloned().unwrap();
+    assert!(last.contains(&("grant_type".to_owned(), "refresh_token".to_owned())));
+    assert!(!demo.get("/").await.body.contains("id=\"after-revocation\""));
 }
 
 #[tokio::test]
@@ -589,7 +619,7 @@ async fn c094_every_answer_is_strict_about_content_and_only_the_stylesheet_is_ca
 async fn the_api_greets_only_who_brings_a_token_meant_for_it() {
     let demo = Demo::start().await;
     let clock = Clock::Manual(Arc::clone(&demo.now));
-    let api = Api::new(demo.issuer.url(), &demo.api, clock).unwrap().router();
+    let api = api_of(&demo.issuer, &demo.api, clock);
     let audience = demo.api.as_str();
     let cases = [
         ("no token", None, StatusCode::UNAUTHORIZED),

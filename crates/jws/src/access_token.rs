@@ -1,13 +1,71 @@
 //! Access tokens: RFC 9068 §4. The one judge of them, for resource servers and for our own endpoints.
 
+use std::time::Duration;
+
 use protocol::Timestamp;
 use protocol::access_token::{Claims, TYP};
 use serde_json::Value;
 
-use crate::{Alg, Error, KeySet, Meant, Rules, Typ, Unverified};
+use crate::{Alg, Error, KeySet, Meant, Rules, Typ, Unverified, Verified, times};
 
 /// RFC 9068 §2.2, besides those that every token needs.
 const REQUIRED: &[&str] = &["sub", "client_id", "iat", "jti"];
+
+/// Whose token is accepted, for whom, and how it may be signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// `iss`, byte for byte.
+    pub issuer: &'a str,
+    pub audience: Meant<'a>,
+    pub algorithms: &'a [Alg],
+    /// How far `iat` and `nbf` may lie in the future.
+    pub ahead: Duration,
+}
+
+impl<'a> Expected<'a> {
+    /// Any algorithm that the issuer has keys for, and the usual leeway.
+    fn usual(issuer: &'a str, audience: Meant<'a>) -> Self {
+        Self {
+            issuer,
+            audience,
+            algorithms: Alg::ALL,
+            ahead: times::AHEAD,
+        }
+    }
+
+    /// Judges an access token by the issuer's keys. The token is used up, so that its claims need no copy.
+    ///
+    /// # Errors
+    /// As [`verify`].
+    pub fn verify(&self, token: Unverified, keys: &KeySet, now: Timestamp) -> Result<Claims, Error> {
+        self.check(&token, keys, now)?;
+        unbound(token.into_claims()?)
+    }
+
+    /// Everything but the types of the claims.
+    fn check<'t>(&self, token: &'t Unverified, keys: &KeySet, now: Timestamp) -> Result<Verified<'t>, Error> {
+        let verified = token.verify(keys, self.algorithms, Typ::Is(TYP))?;
+        let rules = Rules {
+            issuer: self.issuer,
+            audience: self.audience,
+            required: REQUIRED,
+        };
+        verified.obey_within(&rules, self.ahead, now)?;
+        // What is bound to nothing says so by leaving it out.
+        if verified.members().get("cnf").is_some_and(Value::is_null) {
+            return Err(Error::Bound);
+        }
+        Ok(verified)
+    }
+}
+
+/// A token bound to a key is no bearer token: taking it without the proof would undo the binding.
+fn unbound(claims: Claims) -> Result<Claims, Error> {
+    match claims.cnf {
+        None => Ok(claims),
+        Some(_) => Err(Error::Bound),
+    }
+}
 
 /// Judges an access token by the issuer's keys.
 ///
@@ -21,12 +79,7 @@ pub fn verify(
     audience: Meant<'_>,
     now: Timestamp,
 ) -> Result<Claims, Error> {
-    let claims = read(token, keys, issuer, audience, now)?;
-    // A token bound to a key is no bearer token: taking it without the proof would undo the binding.
-    match claims.cnf {
-        None => Ok(claims),
-        Some(_) => Err(Error::Bound),
-    }
+    unbound(read(token, keys, issuer, audience, now)?)
 }
 
 /// The same for whoever asks for the proof themselves, or only wants to know of the token.
@@ -40,18 +93,9 @@ pub fn read(
     audience: Meant<'_>,
     now: Timestamp,
 ) -> Result<Claims, Error> {
-    let verified = token.verify(keys, Alg::ALL, Typ::Is(TYP))?;
-    let rules = Rules {
-        issuer,
-        audience,
-        required: REQUIRED,
-    };
-    verified.obey(&rules, now)?;
-    // What is bound to nothing says so by leaving it out.
-    if verified.members().get("cnf").is_some_and(Value::is_null) {
-        return Err(Error::Bound);
-    }
-    verified.claims()
+    Expected::usual(issuer, audience)
+        .check(token, keys, now)?
+        .claims()
 }
 
 #[cfg(test)]
@@ -168,6 +212,22 @@ mod tests {
             NOW,
         );
         assert_eq!(known.unwrap().cnf, Some(json!({ "jkt": "thumbprint" })));
+    }
+
+    #[test]
+    fn c039_a_resource_server_may_accept_fewer_algorithms_than_the_issuer_has_keys_for() {
+        let token = access_token("ES256", &json!({}));
+        let judge = |algorithms: &[Alg]| {
+            let token = Unverified::parse(&token).unwrap();
+            let expected = Expected {
+                algorithms,
+                ..Expected::usual(ISSUER, Meant::For(AUDIENCE))
+            };
+            expected.verify(token, &set(&["ES256", "RS256"]), NOW).map(drop)
+        };
+        assert_eq!(judge(&[Alg::Rs256, Alg::Es256]), Ok(()));
+        assert_eq!(judge(&[Alg::Rs256]), Err(Error::Algorithm));
+        assert_eq!(judge(&[]), Err(Error::Algorithm));
     }
 
     #[test]

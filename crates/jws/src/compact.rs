@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{Alg, Error, KeySet, Part, json};
 
 /// Bytes of a token.
-const MAX_LENGTH: usize = 16 * 1024;
+pub const MAX_LENGTH: usize = 16 * 1024;
 
 /// Characters of a `kid`. It is compared and never used for anything else.
 const MAX_KID: usize = 128;
@@ -135,7 +135,12 @@ impl Unverified {
         }
     }
 
-    /// The key that the header names.
+    /// The claims, as the type that such a token has. For whoever has verified them.
+    pub(crate) fn into_claims<T: DeserializeOwned>(self) -> Result<T, Error> {
+        T::deserialize(Value::Object(self.claims)).map_err(|error| Error::Claims(error.to_string()))
+    }
+
+    /// The key that the header names. It picks one among the keys of the party, and is used for nothing else.
     pub fn kid(&self) -> Option<&str> {
         self.header.kid.as_deref()
     }

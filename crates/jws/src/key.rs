@@ -77,7 +77,11 @@ impl VerifyingKey {
         self.alg
     }
 
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
+    /// Whether this key made the signature; what the message says is not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Signature`] when it did not.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Error> {
         self.key
             .verify_sig(message, signature)
             .map_err(|_| Error::Signature)

@@ -93,6 +93,19 @@ impl KeySet {
         !self.certificates.is_empty()
     }
 
+    /// Whether a key of this name is among them.
+    pub fn has_kid(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid() == Some(kid))
+    }
+
+    /// These keys but those of this name: one that was withdrawn vouches for nothing more.
+    #[must_use]
+    pub fn without(&self, kid: &str) -> Self {
+        let mut left = self.clone();
+        left.keys.retain(|key| key.kid() != Some(kid));
+        left
+    }
+
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -178,6 +191,15 @@ mod tests {
             assert!(KeySet::of_client(&bad).is_err());
         }
         assert!(KeySet::parse_of_client(br#"{"keys":[],"keys":[]}"#).is_err());
+    }
+
+    #[test]
+    fn a_key_that_is_taken_out_vouches_for_nothing() {
+        let set = parsed(&[KEYS.jwk("ES256"), KEYS.jwk("RS256")]);
+        let left = set.without("ES256");
+        assert!(set.has_kid("ES256") && !left.has_kid("ES256") && left.has_kid("RS256"));
+        assert_eq!(picked(&left, Some("ES256"), Alg::Es256), Err(Error::UnknownKey));
+        assert_eq!(picked(&left, None, Alg::Rs256), Ok(Alg::Rs256));
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod rules;
 mod testing;
 pub mod times;
 
-pub use compact::{HS256, Typ, Unverified, Verified};
+pub use compact::{HS256, MAX_LENGTH, Typ, Unverified, Verified};
 pub use error::{Error, Part};
 pub use key::{Alg, VerifyingKey, check_public};
 pub use key_set::KeySet;

@@ -1,8 +1,10 @@
 //! Dates in a token: RFC 7519 §2 (`NumericDate`) and §4.1.4 to §4.1.6. Decides whether a token is alive.
 //!
-//! Leeway: `iat` and `nbf` may lie up to [`AHEAD`] in the future, because clocks differ; `exp` has none, because
-//! a token lives too short by as much as clocks differ, and never too long.
+//! Leeway: `iat` and `nbf` may lie up to [`AHEAD`] in the future, because clocks differ, or as far as the caller
+//! says within [`BOUNDS`]; `exp` has none, because a token lives too short by as much as clocks differ, and never
+//! too long.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use protocol::Timestamp;
@@ -14,6 +16,9 @@ use crate::Error;
 /// is a token made for later.
 pub const AHEAD: Duration = Duration::from_secs(30);
 
+/// What a caller may choose instead.
+pub const BOUNDS: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(60);
+
 /// 9999-12-31T23:59:59Z: what is later is no date, and arithmetic on it would overflow somewhere.
 const LATEST: i64 = 253_402_300_799;
 
@@ -22,11 +27,19 @@ const LATEST: i64 = 253_402_300_799;
 /// # Errors
 /// When a date is malformed, `exp` has passed, or `nbf` or `iat` has not come.
 pub fn check(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Error> {
+    check_within(claims, AHEAD, now)
+}
+
+/// The same with another leeway.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_within(claims: &Map<String, Value>, ahead: Duration, now: Timestamp) -> Result<(), Error> {
     if date(claims, "exp")?.is_some_and(|exp| exp <= now) {
         return Err(Error::Expired);
     }
     for name in ["nbf", "iat"] {
-        if date(claims, name)?.is_some_and(|date| date > now + AHEAD) {
+        if date(claims, name)?.is_some_and(|date| date > now + ahead) {
             return Err(Error::NotYet(name));
         }
     }
@@ -86,6 +99,17 @@ mod tests {
                 assert_eq!(verdict, expected, "{name} {ahead}");
             }
         }
+    }
+
+    #[test]
+    fn c043_a_caller_may_choose_the_leeway() {
+        let claims = json!({ "iat": NOW + 15 });
+        let judge = |ahead| {
+            let claims = claims.as_object().unwrap();
+            check_within(claims, Duration::from_secs(ahead), Timestamp::from_secs(NOW))
+        };
+        assert_eq!(judge(14), Err(Error::NotYet("iat")));
+        assert_eq!(judge(15), Ok(()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use accounts::passwords::{Password, StoredHash};
 use accounts::users::{self, Draft};
 use axum::Router;
 use clients::{ResourceServer, Trust, resources, secrets};
-use demo::{Api, App, IssuerUrl};
+use demo::{Api, App, Credentials, IssuerUrl};
 use events::Context;
 use protocol::{ClientId, Secret, SigningAlg};
 use serde_json::{Value, json};
@@ -56,20 +56,21 @@ struct Places {
 pub(crate) async fn start(parts: &Parts, settings: &Settings, limits: Limits) -> Result<Demo, String> {
     let places = Places::after(settings.listen)?;
     let password = ensure_user(parts, &settings.keys_dir).await?;
-    let client_secret = register(parts, &places).await?;
+    let secrets = register(parts, &places).await?;
 
-    let api = Api::new(parts.issuer.as_str(), &places.api_url, parts.clock.clone()).map_err(line)?;
+    let feed = Credentials::basic(places.api_url.as_str(), secrets.api.expose());
+    let api = Api::new(parts.issuer.as_str(), &places.api_url, feed, parts.clock.clone()).map_err(line)?;
     let config = demo::Config {
         issuer: IssuerUrl::new(parts.issuer.as_str().to_owned()).map_err(line)?,
         client_id: ClientId::from(CLIENT_ID),
-        client_secret,
+        client_secret: secrets.app,
         redirect_uri: places.redirect_uri()?,
         api: places.api_url.clone(),
     };
     let app = App::new(config, parts.clock.clone()).map_err(line)?;
     let servers = vec![
         serve(places.app, app.router(), limits.clone()).await?,
-        serve(places.api, api.router(), limits).await?,
+        serve(places.api, api.router().map_err(line)?, limits).await?,
     ];
     announce(parts, settings, &places, &password).map_err(line)?;
     Ok(Demo(servers))
@@ -111,8 +112,16 @@ impl Places {
     }
 }
 
-/// The demo's client, with a new secret at every start (the old ones go), and its API.
-async fn register(parts: &Parts, places: &Places) -> Result<Secret, String> {
+/// With what the app and the API show who they are.
+#[derive(Debug)]
+struct Secrets {
+    app: Secret,
+    /// For the revocations that concern its tokens.
+    api: Secret,
+}
+
+/// The demo's client and its API, with new secrets at every start (the old ones go).
+async fn register(parts: &Parts, places: &Places) -> Result<Secrets, String> {
     let document = json!({
         "client_id": CLIENT_ID,
         "client_name": demo::CLIENT_NAME,
@@ -134,17 +143,22 @@ async fn register(parts: &Parts, places: &Places) -> Result<Secret, String> {
     let vault = parts.vault();
     let registered = parts.db.transact(move |conn| {
         Box::pin(async move {
+            let by = Context::server();
             if resources::by_identifier(&api.identifier, conn).await?.is_none() {
-                resources::insert(&api, &Context::server(), conn).await?;
+                resources::insert(&api, &by, conn).await?;
             }
+            for old in resources::secrets::list(&api.identifier, conn).await? {
+                resources::secrets::delete(&api.identifier, &old.secret_id, &by, conn, now).await?;
+            }
+            let for_api = resources::secrets::add(&api.identifier, &by, conn, now).await?;
             let id = ClientId::from(CLIENT_ID);
-            registry::import(&document, Trust::Trusted, &vault, &Context::server(), conn, now).await?;
-            secrets::delete_all(&id, &Context::server(), conn, now).await?;
-            Ok::<_, protocol::Error>(
-                secrets::add(&id, &vault, &Context::server(), conn, now)
-                    .await?
-                    .secret,
-            )
+            registry::import(&document, Trust::Trusted, &vault, &by, conn, now).await?;
+            secrets::delete_all(&id, &by, conn, now).await?;
+            let for_app = secrets::add(&id, &vault, &by, conn, now).await?;
+            Ok::<_, protocol::Error>(Secrets {
+                app: for_app.secret,
+                api: for_api.secret,
+            })
         })
     });
     registered.await.map_err(line)

@@ -7,6 +7,8 @@ use http::{HeaderValue, StatusCode, header};
 use protocol::ErrorCode;
 use protocol::error::Challenge;
 
+use crate::FeedError;
+
 /// Why a request is not let through. Returned from a handler, it is the answer of RFC 6750 §3.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,12 +21,28 @@ pub enum Error {
     /// 401.
     #[error("{0}")]
     Refused(#[from] jws::Error),
+    /// 401. The issuer, or whoever it acts for, has ended it.
+    #[error("the access token has been revoked")]
+    Revoked,
     /// 403.
     #[error("the access token lacks the scope {0}")]
     InsufficientScope(String),
+    /// 403.
+    #[error("whom the access token speaks for lacks the role {0}")]
+    MissingRole(String),
     /// 503, with `Retry-After`.
     #[error("the keys of the issuer cannot be had: {0}")]
     Unavailable(#[from] Arc<Unavailable>),
+    /// 503, with `Retry-After`: whether the token has been revoked cannot be known, and the author of the resource
+    /// server wants no token then ([`crate::LostFeed`]).
+    #[error("revocations are not heard of{}", because(.0))]
+    FeedLost(Option<Arc<FeedError>>),
+    /// 500: a handler asks for [`crate::Authenticated`], and neither a layer nor the state knows a verifier.
+    #[error("no verifier guards this route: add .layer(verifier.layer())")]
+    Unguarded,
+    /// What was asked of a builder cannot be: never met by a request.
+    #[error("not usable: {0}")]
+    Setting(&'static str),
     /// The issuer given is not one: met when a verifier is built, never by a request.
     #[error("not usable as an issuer: {0}")]
     Issuer(&'static str),
@@ -74,16 +92,25 @@ impl Error {
         match self {
             Self::NoToken => protocol::Error::token_missing(),
             Self::Malformed => protocol::Error::invalid_request(text).with_challenge(Challenge::Bearer),
-            Self::Refused(_) => protocol::Error::invalid_token(text),
-            Self::InsufficientScope(_) => protocol::Error::insufficient_scope(text),
-            Self::Unavailable(cause) => protocol::Error::new(
+            Self::Refused(_) | Self::Revoked => protocol::Error::invalid_token(text),
+            Self::InsufficientScope(_) | Self::MissingRole(_) => protocol::Error::insufficient_scope(text),
+            Self::Unavailable(_) | Self::FeedLost(_) => protocol::Error::new(
                 ErrorCode::TemporarilyUnavailable,
                 "access tokens cannot be checked just now; try again shortly",
             )
-            .because(cause),
-            Self::Issuer(_) => protocol::Error::server_error(self),
+            .because(self),
+            Self::Issuer(_) | Self::Setting(_) | Self::Unguarded => protocol::Error::new(
+                ErrorCode::ServerError,
+                "the resource server is not set up to check access tokens",
+            )
+            .because(self),
         }
     }
+}
+
+fn because(cause: &Option<Arc<FeedError>>) -> String {
+    let cause = cause.as_ref();
+    cause.map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 /// Adds the `scope` attribute of RFC 6750 §3 to the challenge, so that a client knows what to ask for.

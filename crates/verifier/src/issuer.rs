@@ -1,20 +1,22 @@
 //! Where the keys are: RFC 8414 §3 and RFC 7517 §5. Decides what is asked, and how much of an answer is believed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::header::{ACCEPT, CACHE_CONTROL};
 use http::{HeaderMap, StatusCode};
 use jws::KeySet;
 use protocol::path;
 use reqwest::redirect::Policy;
 use serde::Deserialize;
-use tokio::sync::OnceCell;
-use url::{Host, Url};
+use url::{Host, Origin, Url};
 
-use crate::{Error, Unavailable};
+use crate::seen::{self, Digest};
+use crate::{Error, FeedError, Unavailable};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// How long keys stay fresh: as the issuer says, within bounds that neither hammer it nor outlive a revoked key.
 const FRESH: std::ops::RangeInclusive<u64> = 60..=3600;
@@ -24,8 +26,32 @@ const FRESH_BY_DEFAULT: u64 = 300;
 pub(crate) struct Issuer {
     name: String,
     metadata: Url,
-    jwks: OnceCell<Url>,
+    origin: Origin,
+    endpoints: ArcSwapOption<Endpoints>,
     http: reqwest::Client,
+}
+
+/// What the metadata names.
+#[derive(Debug)]
+struct Endpoints {
+    jwks: Url,
+    feed: Option<String>,
+    introspection: Option<String>,
+}
+
+/// An answer that was read.
+struct Answer {
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// The keys of the issuer as they were fetched.
+pub(crate) struct Fetched {
+    pub(crate) set: KeySet,
+    /// How long they stay fresh.
+    pub(crate) fresh: Duration,
+    /// SHA-256 of the bytes: equal where nothing changed.
+    pub(crate) digest: Digest,
 }
 
 /// The members of RFC 8414 §2 that count here.
@@ -33,6 +59,9 @@ pub(crate) struct Issuer {
 struct Metadata {
     issuer: String,
     jwks_uri: String,
+    /// Ours; registered nowhere.
+    revocation_feed_endpoint: Option<String>,
+    introspection_endpoint: Option<String>,
 }
 
 impl Issuer {
@@ -49,7 +78,8 @@ impl Issuer {
         Ok(Self {
             metadata: metadata_url(&url),
             http: client(&url).map_err(|_| Error::Issuer("no TLS client can be made on this machine"))?,
-            jwks: OnceCell::new(),
+            origin: url.origin(),
+            endpoints: ArcSwapOption::empty(),
             name,
         })
     }
@@ -58,30 +88,73 @@ impl Issuer {
         &self.name
     }
 
-    /// The keys of now, and how long they stay fresh.
-    pub(crate) async fn fetch(&self) -> Result<(KeySet, Duration), Unavailable> {
-        let url = self.jwks.get_or_try_init(|| self.discover()).await?;
-        let (headers, body) = self.read(url.clone()).await?;
-        let keys = KeySet::parse(&body, None)?;
-        if keys.is_empty() {
+    /// The keys of now.
+    pub(crate) async fn fetch(&self) -> Result<Fetched, Unavailable> {
+        let endpoints = self.endpoints().await?;
+        let answer = self.read(endpoints.jwks.clone()).await?;
+        let set = KeySet::parse(&answer.body, None)?;
+        if set.is_empty() {
             return Err(Unavailable::NoKeys);
         }
-        Ok((keys, freshness(&headers)))
+        Ok(Fetched {
+            set,
+            fresh: freshness(&answer.headers),
+            digest: seen::digest(&answer.body),
+        })
     }
 
-    async fn discover(&self) -> Result<Url, Unavailable> {
-        let (_, body) = self.read(self.metadata.clone()).await?;
-        let metadata: Metadata = serde_json::from_slice(&body).map_err(Unavailable::Metadata)?;
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Where revocations are told. An issuer that offers none is asked again: it may be a newer one tomorrow.
+    pub(crate) async fn feed_endpoint(&self) -> Result<Url, FeedError> {
+        let endpoints = self.endpoints().await.map_err(Arc::new)?;
+        let Some(feed) = &endpoints.feed else {
+            self.endpoints.store(None);
+            return Err(FeedError::NotOffered);
+        };
+        self.own(feed)
+    }
+
+    /// Where the issuer says whether a token is active.
+    pub(crate) async fn introspection_endpoint(&self) -> Result<Url, FeedError> {
+        let endpoints = self.endpoints().await.map_err(Arc::new)?;
+        let introspection = endpoints.introspection.as_deref();
+        self.own(introspection.ok_or(FeedError::NoIntrospection)?)
+    }
+
+    /// Our credentials go only to the issuer itself.
+    fn own(&self, endpoint: &str) -> Result<Url, FeedError> {
+        let url = Url::parse(endpoint).ok();
+        url.filter(|url| is_safe(url) && url.origin() == self.origin && url.fragment().is_none())
+            .ok_or(FeedError::Endpoint)
+    }
+
+    async fn endpoints(&self) -> Result<Arc<Endpoints>, Unavailable> {
+        if let Some(known) = self.endpoints.load_full() {
+            return Ok(known);
+        }
+        let found = Arc::new(self.discover().await?);
+        self.endpoints.store(Some(Arc::clone(&found)));
+        Ok(found)
+    }
+
+    async fn discover(&self) -> Result<Endpoints, Unavailable> {
+        let answer = self.read(self.metadata.clone()).await?;
+        let metadata: Metadata = serde_json::from_slice(&answer.body).map_err(Unavailable::Metadata)?;
         if metadata.issuer != self.name {
             return Err(Unavailable::OtherIssuer(metadata.issuer));
         }
-        Url::parse(&metadata.jwks_uri)
-            .ok()
-            .filter(is_safe)
-            .ok_or(Unavailable::JwksUri)
+        let jwks = Url::parse(&metadata.jwks_uri).ok().filter(is_safe);
+        Ok(Endpoints {
+            jwks: jwks.ok_or(Unavailable::JwksUri)?,
+            feed: metadata.revocation_feed_endpoint,
+            introspection: metadata.introspection_endpoint,
+        })
     }
 
-    async fn read(&self, url: Url) -> Result<(HeaderMap, Vec<u8>), Unavailable> {
+    async fn read(&self, url: Url) -> Result<Answer, Unavailable> {
         let lost = |error: reqwest::Error| Unavailable::Http(error.into());
         let request = self.http.get(url).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(lost)?;
@@ -95,7 +168,10 @@ impl Issuer {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((response.headers().clone(), body))
+        Ok(Answer {
+            headers: response.headers().clone(),
+            body,
+        })
     }
 }
 

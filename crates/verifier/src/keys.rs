@@ -11,7 +11,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
 use crate::Unavailable;
-use crate::issuer::Issuer;
+use crate::issuer::{Fetched, Issuer};
+use crate::seen::Digest;
 
 /// Between two fetches while keys are at hand: what a flood of made-up key names can cost the issuer.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -23,7 +24,10 @@ const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) set: KeySet,
+    /// Another for each other set: what was verified by one set has to be verified again by the next.
+    pub(crate) version: u64,
     fresh_until: Timestamp,
+    digest: Option<Digest>,
 }
 
 pub(crate) type Outcome = Result<Arc<Held>, Arc<Unavailable>>;
@@ -58,8 +62,8 @@ impl Keys {
         }
     }
 
-    pub(crate) fn issuer(&self) -> &str {
-        self.issuer.name()
+    pub(crate) fn issuer(&self) -> &Issuer {
+        &self.issuer
     }
 
     /// The keys to judge by. Stale ones are renewed first: a key that was withdrawn must not outlive its time.
@@ -81,6 +85,22 @@ impl Keys {
         self.fetch(self.state.load_full(), now).await
     }
 
+    /// Takes a key out of those at hand, at the word of the issuer. Whether it was among them.
+    pub(crate) fn withdraw(&self, kid: &str) -> bool {
+        let has = |state: &State| matches!(&state.held, Ok(held) if held.set.has_kid(kid));
+        if !has(&self.state.load()) {
+            return false;
+        }
+        self.state.rcu(|state| state.without(kid));
+        true
+    }
+
+    /// Fetches the keys whenever they were fetched last. Only for a reason that the issuer itself gave.
+    pub(crate) async fn renew(self: &Arc<Self>, now: Timestamp) {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let _ = self.start(turn, now).await;
+    }
+
     async fn fetch(self: &Arc<Self>, seen: Arc<State>, now: Timestamp) -> Outcome {
         if !seen.may_try(now) {
             return seen.held.clone();
@@ -88,7 +108,7 @@ impl Keys {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         if Arc::ptr_eq(&seen, &self.state.load()) {
             // If the task dies, the state stays as it was and says what there is.
-            let _ = self.start(turn, seen, now).await;
+            let _ = self.start(turn, now).await;
         }
         self.state.load().held.clone()
     }
@@ -100,21 +120,22 @@ impl Keys {
         if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned()
             && Arc::ptr_eq(seen, &self.state.load())
         {
-            drop(self.start(turn, Arc::clone(seen), now));
+            drop(self.start(turn, now));
         }
     }
 
     /// Fetches in a task of its own: a request that is given up must not end what others wait for.
-    fn start(
-        self: &Arc<Self>,
-        turn: OwnedMutexGuard<()>,
-        before: Arc<State>,
-        now: Timestamp,
-    ) -> JoinHandle<()> {
+    fn start(self: &Arc<Self>, turn: OwnedMutexGuard<()>, now: Timestamp) -> JoinHandle<()> {
         let keys = Arc::clone(self);
         tokio::spawn(async move {
-            let state = before.after(keys.issuer.fetch().await, now);
-            keys.state.store(Arc::new(state));
+            let fetched = keys.issuer.fetch().await.map_err(Arc::new);
+            // A key may have been withdrawn meanwhile: what is replaced is what there is now.
+            let fetched = fetched.as_ref();
+            if let Err(cause) = fetched {
+                let cause: &(dyn std::error::Error + 'static) = cause;
+                tracing::warn!(cause, "the keys of the issuer could not be fetched");
+            }
+            keys.state.rcu(|state| state.after(fetched, now));
             drop(turn);
         })
     }
@@ -132,22 +153,46 @@ impl State {
             .is_none_or(|tried| now < tried || now.since(tried) >= pause)
     }
 
-    fn after(&self, fetched: Result<(KeySet, Duration), Unavailable>, now: Timestamp) -> Self {
-        let (held, failing) = match fetched {
-            Ok((set, fresh)) => {
-                let fresh_until = now + fresh;
-                (Ok(Arc::new(Held { set, fresh_until })), false)
-            }
-            Err(error) => {
-                let cause: &(dyn std::error::Error + 'static) = &error;
-                tracing::warn!(cause, "the keys of the issuer could not be fetched");
-                (self.held.clone().map_err(|_| Arc::new(error)), true)
-            }
+    fn after(&self, fetched: Result<&Fetched, &Arc<Unavailable>>, now: Timestamp) -> Self {
+        let held = match fetched {
+            Ok(fetched) => Ok(Arc::new(Held {
+                set: fetched.set.clone(),
+                version: self.version_of(&fetched.digest),
+                fresh_until: now + fetched.fresh,
+                digest: Some(fetched.digest),
+            })),
+            Err(cause) => self.held.clone().map_err(|_| Arc::clone(cause)),
         };
         Self {
             held,
             tried: Some(now),
-            failing,
+            failing: fetched.is_err(),
+        }
+    }
+
+    /// The version of the set with these bytes, if it came after this state.
+    fn version_of(&self, digest: &Digest) -> u64 {
+        match &self.held {
+            Ok(held) if held.digest.as_ref() == Some(digest) => held.version,
+            Ok(held) => held.version + 1,
+            Err(_) => 0,
+        }
+    }
+
+    fn without(&self, kid: &str) -> Self {
+        let less = |held: &Arc<Held>| {
+            Arc::new(Held {
+                set: held.set.without(kid),
+                version: held.version + 1,
+                fresh_until: held.fresh_until,
+                // Equal to no set that is fetched.
+                digest: None,
+            })
+        };
+        Self {
+            held: self.held.as_ref().map(less).map_err(Arc::clone),
+            tried: self.tried,
+            failing: self.failing,
         }
     }
 }

@@ -1,141 +1,26 @@
 //! A resource server as its author would write it, against an issuer that can rotate, break and disappear.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+mod checklist;
+mod feed;
+mod forged;
+mod guard;
+mod issuer;
+mod lost;
+mod revocations;
+
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use futures_util::future::join_all;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, StatusCode};
-use jose::SigningKey;
-use protocol::SigningAlg;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
-use crate::{Authenticated, Clock, Error, Unavailable, Verifier};
-
-const AUDIENCE: &str = "https://api.test";
-const START: i64 = 1_800_000_000;
-
-/// What the issuer answers with, and how often it was asked.
-struct Issuer {
-    url: String,
-    metadata: Mutex<Value>,
-    keys: Mutex<Vec<SigningKey>>,
-    mood: Mutex<Mood>,
-    asked: AtomicUsize,
-    now: Arc<AtomicI64>,
-}
-
-#[derive(Clone, Copy)]
-enum Mood {
-    Well,
-    Failing,
-    Silent,
-}
-
-impl Issuer {
-    /// An issuer under a path, with one key.
-    async fn start() -> Arc<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/tenant", listener.local_addr().unwrap());
-        let issuer = Arc::new(Self {
-            metadata: Mutex::new(json!({ "issuer": url, "jwks_uri": format!("{url}/jwks") })),
-            keys: Mutex::new(vec![SigningKey::generate(SigningAlg::Es256).unwrap()]),
-            mood: Mutex::new(Mood::Well),
-            asked: AtomicUsize::new(0),
-            now: Arc::new(AtomicI64::new(START)),
-            url,
-        });
-        let router = Router::new()
-            .route("/.well-known/oauth-authorization-server/tenant", get(metadata))
-            .route("/tenant/jwks", get(jwks))
-            .route("/moved", get(|| async { Redirect::to("/tenant/jwks") }))
-            .route("/huge", get(|| async { " ".repeat(64 * 1024 + 1) }))
-            .route("/empty", get(|| async { r#"{"keys":[]}"# }))
-            .with_state(Arc::clone(&issuer));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        issuer
-    }
-
-    fn verifier(&self) -> Verifier {
-        let clock = Clock::Manual(Arc::clone(&self.now));
-        Verifier::builder(&self.url, AUDIENCE)
-            .clock(clock)
-            .build()
-            .unwrap()
-    }
-
-    /// A new key in front of the others.
-    fn rotate(&self) {
-        let key = SigningKey::generate(SigningAlg::Es256).unwrap();
-        self.keys.lock().unwrap().insert(0, key);
-    }
-
-    fn token(&self, changes: &Value) -> String {
-        self.sign("at+jwt", changes)
-    }
-
-    /// Signs with the first key; null removes a claim.
-    fn sign(&self, typ: &str, changes: &Value) -> String {
-        let now = self.now.load(Ordering::SeqCst);
-        let mut claims = json!({
-            "iss": self.url, "aud": AUDIENCE, "sub": "user", "client_id": "app", "jti": "token",
-            "exp": now + 900, "iat": now, "scope": "openid reports:read",
-            "approval": "approval", "client_generation": 0,
-        });
-        claims
-            .as_object_mut()
-            .unwrap()
-            .extend(changes.as_object().unwrap().clone());
-        claims
-            .as_object_mut()
-            .unwrap()
-            .retain(|_, value| !value.is_null());
-        self.keys.lock().unwrap()[0].sign(typ, &claims).unwrap()
-    }
-
-    fn turn(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
-    }
-
-    fn pass(&self, seconds: i64) {
-        self.now.fetch_add(seconds, Ordering::SeqCst);
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-async fn metadata(State(issuer): State<Arc<Issuer>>) -> Response {
-    answer(&issuer, |issuer| issuer.metadata.lock().unwrap().to_string()).await
-}
-
-async fn jwks(State(issuer): State<Arc<Issuer>>) -> Response {
-    issuer.asked.fetch_add(1, Ordering::SeqCst);
-    answer(&issuer, |issuer| {
-        let keys = issuer.keys.lock().unwrap();
-        let keys: Vec<Value> = keys.iter().map(SigningKey::public_jwk).collect();
-        json!({ "keys": keys }).to_string()
-    })
-    .await
-}
-
-async fn answer(issuer: &Issuer, body: impl Fn(&Issuer) -> String) -> Response {
-    let mood = *issuer.mood.lock().unwrap();
-    match mood {
-        Mood::Well => ([(CACHE_CONTROL, "public, max-age=300")], body(issuer)).into_response(),
-        Mood::Failing => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Mood::Silent => std::future::pending().await,
-    }
-}
+use crate::{Authenticated, Error, Unavailable, Verifier};
+use issuer::{AUDIENCE, Issuer, Mood, START};
 
 /// The resource server.
 fn api(verifier: Verifier) -> Router {
@@ -382,7 +267,7 @@ async fn a_request_that_is_given_up_does_not_end_the_fetch() {
 #[tokio::test]
 async fn discovery_fails_where_the_issuer_is_not_what_it_should_be() {
     let issuer = Issuer::start().await;
-    let discover = || Verifier::discover(issuer.url.clone(), AUDIENCE);
+    let discover = || Verifier::discover(&issuer.url).audience(AUDIENCE);
     assert!(discover().await.is_ok());
 
     let host = issuer.url.trim_end_matches("/tenant");

@@ -1,87 +1,170 @@
-//! The verifier: RFC 9068 §4. Decides whether an access token is the issuer's, for this resource server, and alive.
+//! The verifier: RFC 9068 §4. Decides whether an access token is the issuer's, for this resource server, alive and
+//! not revoked.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use jws::{Meant, Unverified, access_token};
-use protocol::Clock;
+use http::HeaderMap;
+use jws::access_token::Expected;
+use jws::{Alg, MAX_LENGTH, Meant, Unverified};
 use protocol::access_token::Claims;
+use protocol::{Clock, Timestamp};
+use url::Url;
 
-use crate::Error;
-use crate::issuer::Issuer;
-use crate::keys::Keys;
+use crate::authenticated::{Authenticated, bearer};
+use crate::builder::Discovery;
+use crate::feed::Followed;
+use crate::feed::set::{Mark, Marker, Marks, Subject};
+use crate::keys::{Held, Keys};
+use crate::layer::VerifierLayer;
+use crate::seen::{self, Known, Seen};
+use crate::{Error, FeedStatus, Metadata};
 
-/// Judges the access tokens of one issuer for one resource server. Cheap to clone; clones share their keys.
+/// Judges the access tokens of one issuer for one resource server. Cheap to clone; clones share what they know, and
+/// with the last one ends the task that follows revocations.
 #[derive(Clone, Debug)]
-pub struct Verifier {
-    keys: Arc<Keys>,
-    audience: Arc<str>,
-    clock: Clock,
-}
+pub struct Verifier(Arc<Inner>);
 
-/// A verifier to be: [`Verifier::builder`].
-#[derive(Clone, Debug)]
-pub struct Builder {
-    issuer: String,
-    audience: String,
-    clock: Clock,
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) audience: String,
+    pub(crate) algorithms: Vec<Alg>,
+    pub(crate) leeway: Duration,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) seen: Seen,
+    pub(crate) feed: Option<Followed>,
+    pub(crate) clock: Clock,
+    /// Where the metadata of the resource server is, once it is served: RFC 9728 §5.1.
+    pub(crate) metadata: OnceLock<Url>,
 }
 
 impl Verifier {
-    /// A verifier whose keys are at hand.
-    ///
-    /// # Errors
-    /// When the issuer is not an https URL (http on loopback names), or its metadata (RFC 8414) or keys cannot
-    /// be fetched within five seconds each.
-    pub async fn discover(issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self, Error> {
-        let verifier = Self::builder(issuer, audience).build()?;
-        verifier.keys.current(verifier.clock.now()).await?;
-        Ok(verifier)
+    /// A verifier of the tokens of this issuer: what stands in `iss`, to the byte.
+    pub fn discover(issuer: impl Into<String>) -> Discovery {
+        Discovery::new(issuer.into())
     }
 
-    /// `issuer` is what stands in `iss`; `audience` is the identifier of this resource server, in `aud`.
-    pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> Builder {
-        Builder {
-            issuer: issuer.into(),
-            audience: audience.into(),
-            clock: Clock::System,
-        }
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
     }
 
     /// The claims of a token that may be believed.
     ///
     /// # Errors
-    /// [`Error::Refused`] for a token that may not be, [`Error::Unavailable`] when no keys could be had.
-    pub async fn verify(&self, token: &str) -> Result<Claims, Error> {
-        let now = self.clock.now();
-        let token = Unverified::parse(token)?;
-        let judge = |keys: &jws::KeySet| {
-            access_token::verify(&token, keys, self.keys.issuer(), Meant::For(&self.audience), now)
+    /// [`Error::Refused`] or [`Error::Revoked`] for a token that may not be; [`Error::InsufficientScope`] or
+    /// [`Error::MissingRole`] for one that lacks what every token needs here; [`Error::Unavailable`] when no keys
+    /// could be had, and [`Error::FeedLost`] where the author wants that of a lost feed.
+    pub async fn verify(&self, token: &str) -> Result<Arc<Claims>, Error> {
+        let inner = &*self.0;
+        let now = inner.clock.now();
+        if token.len() > MAX_LENGTH {
+            return Err(jws::Error::TooLong.into());
+        }
+        if let Some(followed) = &inner.feed {
+            // What became of it is the policy's business.
+            let _ = followed.ready().await;
+        }
+        let digest = seen::digest(token.as_bytes());
+        let held = inner.keys.current(now).await?;
+        let known = match inner.seen.find(&digest, held.version, now) {
+            Some(known) => known,
+            None => {
+                let known = Arc::new(inner.judge(token, held, now).await?);
+                inner.seen.keep(&digest, Arc::clone(&known));
+                known
+            }
         };
-        let verdict = match judge(&self.keys.current(now).await?.set) {
-            Err(jws::Error::UnknownKey) => judge(&self.keys.newer(now).await?.set),
-            verdict => verdict,
-        };
-        Ok(verdict?)
+        if let (Some(followed), Some(marks)) = (&inner.feed, &known.marks) {
+            followed.feed.admit(token, &digest, marks, now).await?;
+        }
+        inner.require(&known.claims)?;
+        Ok(Arc::clone(&known.claims))
+    }
+
+    /// The same for a request: the token in its `Authorization` header (RFC 6750 §2.1).
+    ///
+    /// # Errors
+    /// As [`Self::verify`]; [`Error::NoToken`], [`Error::Malformed`].
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Authenticated, Error> {
+        self.verify(bearer(headers)?).await.map(Authenticated)
+    }
+
+    /// Guards every route that stands before it: none is reached without a token, and [`Authenticated`] is at hand in
+    /// each.
+    pub fn layer(&self) -> VerifierLayer {
+        VerifierLayer::new(self.clone())
+    }
+
+    /// How the feed of revocations is; none without [`crate::Builder::revocation_feed`].
+    pub fn feed(&self) -> Option<FeedStatus> {
+        self.0.feed.as_ref().map(|followed| followed.feed.status())
+    }
+
+    /// What clients may know of this resource server (RFC 9728), to be served by [`Metadata::route`].
+    pub fn metadata(&self) -> Metadata {
+        Metadata::new(self.clone())
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 }
 
-impl Builder {
-    /// Reads the time from this clock instead of the system's: for tests.
-    #[must_use]
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
+impl Inner {
+    /// Looks at all of a token.
+    async fn judge(&self, token: &str, held: Arc<Held>, now: Timestamp) -> Result<Known, Error> {
+        let text = token;
+        let token = Unverified::parse(text)?;
+        let feed = self.feed.as_ref().map(|followed| &followed.feed);
+        // A key that was withdrawn is not looked for, and nothing it signed is looked at.
+        if let (Some(feed), Some(kid)) = (feed, token.kid())
+            && feed.has_withdrawn(kid, now)
+        {
+            return Err(Error::Revoked);
+        }
+        let expected = Expected {
+            issuer: self.keys.issuer().name(),
+            audience: Meant::For(&self.audience),
+            algorithms: &self.algorithms,
+            ahead: self.leeway,
+        };
+        let key = feed.and_then(|feed| Some(feed.marker.mark(Subject::Key(token.kid()?))));
+        let (claims, version) = match expected.verify(token, &held.set, now) {
+            Err(jws::Error::UnknownKey) => {
+                let newer = self.keys.newer(now).await?;
+                let token = Unverified::parse(text)?;
+                (expected.verify(token, &newer.set, now)?, newer.version)
+            }
+            verdict => (verdict?, held.version),
+        };
+        Ok(Known {
+            marks: feed.map(|feed| marks(&claims, key, &feed.marker)),
+            claims: Arc::new(claims),
+            version,
+        })
     }
 
-    /// A verifier that asks the issuer for its keys at the first token.
-    ///
-    /// # Errors
-    /// When the issuer is not an https URL (http on loopback names).
-    pub fn build(self) -> Result<Verifier, Error> {
-        Ok(Verifier {
-            keys: Arc::new(Keys::new(Issuer::new(self.issuer)?)),
-            audience: self.audience.into(),
-            clock: self.clock,
-        })
+    /// What every token needs here.
+    fn require(&self, claims: &Claims) -> Result<(), Error> {
+        if let Some(scope) = self.scopes.iter().find(|scope| !claims.scope.contains(scope)) {
+            return Err(Error::InsufficientScope(scope.clone()));
+        }
+        if let Some(role) = self.roles.iter().find(|role| !claims.roles.contains(role)) {
+            return Err(Error::MissingRole(role.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn marks(claims: &Claims, key: Option<Mark>, marker: &Marker) -> Marks {
+    Marks {
+        approval: marker.mark(Subject::Approval(claims.approval.as_str())),
+        token: marker.mark(Subject::Token(claims.jti.as_str())),
+        key,
+        client: marker.mark(Subject::Client(claims.client_id.as_str())),
+        generation: claims.client_generation,
     }
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, StatusCode};
 use protocol::Timestamp;
 use protocol::form::Form;
@@ -49,6 +49,8 @@ pub(super) struct Script {
     /// Forms that the token endpoint got.
     pub(super) redeemed: Vec<Vec<(String, String)>>,
     pub(super) refresh_ends: bool,
+    /// Tokens that were revoked.
+    pub(super) revoked: Vec<String>,
     /// Whether it has an end_session_endpoint.
     pub(super) ends_sessions: bool,
     pub(super) now: i64,
@@ -76,6 +78,7 @@ impl Issuer {
             .route("/jwks", get(jwks))
             .route("/token", post(token))
             .route("/userinfo", get(userinfo))
+            .route("/revoke", post(revoke))
             .with_state(issuer.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         issuer
@@ -154,6 +157,7 @@ async fn metadata(State(issuer): State<Issuer>) -> Response {
         "token_endpoint": format!("{url}/token"),
         "userinfo_endpoint": format!("{url}/userinfo"),
         "jwks_uri": format!("{url}/jwks"),
+        "revocation_endpoint": format!("{url}/revoke"),
         "end_session_endpoint": issuer.script().ends_sessions.then(|| format!("{url}/logout")),
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
@@ -206,6 +210,14 @@ async fn token(State(issuer): State<Issuer>, headers: HeaderMap, Form(form): For
         answer["id_token"] = id_token.into();
     }
     Json(answer).into_response()
+}
+
+async fn revoke(State(issuer): State<Issuer>, headers: HeaderMap, Form(form): Form) {
+    let credentials = format!("{CLIENT_ID}:{}", CLIENT_SECRET.replace(' ', "+"));
+    let expected = format!("Basic {}", STANDARD.encode(credentials));
+    assert_eq!(headers[http::header::AUTHORIZATION], expected);
+    let token = form.get("token").unwrap().to_owned();
+    issuer.script().revoked.push(token);
 }
 
 async fn userinfo(State(issuer): State<Issuer>, headers: HeaderMap) -> Json<Value> {
