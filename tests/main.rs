@@ -53,6 +53,8 @@ mod request_objects;
 mod resources;
 mod response_types;
 mod revoke;
+mod rings;
+mod rotations;
 mod smoke;
 mod token_protection;
 mod tokens;

@@ -17,10 +17,13 @@
 mod harness;
 #[path = "../ledger/mod.rs"]
 mod ledger;
+#[path = "../rotations/mod.rs"]
+mod rotations;
 
 mod client;
 mod codes;
 mod crowd;
+mod drill;
 mod footprint;
 mod heard;
 mod kills;
@@ -29,6 +32,8 @@ mod place;
 mod slow_loris;
 mod storm;
 mod throughput;
+#[path = "rotations.rs"]
+mod turns;
 
 use std::fs::File;
 use std::process::ExitCode;
@@ -68,6 +73,14 @@ fn main() -> ExitCode {
     if wants("footprint") {
         fine &= footprint::run(&throughput::SQLITE);
         fine &= footprint::run(&throughput::POSTGRES);
+    }
+    if wants("rotations") {
+        fine &= turns::run(&throughput::SQLITE);
+        fine &= turns::run(&throughput::POSTGRES);
+    }
+    if wants("drill") {
+        fine &= drill::run(&throughput::SQLITE);
+        fine &= drill::run(&throughput::POSTGRES);
     }
     if wants("kills") {
         fine &= kills::run();

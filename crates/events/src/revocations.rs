@@ -16,6 +16,8 @@ wire_enum! {
         Approval => "approval",
         Client => "client",
         Token => "token",
+        /// A signing key that was withdrawn before its time.
+        Key => "key",
     }
 }
 
@@ -30,7 +32,8 @@ const RECORD: &str = "INSERT INTO revocations (sequence, kind, subject, generati
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, subject) DO UPDATE SET \
     sequence = excluded.sequence, generation = excluded.generation, until = excluded.until";
 const COVERS: &str = "SELECT 1 FROM revocations WHERE (kind = 'approval' AND subject = $1) \
-    OR (kind = 'client' AND subject = $2 AND generation > $3) OR (kind = 'token' AND subject = $4) LIMIT 1";
+    OR (kind = 'client' AND subject = $2 AND generation > $3) OR (kind = 'token' AND subject = $4) \
+    OR (kind = 'key' AND subject = $5) LIMIT 1";
 const GENERATION: &str = "SELECT generation FROM revocations WHERE kind = 'client' AND subject = $1";
 const SINCE: &str = "SELECT kind, subject, generation FROM revocations \
     WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
@@ -92,6 +95,16 @@ pub async fn token_ended(jti: &Jti, exp: Timestamp, conn: &mut Conn) -> db::Resu
     record(sequence, Kind::Token, jti.as_str(), None, exp + LEEWAY, conn).await
 }
 
+/// Records that what this key signed is void, whoever else believes it; no token by it lives beyond `until`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn key_withdrawn(kid: &str, until: Timestamp, conn: &mut Conn) -> db::Result<()> {
+    let until = until + LEEWAY;
+    let sequence = next(1, conn).await?;
+    record(sequence, Kind::Key, kid, None, until, conn).await
+}
+
 /// Something ended of which no record can tell: a number is left out, and whoever finds it missing forgets all
 /// that it remembers.
 ///
@@ -112,16 +125,17 @@ pub async fn first_generation(id: &ClientId, conn: &mut Conn) -> db::Result<i64>
     Ok(row.and_then(|(generation,)| generation).unwrap_or(1))
 }
 
-/// Whether a record covers this token.
+/// Whether a record covers this token, which names this key as its signer.
 ///
 /// # Errors
 /// When the database fails: then nobody may assume that none does.
-pub async fn covers(token: &Claims, conn: &mut Conn) -> db::Result<bool> {
+pub async fn covers(token: &Claims, kid: Option<&str>, conn: &mut Conn) -> db::Result<bool> {
     let found: Option<(i32,)> = run!(conn, |c| sqlx::query_as(COVERS)
         .bind(token.approval.as_str())
         .bind(token.client_id.as_str())
         .bind(token.client_generation)
         .bind(token.jti.as_str())
+        .bind(kid)
         .fetch_optional(c))?;
     Ok(found.is_some())
 }
@@ -250,7 +264,7 @@ mod tests {
             let mut conn = db.reader().await.unwrap();
             for (approval, expected) in [("a", true), ("b", true), ("c", false), ("past", false)] {
                 assert_eq!(
-                    covers(&token(approval, 0), &mut conn).await.unwrap(),
+                    covers(&token(approval, 0), None, &mut conn).await.unwrap(),
                     expected,
                     "{approval}"
                 );
@@ -281,8 +295,8 @@ mod tests {
             .await
             .unwrap();
             let mut conn = db.reader().await.unwrap();
-            assert!(covers(&token("x", 2), &mut conn).await.unwrap());
-            assert!(!covers(&token("x", 3), &mut conn).await.unwrap());
+            assert!(covers(&token("x", 2), None, &mut conn).await.unwrap());
+            assert!(!covers(&token("x", 3), None, &mut conn).await.unwrap());
             for (id, first) in [("client", 3), ("other", 1)] {
                 assert_eq!(first_generation(&id.into(), &mut conn).await.unwrap(), first);
             }
@@ -305,8 +319,8 @@ mod tests {
                 jti: Jti::from("other"),
                 ..token("x", 1)
             };
-            assert!(covers(&token("x", 1), &mut conn).await.unwrap());
-            assert!(!covers(&other, &mut conn).await.unwrap());
+            assert!(covers(&token("x", 1), Some("kid"), &mut conn).await.unwrap());
+            assert!(!covers(&other, None, &mut conn).await.unwrap());
             drop(conn);
             for (now, forgotten) in [(2300, 0), (2301, 1)] {
                 let forget = db.transact(move |conn| {

@@ -76,8 +76,9 @@ impl Bearer {
             };
         }
         let before = self.known.before();
-        let claims = Arc::new(self.read(token, meant, now)?);
-        let until = self.look_up(&claims, now).await?;
+        let token = Unverified::parse(token)?;
+        let claims = Arc::new(self.claims_of(&token, meant, now)?);
+        let until = self.look_up(&claims, token.kid(), now).await?;
         let found = Found {
             claims: claims.clone(),
             published,
@@ -88,9 +89,14 @@ impl Bearer {
     }
 
     /// Until when the approval of a token is live, by the database.
-    async fn look_up(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, Refused> {
+    async fn look_up(
+        &self,
+        claims: &Claims,
+        kid: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Timestamp, Refused> {
         let mut conn = self.db.reader().await?;
-        if events::revocations::covers(claims, &mut conn).await? {
+        if events::revocations::covers(claims, kid, &mut conn).await? {
             return Err(Refused::Revoked);
         }
         let until = live::live_until(&claims.approval, &mut conn, now).await?;
@@ -103,9 +109,12 @@ impl Bearer {
     /// # Errors
     /// The rule that it broke.
     pub fn read(&self, token: &str, meant: Meant<'_>, now: Timestamp) -> Result<Claims, jws::Error> {
+        self.claims_of(&Unverified::parse(token)?, meant, now)
+    }
+
+    fn claims_of(&self, token: &Unverified, meant: Meant<'_>, now: Timestamp) -> Result<Claims, jws::Error> {
         let published = self.keyring.published(now);
-        let token = Unverified::parse(token)?;
-        jws::access_token::read(&token, &published.keys, self.issuer.as_str(), meant, now)
+        jws::access_token::read(token, &published.keys, self.issuer.as_str(), meant, now)
     }
 }
 

@@ -187,6 +187,8 @@ struct Ended<'r> {
     approvals: HashSet<&'r str>,
     tokens: HashSet<&'r str>,
     clients: Vec<(&'r str, i64)>,
+    /// Of a withdrawn key it is not known which tokens it signed: any of them.
+    by_key: bool,
 }
 
 impl<'r> Ended<'r> {
@@ -199,11 +201,13 @@ impl<'r> Ended<'r> {
             clients: named(Kind::Client)
                 .map(|record| (record.subject.as_str(), record.generation.unwrap_or(i64::MAX)))
                 .collect(),
+            by_key: named(Kind::Key).next().is_some(),
         }
     }
 
     fn covers(&self, claims: &Claims) -> bool {
-        self.approvals.contains(claims.approval.as_str())
+        self.by_key
+            || self.approvals.contains(claims.approval.as_str())
             || self.tokens.contains(claims.jti.as_str())
             || self.covers_client(&claims.client_id, claims.client_generation)
     }

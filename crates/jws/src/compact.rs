@@ -135,6 +135,11 @@ impl Unverified {
         }
     }
 
+    /// The key that the header names.
+    pub fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
     /// What the token says of itself under this name, before anybody vouches for it: whose keys to look for.
     pub fn claimed(&self, name: &str) -> Option<&str> {
         self.claims.get(name).and_then(Value::as_str)

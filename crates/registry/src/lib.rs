@@ -18,7 +18,7 @@ use accounts::users;
 use clients::{Client, Metadata, Trust, Vault, records, secrets};
 use db::Conn;
 use events::Context;
-use protocol::{ClientId, Error, Secret, Timestamp};
+use protocol::{ClientId, Error, Secret, SigningAlgs, Timestamp};
 use serde_json::Value;
 
 use crate::document::Document;
@@ -34,6 +34,14 @@ pub use terms::{Admission, Terms};
 /// As [`register`].
 pub fn needs_vault(document: &Value) -> Result<bool, Error> {
     Ok(metadata(document)?.needs_readable_secret())
+}
+
+/// Whether a server that signs by these algorithms can tell the client of this document what it asks for.
+///
+/// # Errors
+/// As [`register`]; `invalid_client_metadata` naming the member and the setting.
+pub fn signable(document: &Value, own: SigningAlgs) -> Result<(), Error> {
+    answers::signable(&metadata(document)?, own)
 }
 
 /// What came of a document.

@@ -133,7 +133,7 @@ async fn each_act_ends_what_it_covers_and_leaves_the_rest() {
                 } else {
                     &scene.other
                 };
-                let covers = events::revocations::covers(&token(id, client), &mut conn)
+                let covers = events::revocations::covers(&token(id, client), None, &mut conn)
                     .await
                     .unwrap();
                 assert_eq!(covers, expected.contains(id.as_str()), "{act:?}: {name}");
@@ -232,7 +232,7 @@ async fn a_standing_approval_does_not_know_its_tokens_and_its_end_is_always_told
         );
         let mut conn = db.reader().await.unwrap();
         assert!(
-            events::revocations::covers(&token(&approval, &id), &mut conn)
+            events::revocations::covers(&token(&approval, &id), None, &mut conn)
                 .await
                 .unwrap()
         );

@@ -153,12 +153,14 @@ async fn every_kind_of_record_is_obeyed_at_once() {
             let (approval, token) = scene.mint(&client).await.unwrap();
             assert!(scene.believes(&token).await);
             let claims = scene.bearer.read(&token, Meant::Anyone, NOW).unwrap();
+            let kid = jws::Unverified::parse(&token).unwrap().kid().unwrap().to_owned();
             write(&db, move |conn| {
                 Box::pin(async move {
                     match kind {
                         Kind::Approval => revocations::approvals_ended(&[(approval, LATER)], conn, NOW).await,
                         Kind::Client => revocations::client_ended(&claims.client_id, 2, LATER, conn).await,
                         Kind::Token => revocations::token_ended(&claims.jti, LATER, conn).await,
+                        Kind::Key => revocations::key_withdrawn(&kid, LATER, conn).await,
                     }
                 })
             })
