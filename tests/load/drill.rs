@@ -100,8 +100,8 @@ async fn drill(place: &Place, servers: [std::net::SocketAddr; 2], operator: &Key
     let began = Instant::now();
     let suspect = Suspect::Rings(SigningAlg::ALL.to_vec(), Family::ALL.to_vec());
     let now = place.parts.clock.now();
-    let withdrawn = operator.withdraw(suspect, &Context::command_line(), now);
-    withdrawn.await.expect("withdrawn");
+    let by = Context::command_line();
+    operator.withdraw(suspect, &by, now).await.expect("withdrawn");
     figures.done.push(began.elapsed());
     for connection in &mut connections {
         for question in &questions {

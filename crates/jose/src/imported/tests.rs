@@ -87,11 +87,7 @@ fn a_private_jwk_keeps_its_name_and_a_set_comes_whole() {
         EcKeyPair::generate(EcCurve::P256).unwrap(),
     );
     let ed = EdKeyPair::generate(EdCurve::Ed25519).unwrap();
-    let jwks = [
-        rsa.to_jwk_private_key(),
-        ec.to_jwk_private_key(),
-        ed.to_jwk_private_key(),
-    ];
+    let jwks = [rsa.to_jwk_key_pair(), ec.to_jwk_key_pair(), ed.to_jwk_key_pair()];
     let publics = [
         rsa.to_jwk_public_key(),
         ec.to_jwk_public_key(),
@@ -119,10 +115,10 @@ fn a_private_jwk_keeps_its_name_and_a_set_comes_whole() {
         assert_eq!(kids, ["2024/0=", "2024/1=", "2024/2="]);
     }
     // RFC 9864 has its own name for it.
-    let mut jwk = json_of(&ed.to_jwk_private_key());
+    let mut jwk = json_of(&ed.to_jwk_key_pair());
     jwk["alg"] = "Ed25519".into();
     assert_eq!(one(jwk.to_string(), None).unwrap().alg(), SigningAlg::EdDsa);
-    let mut jwk = json_of(&rsa.to_jwk_private_key());
+    let mut jwk = json_of(&rsa.to_jwk_key_pair());
     jwk["alg"] = "PS256".into();
     assert_eq!(one(jwk.to_string(), None).unwrap().alg(), SigningAlg::Ps256);
 }
@@ -134,7 +130,7 @@ fn c044_weak_foreign_public_and_encrypted_keys_are_refused_with_what_to_change()
     for file in [
         weak.to_pem_private_key(),
         weak.to_traditional_pem_private_key(),
-        json_of(&weak.to_jwk_private_key()).to_string().into_bytes(),
+        json_of(&weak.to_jwk_key_pair()).to_string().into_bytes(),
     ] {
         assert_eq!(refused(file), Unusable::Weak(1024));
     }
@@ -142,7 +138,7 @@ fn c044_weak_foreign_public_and_encrypted_keys_are_refused_with_what_to_change()
     for file in [
         other.to_pem_private_key(),
         other.to_traditional_pem_private_key(),
-        json_of(&other.to_jwk_private_key()).to_string().into_bytes(),
+        json_of(&other.to_jwk_key_pair()).to_string().into_bytes(),
     ] {
         assert!(matches!(refused(file), Unusable::Kind(_)));
     }
@@ -205,7 +201,7 @@ fn c044_weak_foreign_public_and_encrypted_keys_are_refused_with_what_to_change()
 #[test]
 fn a_jwk_that_is_for_something_else_or_has_no_sane_name_is_refused() {
     let ec = EcKeyPair::generate(EcCurve::P256).unwrap();
-    let jwk = json_of(&ec.to_jwk_private_key());
+    let jwk = json_of(&ec.to_jwk_key_pair());
     let with = |name: &str, value: Value| {
         let mut jwk = jwk.clone();
         jwk[name] = value;
@@ -243,7 +239,7 @@ fn a_jwk_that_is_for_something_else_or_has_no_sane_name_is_refused() {
 
 #[test]
 fn parts_that_do_not_belong_together_are_refused() {
-    let [one_key, other] = [0; 2].map(|_| json_of(&RsaKeyPair::generate(2048).unwrap().to_jwk_private_key()));
+    let [one_key, other] = [0; 2].map(|_| json_of(&RsaKeyPair::generate(2048).unwrap().to_jwk_key_pair()));
     for member in ["n", "e", "d", "p", "q", "dp", "dq", "qi"] {
         let mut mixed = one_key.clone();
         mixed[member] = match member {
@@ -258,19 +254,14 @@ fn parts_that_do_not_belong_together_are_refused() {
         );
     }
     let [one_key, other] =
-        [0; 2].map(|_| json_of(&EcKeyPair::generate(EcCurve::P256).unwrap().to_jwk_private_key()));
+        [0; 2].map(|_| json_of(&EcKeyPair::generate(EcCurve::P256).unwrap().to_jwk_key_pair()));
     for member in ["x", "y", "d"] {
         let mut mixed = one_key.clone();
         mixed[member] = other[member].clone();
         assert!(read(mixed.to_string().as_bytes(), None).is_err(), "{member}");
     }
-    let [one_key, other] = [0; 2].map(|_| {
-        json_of(
-            &EdKeyPair::generate(EdCurve::Ed25519)
-                .unwrap()
-                .to_jwk_private_key(),
-        )
-    });
+    let [one_key, other] =
+        [0; 2].map(|_| json_of(&EdKeyPair::generate(EdCurve::Ed25519).unwrap().to_jwk_key_pair()));
     for member in ["x", "d"] {
         let mut mixed = one_key.clone();
         mixed[member] = other[member].clone();

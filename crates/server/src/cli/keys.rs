@@ -216,7 +216,8 @@ impl Import {
         let file = read(&self.file).map_err(|fault| named(fault.to_string()))?;
         let keys = keyring::read_keys(&file, self.alg).map_err(|fault| named(fault.to_string()))?;
         let before = calendar(keyring, now);
-        let imported = keyring.import(&keys, started(self.now), &Context::command_line(), now);
+        let by = Context::command_line();
+        let imported = keyring.import(&keys, started(self.now), &by, now);
         imported.await.map_err(|fault| named(fault.to_string()))?;
         let added = added(keyring, &before, now);
         Ok(Answer {
