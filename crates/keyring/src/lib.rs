@@ -455,11 +455,28 @@ impl Keyring {
     }
 
     async fn reload(&self) -> Result<(), Error> {
-        let snapshot = Snapshot::load(&self.0.db, &self.0.master).await?;
+        match Snapshot::load(&self.0.db, &self.0.master).await {
+            Ok(snapshot) => {
+                self.hold(snapshot);
+                Ok(())
+            }
+            Err(Error::Database(error)) => Err(error.into()),
+            // Who cannot open what is new, for want of the second master key, goes on with what it holds, but must not
+            // go on to believe what was withdrawn.
+            Err(error) => {
+                let withdrawn = records::withdrawn(&mut self.0.db.reader().await?).await?;
+                if let Some(rest) = self.0.snapshot.load().without(&withdrawn) {
+                    self.hold(rest);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn hold(&self, snapshot: Snapshot) {
         self.0.snapshot.store(Arc::new(snapshot));
         // Nothing is valid before the first second: the next caller publishes from the new snapshot.
         self.0.published.store(Arc::new(Published::stale()));
-        Ok(())
     }
 
     async fn ensure_secrets(&self, now: Timestamp) -> Result<(), Error> {

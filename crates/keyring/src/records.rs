@@ -24,6 +24,8 @@ const ALL: &str = "SELECT kid, alg, public_jwk, sealed_private, master_key_id, p
     FROM signing_keys ORDER BY alg, signs_at, published_at";
 const WITHDRAW: &str = "UPDATE signing_keys SET withdrawn_at = $2, sealed_private = '' \
     WHERE kid = $1 AND withdrawn_at IS NULL";
+const WITHDRAWN: &str = "SELECT kid FROM signing_keys WHERE withdrawn_at IS NOT NULL \
+    UNION ALL SELECT kid FROM decryption_keys WHERE withdrawn_at IS NOT NULL";
 const SIGN_FROM: &str = "UPDATE signing_keys SET signs_at = $2 WHERE kid = $1";
 
 /// A key as stored.
@@ -156,6 +158,12 @@ pub(crate) async fn withdraw(
 ) -> db::Result<()> {
     execute!(conn, sqlx::query(WITHDRAW).bind(kid).bind(now.as_secs()))?;
     changed(&Event::SigningKeyCompromised { kid, alg }, by, conn, now).await
+}
+
+/// The names of all keys that were withdrawn, whatever they were for.
+pub(crate) async fn withdrawn(conn: &mut Conn) -> db::Result<Vec<String>> {
+    let rows: Vec<(String,)> = run!(conn, |c| sqlx::query_as(WITHDRAWN).fetch_all(c))?;
+    Ok(rows.into_iter().map(|(kid,)| kid).collect())
 }
 
 /// Lets an announced key sign earlier.

@@ -11,7 +11,7 @@ use crate::ring::{self, Times, Turning};
 use crate::secrets::{self, PurposeSecret};
 use crate::{Error, MasterKey, Policy, Purpose, Stage, decryption, records};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) version: i64,
     keys: Vec<Held>,
@@ -20,14 +20,14 @@ pub(crate) struct Snapshot {
     secrets: Vec<(Purpose, PurposeSecret)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) key: Arc<SigningKey>,
     pub(crate) times: Times,
 }
 
 /// One that was taken out; its private half is no more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Withdrawn {
     kid: String,
     alg: SigningAlg,
@@ -128,6 +128,20 @@ impl Snapshot {
             decryption,
             secrets,
         })
+    }
+
+    /// The same without these keys; none where it has none of them. Still of the version that it was.
+    pub(crate) fn without(&self, kids: &[String]) -> Option<Self> {
+        let named = |kid: &str| kids.iter().any(|own| own == kid);
+        let signs = self.keys.iter().any(|held| named(held.key.kid()));
+        let reads = self.decryption.held.iter().any(|held| named(held.key.kid()));
+        if !signs && !reads {
+            return None;
+        }
+        let mut rest = self.clone();
+        rest.keys.retain(|held| !named(held.key.kid()));
+        rest.decryption.held.retain(|held| !named(held.key.kid()));
+        Some(rest)
     }
 
     /// Every key of a ring that was not withdrawn.

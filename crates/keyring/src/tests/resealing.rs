@@ -14,9 +14,17 @@ async fn master(source: impl Into<Source>, db: &Database) -> Result<MasterKey, m
     MasterKey::open(source, db, START).await
 }
 
+/// Without the rings whose keys take long to open.
+fn policy() -> Policy {
+    Policy {
+        algs: [SigningAlg::Es256, SigningAlg::EdDsa].into_iter().collect(),
+        ..Policy::default()
+    }
+}
+
 async fn opened(folder: &Path, db: &Database) -> Keyring {
     let master = master(folder, db).await.unwrap();
-    Keyring::open(db, master, Policy::default(), START).await.unwrap()
+    Keyring::open(db, master, policy(), START).await.unwrap()
 }
 
 fn steps<'r>(master: &'r MasterKey, db: &'r Database, by: &'r events::Context) -> Reseal<'r> {
@@ -206,11 +214,11 @@ async fn a_row_made_under_the_old_key_while_it_goes_is_not_lost() {
         let refused = insert(after).await.unwrap_err();
         assert!(matches!(refused, Error::MasterKeyChanged), "{refused}");
         // Who has not heard of it hears of it, and does it again.
-        late.rotate(&[SigningAlg::Rs256], Start::Announced, &by, START)
+        late.rotate(&[SigningAlg::EdDsa], Start::Announced, &by, START)
             .await
             .unwrap_err();
         late.refresh().await.unwrap();
-        late.rotate(&[SigningAlg::Rs256], Start::Announced, &by, START)
+        late.rotate(&[SigningAlg::EdDsa], Start::Announced, &by, START)
             .await
             .unwrap();
     })
@@ -293,11 +301,7 @@ async fn a_setting_holds_the_key_or_both_of_them() {
             let source = setting(&text);
             async move {
                 let master = master(source, &db).await?;
-                Ok::<_, master::Error>(
-                    Keyring::open(&db, master, Policy::default(), START)
-                        .await
-                        .unwrap(),
-                )
+                Ok::<_, master::Error>(Keyring::open(&db, master, policy(), START).await.unwrap())
             }
         };
         let first = keyring(old.clone()).await.unwrap();
@@ -325,6 +329,41 @@ async fn a_setting_holds_the_key_or_both_of_them() {
             assert!(Setting::parse(bad).is_err(), "{bad:?}");
         }
         assert!(!format!("{:?}", setting(&new)).contains(&new[..8]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn c046_a_server_that_lacks_the_new_master_key_still_refuses_what_was_withdrawn() {
+    db::testing::both(|db| async move {
+        let (folder, apart) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let operator = opened(folder.path(), &db).await;
+        fs::copy(folder.path().join("master.key"), apart.path().join("master.key")).unwrap();
+        let lagging = opened(apart.path(), &db).await;
+        let by = events::Context::command_line();
+        operator.reseal(&by, START).await.unwrap();
+        let expected = shown(&lagging);
+        let refused = lagging.refresh().await.unwrap_err();
+        assert!(matches!(refused, Error::Master(_)), "{refused}");
+        assert_eq!(shown(&lagging), expected, "it goes on with what it holds");
+
+        let stolen = kid(&lagging, START);
+        let suspect = Suspect::Keys(vec![stolen.clone()]);
+        operator.withdraw(suspect, &by, START).await.unwrap();
+        lagging.refresh().await.unwrap_err();
+        assert!(!String::from_utf8_lossy(&lagging.published(START).json).contains(&stolen));
+        assert!(
+            lagging.signer(SigningAlg::EdDsa, START).is_ok(),
+            "the other rings sign"
+        );
+        // The file makes it whole.
+        fs::copy(
+            folder.path().join("master.key"),
+            apart.path().join("master.next.key"),
+        )
+        .unwrap();
+        lagging.refresh().await.unwrap();
+        assert_eq!(kid(&lagging, START), kid(&operator, START));
     })
     .await;
 }
