@@ -56,6 +56,8 @@ mod resources;
 mod response_types;
 mod revocations;
 mod revoke;
+mod rings;
+mod rotations;
 mod smoke;
 mod token_protection;
 mod tokens;

@@ -51,6 +51,11 @@ impl Installation {
         Process::serve(self.folder.path(), &[], &self.environment(), port).await
     }
 
+    /// A command that has begun.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Process {
+        Process::spawn(self.folder.path(), arguments, &self.environment(), "")
+    }
+
     /// A command, run to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         process::run(self.folder.path(), arguments, &self.environment(), "").await

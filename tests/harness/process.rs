@@ -174,7 +174,13 @@ impl Process {
         self.wait().await
     }
 
-    fn spawn(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> Self {
+    /// A command that has begun: `arguments` without the name of the binary, `stdin` whole.
+    pub(crate) fn spawn(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        stdin: &str,
+    ) -> Self {
         fs::create_dir_all(folder).expect("its folder");
         let inherited = ["PATH", "TMPDIR"]
             .into_iter()

@@ -13,7 +13,7 @@ use clients::{Directory, ResourceServer, Trust, Vault, resources};
 use countersign::background::Background;
 use countersign::listener::{self, Limits, Socket};
 use countersign::middleware::Shell;
-use countersign::settings::{Flags, Mode, Mtls, Settings};
+use countersign::settings::{Flags, KeySettings, Mode, Mtls, Settings};
 use countersign::tls::{Clients, Tls};
 use countersign::wiring::Parts;
 use db::Database;
@@ -90,6 +90,8 @@ pub(crate) struct Own {
     pub(crate) response_types: Option<ResponseTypes>,
     pub(crate) pushed_requests: PushedRequests,
     pub(crate) registration: Option<Terms>,
+    /// How its keys turn.
+    pub(crate) policy: Option<Policy>,
     /// COUNTERSIGN_LIMITS, which is off.
     pub(crate) limits: Option<&'static str>,
     /// COUNTERSIGN_TRUSTED_PROXIES, which are none.
@@ -287,7 +289,10 @@ impl World {
         let mut parts = Parts::open(
             issuer,
             &database,
-            folder.path(),
+            KeySettings {
+                policy: own.policy.unwrap_or_default(),
+                ..KeySettings::from(folder.path())
+            },
             Egress::new(own.egress.unwrap_or_else(rp::egress)).expect("a client"),
             own.hasher.unwrap_or_else(cheap),
             Clock::Manual(clock.clone()),
@@ -597,7 +602,7 @@ impl Replicas {
             .await
             .expect("the replicas' database");
         let now = Clock::System.now();
-        let master = MasterKey::open(&folder.path().join("keys"), &db, now).await;
+        let master = MasterKey::open(folder.path().join("keys").as_path(), &db, now).await;
         let keyring = Keyring::open(&db, master.expect("the master key"), Policy::default(), now).await;
         Self {
             vault: issuance::vault(&keyring.expect("the keys")),

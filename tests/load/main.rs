@@ -17,19 +17,26 @@
 mod harness;
 #[path = "../ledger/mod.rs"]
 mod ledger;
+#[path = "../rotations/mod.rs"]
+mod rotations;
 
+mod balancer;
 mod client;
 mod codes;
 mod crowd;
+mod drill;
 mod feed;
 mod footprint;
 mod heard;
 mod kills;
 mod meter;
 mod place;
+mod revocation;
 mod slow_loris;
 mod storm;
 mod throughput;
+#[path = "rotations.rs"]
+mod turns;
 
 use std::fs::File;
 use std::process::ExitCode;
@@ -67,12 +74,24 @@ fn main() -> ExitCode {
         fine &= feed::run(&throughput::SQLITE);
         fine &= feed::run(&throughput::POSTGRES);
     }
+    if wants("revocation") {
+        fine &= revocation::run(&throughput::SQLITE);
+        fine &= revocation::run(&throughput::POSTGRES);
+    }
     if wants("storm") {
         fine &= storm::run();
     }
     if wants("footprint") {
         fine &= footprint::run(&throughput::SQLITE);
         fine &= footprint::run(&throughput::POSTGRES);
+    }
+    if wants("rotations") {
+        fine &= turns::run(&throughput::SQLITE);
+        fine &= turns::run(&throughput::POSTGRES);
+    }
+    if wants("drill") {
+        fine &= drill::run(&throughput::SQLITE);
+        fine &= drill::run(&throughput::POSTGRES);
     }
     if wants("kills") {
         fine &= kills::run();

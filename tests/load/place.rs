@@ -17,10 +17,11 @@ use countersign::listener::{self, Limits};
 use countersign::middleware::Shell;
 use countersign::settings::{Flags, Mode, Settings};
 use countersign::wiring::Parts;
-use db::{BoxFuture, Conn};
+use db::{BoxFuture, Conn, Database};
 use egress::Egress;
 use events::Context;
 use grants::consents::{self, Confirmed};
+use keyring::{Keyring, MasterKey, Policy};
 use protocol::{ClientId, Clock, ConsentId, FlowId, Issuer, Scope, Secret, SessionId, SigningAlg, Subject};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -125,6 +126,15 @@ impl Place {
 
     pub(crate) fn client_id(&self) -> ClientId {
         self.app.id.as_str().into()
+    }
+
+    /// The keys as a command beside the servers has them.
+    pub(crate) async fn operator(&self, database: &db::Url) -> Keyring {
+        let db = Database::connect(database).await.expect("the database");
+        let now = self.parts.clock.now();
+        let master = MasterKey::open(self._folder.path(), &db, now).await;
+        let keyring = Keyring::open(&db, master.expect("the master key"), Policy::default(), now);
+        keyring.await.expect("the keys")
     }
 
     /// One more server on the same database, as a second replica is.

@@ -396,7 +396,10 @@ mod tests {
                     Err(error) => panic!("{error}"),
                 }
             }
-            assert!((1..=TOO_MANY + UNEVEN).contains(&refused), "{refused} were refused");
+            assert!(
+                (1..=TOO_MANY + UNEVEN).contains(&refused),
+                "{refused} were refused"
+            );
             let busy = protocol::Error::from(Error::Overloaded);
             assert_eq!(busy.status(), 503);
             assert_eq!(

@@ -17,13 +17,15 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::Keyring;
-use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, path};
+use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, SigningAlgs, path};
 
 /// What an operator can switch off.
 #[derive(Clone, Debug)]
 pub struct Offered {
     /// Whether clients can register themselves, be it with an initial access token.
     pub registration: bool,
+    /// By which algorithms the server signs.
+    pub signing: SigningAlgs,
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
     pub certificates: ClientCertificates,

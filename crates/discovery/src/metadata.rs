@@ -41,6 +41,8 @@ pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
         .iter()
         .filter(|method| **method != ClientAuthMethod::None)
         .collect();
+    let all = ClientAlg::ALL.iter().copied();
+    let signed: Vec<ClientAlg> = all.filter(|alg| offered.signing.admit(*alg)).collect();
     let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": at(path::AUTHORIZE),
@@ -62,10 +64,10 @@ pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
         "prompt_values_supported": words(Prompt::ALL),
         "acr_values_supported": words(Acr::ALL),
         "subject_types_supported": words(SubjectType::ALL),
-        "id_token_signing_alg_values_supported": words(ClientAlg::ALL),
+        "id_token_signing_alg_values_supported": words(&signed),
         "id_token_encryption_alg_values_supported": words(JweAlg::ALL),
         "id_token_encryption_enc_values_supported": words(JweEnc::ALL),
-        "userinfo_signing_alg_values_supported": words(ClientAlg::ALL),
+        "userinfo_signing_alg_values_supported": words(&signed),
         "userinfo_encryption_alg_values_supported": words(JweAlg::ALL),
         "userinfo_encryption_enc_values_supported": words(JweEnc::ALL),
         "token_endpoint_auth_methods_supported": words(&methods),

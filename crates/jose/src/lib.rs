@@ -5,6 +5,7 @@
 //! JWKs, and of rsa, which checks every RSA key as an independent second opinion. Signatures and ciphers are by
 //! aws-lc-rs.
 
+pub mod imported;
 pub mod jwe;
 mod pool;
 mod protection;
@@ -15,7 +16,7 @@ mod signing_key;
 pub use jwe::{Content, DecryptionKey, Encrypted, EncryptionKey, Family};
 pub use pool::{Pool, SEATS, Seat};
 pub use protection::{Protection, Signature};
-pub use signing_key::{SigningKey, sign_by_secret};
+pub use signing_key::{SigningKey, sign_by_secret, thumbprint};
 
 /// A key or a token that could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -34,7 +34,17 @@ impl SigningKey {
     pub fn generate(alg: SigningAlg) -> Result<Self, Error> {
         let pair = Pair::generate(alg)?;
         let public = pair.public()?;
-        let kid = thumbprint(&public)?;
+        let kid = thumbprint_of(&public)?;
+        Self::assemble(alg, kid, pair, public)
+    }
+
+    /// One that was made elsewhere, by its own name or by its thumbprint.
+    pub(crate) fn adopt(alg: SigningAlg, kid: Option<String>, pair: Pair) -> Result<Self, Error> {
+        let public = pair.public()?;
+        let kid = match kid {
+            Some(kid) => kid,
+            None => thumbprint_of(&public)?,
+        };
         Self::assemble(alg, kid, pair, public)
     }
 
@@ -120,14 +130,32 @@ pub fn sign_by_secret(typ: &str, claims: &impl Serialize, secret: &[u8]) -> Resu
 }
 
 /// RFC 7638 §3: SHA-256 over the members that are the key, in lexicographic order.
-pub(crate) fn thumbprint(public: &Public) -> Result<String, Error> {
+pub(crate) fn thumbprint_of(public: &Public) -> Result<String, Error> {
     let mut members: BTreeMap<&str, &str> = public
         .members
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
     members.insert("kty", public.kty);
-    let json = serde_json::to_vec(&members).map_err(Error::Claims)?;
+    digested(&members)
+}
+
+/// The same of a JWK: one key by whatever name, for whatever algorithm, has one thumbprint. None of a kind that is not
+/// ours.
+pub fn thumbprint(jwk: &Value) -> Option<String> {
+    let names: &[&str] = match jwk.get("kty")?.as_str()? {
+        "RSA" => &["e", "kty", "n"],
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        _ => return None,
+    };
+    let member = |name: &&'static str| Some((*name, jwk.get(name)?.as_str()?));
+    let members: BTreeMap<&str, &str> = names.iter().map(member).collect::<Option<_>>()?;
+    digested(&members).ok()
+}
+
+fn digested(members: &BTreeMap<&str, &str>) -> Result<String, Error> {
+    let json = serde_json::to_vec(members).map_err(Error::Claims)?;
     Ok(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &json)))
 }
 
@@ -222,9 +250,10 @@ mod tests {
             let der = key.to_pkcs8().unwrap();
             let again = SigningKey::from_pkcs8(key.alg(), key.kid(), &der).unwrap();
             assert_eq!(again.public_jwk(), key.public_jwk());
+            assert_eq!(super::thumbprint(&again.public_jwk()).as_deref(), Some(key.kid()));
             assert_eq!(*again.to_pkcs8().unwrap(), *der);
             assert_eq!(
-                thumbprint(&again.signer.pair.public().unwrap()).unwrap(),
+                thumbprint_of(&again.signer.pair.public().unwrap()).unwrap(),
                 key.kid()
             );
         }
@@ -267,7 +296,7 @@ mod tests {
             members: vec![("n", n.to_owned()), ("e", "AQAB".to_owned())],
         };
         assert_eq!(
-            thumbprint(&public).unwrap(),
+            thumbprint_of(&public).unwrap(),
             "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
         );
     }

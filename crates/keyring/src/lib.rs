@@ -4,9 +4,12 @@
 //! Every replica holds the same snapshot and refreshes it when [`Keyring::follow`] hears of a newer version.
 
 mod decryption;
+mod emergency;
+mod imports;
 pub mod master;
 mod publication;
 mod records;
+mod reseal;
 pub mod ring;
 mod secrets;
 mod sid;
@@ -19,26 +22,34 @@ use arc_swap::ArcSwap;
 use db::{Conn, Database};
 use events::Context;
 use events::changes::{Topic, Versions, Watcher};
-use jose::{DecryptionKey, Encrypted, Family, Pool, Protection, Signature, SigningKey};
-use protocol::{JweAlg, JweEnc, SigningAlg, Timestamp};
+use jose::{DecryptionKey, Encrypted, Pool, Protection, Signature, SigningKey};
+use protocol::{JweAlg, JweEnc, SigningAlg, SigningAlgs, Timestamp};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+pub use emergency::{Suspect, Withdrawn};
+pub use jose::imported::{Unusable, read as read_keys};
 pub use jose::jwe::Refused;
-pub use jose::{SEATS, Seat};
+pub use jose::{Family, SEATS, Seat};
 pub use master::MasterKey;
 pub use publication::Published;
+pub use reseal::Resealed;
 pub use ring::{Policy, Stage};
 pub use secrets::{Purpose, PurposeSecret};
 pub use sid::sid;
-pub use snapshot::RingEntry;
+pub use snapshot::{RingEntry, Use};
 
+use records::Origin;
+use reseal::{Progress, Reseal};
 use snapshot::Snapshot;
 
-/// Rings every installation keeps: RS256 because most clients need it for ID tokens (OpenID Connect Core
-/// §15.1), ES256 because its signature costs a fraction, the others because some clients ask for them. Each has
-/// keys of its own: RFC 8017 §9.1 would not have one RSA key sign by both paddings.
-const RINGS: &[SigningAlg] = SigningAlg::ALL;
+/// Rings that no installation is without: RS256 because most clients need it for ID tokens (OpenID Connect Core
+/// §15.1), ES256 because its signature costs a fraction. The others are there unless an operator says otherwise, since
+/// some clients ask for them. Each has keys of its own: RFC 8017 §9.1 would not have one RSA key sign by both paddings.
+pub const ALWAYS: &[SigningAlg] = &[SigningAlg::Rs256, SigningAlg::Es256];
+
+/// For how long a verifier may keep the JWK set. A key is announced for longer, and an emergency takes as long.
+pub const JWKS_MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// The keys of this installation.
 #[derive(Clone, Debug)]
@@ -61,14 +72,31 @@ struct Inner {
 pub enum Error {
     #[error(transparent)]
     Database(#[from] db::Error),
+    #[error(transparent)]
+    Master(#[from] master::Error),
     #[error("a stored key does not open under the master key: {0}")]
     Sealed(String),
+    #[error("the master key was changed meanwhile: try again")]
+    MasterKeyChanged,
+    #[error(
+        "COUNTERSIGN_MASTER_KEY holds one key: add a new one behind it (32 random bytes in base64url), restart every \
+         server with both, and run this again"
+    )]
+    NoSecondKey,
     #[error("a key is not usable: {0}")]
     Key(#[from] jose::Error),
     #[error("no thread for signatures: {0}")]
     NoThread(#[from] std::io::Error),
     #[error("there is no {0} key that may sign now")]
     NoSigner(SigningAlg),
+    #[error("{0} is switched off on this server (COUNTERSIGN_KEYS_ALGS)")]
+    Off(SigningAlg),
+    #[error("there is no key {0}: see `countersign keys list`")]
+    UnknownKey(String),
+    #[error("the key {kid} is here already, as {held}")]
+    Duplicate { kid: String, held: String },
+    #[error("the key {0} was withdrawn in an emergency, so it cannot come back: generate another one")]
+    Compromised(String),
     #[error("there is no secret for {0}")]
     NoSecret(Purpose),
 }
@@ -78,6 +106,11 @@ impl From<Error> for protocol::Error {
         match error {
             Error::Database(error) => error.into(),
             Error::Key(jose::Error::Busy) => Self::temporarily_unavailable(error),
+            // Whoever registered for it has to choose another one; nothing here is broken.
+            Error::Off(alg) => Self::unauthorized_client(format!(
+                "this client or API asks for signatures by {alg}, which the operator has switched off \
+                 (COUNTERSIGN_KEYS_ALGS): register another algorithm"
+            )),
             other => Self::server_error(other),
         }
     }
@@ -117,11 +150,12 @@ impl Keyring {
     /// # Errors
     /// When the database fails.
     pub async fn maintain(&self, now: Timestamp) -> Result<(), Error> {
-        for alg in RINGS {
-            let times = records::ring(*alg, &mut self.0.db.reader().await?).await?;
+        self.0.master.follow(&mut self.0.db.reader().await?).await?;
+        for alg in self.algs().iter() {
+            let times = records::ring(alg, &mut self.0.db.reader().await?).await?;
             if let Some(signs_at) = self.0.policy.due(&times, now) {
                 // Made before the transaction: an RSA key takes its time, and no lock waits for it.
-                let key = self.new_record(*alg, signs_at, now).await?;
+                let key = self.new_record(alg, signs_at, now).await?;
                 let policy = self.0.policy;
                 let added = self
                     .0
@@ -154,7 +188,7 @@ impl Keyring {
     /// yet. It signs after the announce time, or at once when told so.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, or one of the rings is off.
     pub async fn rotate(
         &self,
         algs: &[SigningAlg],
@@ -169,6 +203,7 @@ impl Keyring {
         };
         let mut keys = Vec::new();
         for alg in algs {
+            self.require(*alg)?;
             keys.push(self.new_record(*alg, signs_at, now).await?);
         }
         self.0
@@ -184,13 +219,78 @@ impl Keyring {
                             newest.signs_at + Duration::from_secs(1)
                         });
                         key.times.signs_at = key.times.signs_at.max(free);
-                        records::insert(&key, &by, conn, now).await?;
+                        records::insert((&key, Origin::Made), &by, conn, now).await?;
                     }
                     Ok::<_, Error>(())
                 })
             })
             .await?;
         self.refresh().await
+    }
+
+    /// The same for keys to which clients encrypt. Only the one in use is published, so the new one is seen when it is
+    /// used.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rotate_decryption(
+        &self,
+        families: &[Family],
+        start: Start,
+        by: &Context,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let used_from = match start {
+            Start::Announced => now + self.0.policy.announce,
+            Start::Now => now,
+        };
+        let mut keys = Vec::new();
+        for family in families {
+            keys.push(self.new_decryption_key(*family, used_from, now).await?);
+        }
+        let by = by.clone();
+        let work = self.0.db.transact(move |conn| {
+            Box::pin(async move {
+                records::lock(conn).await?;
+                for key in keys {
+                    decryption::follow_up(key, &by, conn, now).await?;
+                }
+                Ok::<_, Error>(())
+            })
+        });
+        work.await?;
+        self.refresh().await
+    }
+
+    /// Has a new master key at hand, and does nothing else: it can be copied to wherever servers run.
+    ///
+    /// # Errors
+    /// When it cannot be written, or a setting names one key only.
+    pub async fn prepare_reseal(&self, by: &Context, now: Timestamp) -> Result<(), Error> {
+        self.reseal_by(by, now).prepare().await
+    }
+
+    /// Seals every row under a new master key and retires the old one. Goes on where an earlier run stopped.
+    ///
+    /// # Errors
+    /// When the database fails or a key is not at hand; then it may be run again.
+    pub async fn reseal(&self, by: &Context, now: Timestamp) -> Result<Resealed, Error> {
+        let mut run = self.reseal_by(by, now);
+        run.prepare().await?;
+        while run.step().await? == Progress::More {}
+        let done = run.done;
+        self.reload().await?;
+        Ok(done)
+    }
+
+    fn reseal_by<'r>(&'r self, by: &'r Context, now: Timestamp) -> Reseal<'r> {
+        Reseal {
+            master: &self.0.master,
+            db: &self.0.db,
+            by,
+            now,
+            done: Resealed::default(),
+        }
     }
 
     /// Takes over what another process changed. Costs one small read when nothing did.
@@ -222,8 +322,9 @@ impl Keyring {
     /// The key that signs with this algorithm now.
     ///
     /// # Errors
-    /// [`Error::NoSigner`] when its ring is empty.
+    /// [`Error::NoSigner`] when its ring is empty, [`Error::Off`] when it is off.
     pub fn signer(&self, alg: SigningAlg, now: Timestamp) -> Result<Arc<SigningKey>, Error> {
+        self.require(alg)?;
         self.0
             .snapshot
             .load()
@@ -235,8 +336,11 @@ impl Keyring {
     /// answer for.
     ///
     /// # Errors
-    /// At once, when too many are waiting.
+    /// At once, when too many are waiting, or a ring is off.
     pub fn seat(&self, algs: &[SigningAlg]) -> Result<Seat, Error> {
+        for alg in algs {
+            self.require(*alg)?;
+        }
         Ok(self.0.pool.seat(algs)?)
     }
 
@@ -295,13 +399,25 @@ impl Keyring {
         };
         let held = self.0.snapshot.load_full();
         let mut outcome = Err(Refused::UnknownKey);
-        for key in decryption::fitting(&token, &held.decryption, &self.0.policy, now) {
+        for key in decryption::fitting(&token, &held.decryption.held, &self.0.policy, now) {
             outcome = self.0.pool.decrypt(&key, &token).await?;
             if outcome.is_ok() {
                 break;
             }
         }
         Ok(outcome)
+    }
+
+    /// The algorithms by which this installation signs.
+    pub fn algs(&self) -> SigningAlgs {
+        self.0.policy.algs
+    }
+
+    fn require(&self, alg: SigningAlg) -> Result<(), Error> {
+        match self.algs().contains(alg) {
+            true => Ok(()),
+            false => Err(Error::Off(alg)),
+        }
     }
 
     /// The newest secret for a purpose.
@@ -332,16 +448,34 @@ impl Keyring {
         fresh
     }
 
-    /// Every key with its stage, for people.
+    /// Every key that signs, did or will, with its stage, for people.
     pub fn calendar(&self, now: Timestamp) -> Vec<RingEntry> {
         self.0.snapshot.load().calendar(&self.0.policy, now)
     }
 
+    /// The same of the keys to which clients encrypt.
+    pub fn decryption_calendar(&self, now: Timestamp) -> Vec<RingEntry<Family>> {
+        self.0.snapshot.load().decryption_calendar(&self.0.policy, now)
+    }
+
     async fn reload(&self) -> Result<(), Error> {
         let _alone = self.0.reading.lock().await;
-        let snapshot = Snapshot::load(&self.0.db, &self.0.master).await?;
-        self.0.snapshot.store(Arc::new(snapshot));
-        Ok(())
+        match Snapshot::load(&self.0.db, &self.0.master).await {
+            Ok(snapshot) => {
+                self.0.snapshot.store(Arc::new(snapshot));
+                Ok(())
+            }
+            Err(Error::Database(error)) => Err(error.into()),
+            // Who cannot open what is new, for want of the second master key, goes on with what it holds, but must not
+            // go on to believe what was withdrawn.
+            Err(error) => {
+                let withdrawn = records::withdrawn(&mut self.0.db.reader().await?).await?;
+                if let Some(rest) = self.0.snapshot.load().without(&withdrawn) {
+                    self.0.snapshot.store(Arc::new(rest));
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn ensure_secrets(&self, now: Timestamp) -> Result<(), Error> {
@@ -413,7 +547,7 @@ async fn add_if_due(
     if policy.due(&times, now).is_none() {
         return Ok(false);
     }
-    records::insert(&key, &Context::server(), conn, now).await?;
+    records::insert((&key, Origin::Made), &Context::server(), conn, now).await?;
     Ok(true)
 }
 

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 use jws::KeySet;
-use protocol::Timestamp;
+use protocol::{SigningAlg, Timestamp};
 
-use crate::ring::Times;
 use crate::snapshot::Snapshot;
-use crate::{Policy, RINGS, Stage, decryption};
+use crate::{Policy, Stage, decryption};
 
 /// The set as bytes, made once per change.
 #[derive(Debug)]
@@ -21,7 +20,8 @@ pub struct Published {
     pub etag: HeaderValue,
     /// The same keys, for checking our own signatures.
     pub keys: KeySet,
-    /// These, and those that have left the set: for hints, which may be as old as a session.
+    /// These, and those that have left the set: for hints, which may be as old as a session. Never those that were
+    /// withdrawn.
     pub ever: KeySet,
     of: Arc<Snapshot>,
     from: Timestamp,
@@ -32,21 +32,22 @@ impl Published {
     pub(crate) fn of(snapshot: &Arc<Snapshot>, policy: &Policy, now: Timestamp) -> Self {
         let (mut keys, mut gone) = (Vec::new(), Vec::new());
         let mut until = Timestamp::from_secs(i64::MAX);
-        for alg in RINGS {
-            let ring: Vec<Times> = snapshot.ring(*alg).map(|held| held.times).collect();
-            for (held, stage) in snapshot.ring(*alg).zip(policy.stages(&ring, now)) {
-                match stage {
-                    Stage::Published | Stage::Signing | Stage::Retired => keys.push(held.key.public_jwk()),
-                    Stage::Gone => gone.push(held.key.public_jwk()),
+        for alg in SigningAlg::ALL {
+            let (lives, next) = snapshot.lives(*alg, policy, now);
+            for life in lives {
+                let key = life.held.key.public_jwk();
+                match life.stage {
+                    Stage::Published | Stage::Signing | Stage::Retired => keys.push(key),
+                    Stage::Gone => gone.push(key),
+                    Stage::Withdrawn => {}
                 }
             }
-            until = policy
-                .next_change(&ring, now)
-                .map_or(until, |change| change.min(until));
+            until = next.map_or(until, |change| change.min(until));
         }
-        let next = decryption::next_change(&snapshot.decryption, now);
+        let reading = &snapshot.decryption.held;
+        let next = decryption::next_change(reading, now);
         until = next.map_or(until, |change| change.min(until));
-        let public = decryption::in_use(&snapshot.decryption, now).map(|held| held.key.public_jwk());
+        let public = decryption::in_use(reading, now).map(|held| held.key.public_jwk());
         let all: Vec<_> = keys.iter().cloned().chain(public).collect();
         let json = serde_json::json!({ "keys": all }).to_string();
         let etag = HeaderValue::from_str(&format!("\"{}\"", seal::digest(&json)));

@@ -1,23 +1,32 @@
 //! Signing keys in the database.
+//!
+//! A withdrawn key keeps its row, without its private half: its name and its public half are never used again.
 
 use db::{Conn, execute, run};
 use events::changes::{self, Topic};
 use events::{Context, Event, audit};
 use jose::SigningKey;
 use protocol::{SigningAlg, Timestamp};
+use serde_json::Value;
 
 use crate::ring::Times;
-use crate::{Error, MasterKey};
+use crate::{Error, MasterKey, master};
 
 /// What a private key is sealed for.
-const PURPOSE: &str = "signing key";
+pub(crate) const PURPOSE: &str = "signing key";
 
 const INSERT: &str = "INSERT INTO signing_keys \
     (kid, alg, public_jwk, sealed_private, master_key_id, published_at, signs_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const DROP_ANNOUNCED: &str = "DELETE FROM signing_keys WHERE alg = $1 AND signs_at > $2 RETURNING kid";
-const RING: &str = "SELECT published_at, signs_at FROM signing_keys WHERE alg = $1";
-const ALL: &str = "SELECT kid, alg, public_jwk, sealed_private, master_key_id, published_at, signs_at \
+const DROP_ANNOUNCED: &str = "DELETE FROM signing_keys WHERE alg = $1 AND signs_at > $2 \
+    AND withdrawn_at IS NULL RETURNING kid";
+const RING: &str = "SELECT published_at, signs_at FROM signing_keys WHERE alg = $1 AND withdrawn_at IS NULL";
+const ALL: &str = "SELECT kid, alg, public_jwk, sealed_private, master_key_id, published_at, signs_at, withdrawn_at \
     FROM signing_keys ORDER BY alg, signs_at, published_at";
+const WITHDRAW: &str = "UPDATE signing_keys SET withdrawn_at = $2, sealed_private = '' \
+    WHERE kid = $1 AND withdrawn_at IS NULL";
+const WITHDRAWN: &str = "SELECT kid FROM signing_keys WHERE withdrawn_at IS NOT NULL \
+    UNION ALL SELECT kid FROM decryption_keys WHERE withdrawn_at IS NOT NULL";
+const SIGN_FROM: &str = "UPDATE signing_keys SET signs_at = $2 WHERE kid = $1";
 
 /// A key as stored.
 #[derive(Debug)]
@@ -28,22 +37,33 @@ pub(crate) struct Record {
     pub(crate) sealed_private: String,
     pub(crate) master_key_id: String,
     pub(crate) times: Times,
+    pub(crate) withdrawn_at: Option<Timestamp>,
+}
+
+/// How a key came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Made,
+    Imported,
 }
 
 impl Record {
     pub(crate) fn seal(key: &SigningKey, master: &MasterKey, times: Times) -> Result<Self, Error> {
+        let master = master.current();
         Ok(Self {
             kid: key.kid().to_owned(),
             alg: key.alg(),
             public_jwk: key.public_jwk().to_string(),
-            sealed_private: seal::seal(master.key(), PURPOSE, key.kid(), &key.to_pkcs8()?),
-            master_key_id: master.id().to_owned(),
+            sealed_private: master.seal(PURPOSE, key.kid(), &key.to_pkcs8()?),
+            master_key_id: master.id.clone(),
             times,
+            withdrawn_at: None,
         })
     }
 
     pub(crate) fn open(&self, master: &MasterKey) -> Result<SigningKey, Error> {
-        let pkcs8 = seal::open(master.key(), PURPOSE, &self.kid, &self.sealed_private)
+        let pkcs8 = master
+            .open_by(&self.master_key_id, (PURPOSE, &self.kid), &self.sealed_private)
             .map_err(|_| Error::Sealed(format!("signing key {}", self.kid)))?;
         Ok(SigningKey::from_pkcs8(self.alg, self.kid.as_str(), &pkcs8)?)
     }
@@ -58,6 +78,7 @@ struct Row {
     master_key_id: String,
     published_at: i64,
     signs_at: i64,
+    withdrawn_at: Option<i64>,
 }
 
 impl TryFrom<Row> for Record {
@@ -77,6 +98,7 @@ impl TryFrom<Row> for Record {
                 published_at: Timestamp::from_secs(row.published_at),
                 signs_at: Timestamp::from_secs(row.signs_at),
             },
+            withdrawn_at: row.withdrawn_at.map(Timestamp::from_secs),
         })
     }
 }
@@ -97,8 +119,17 @@ pub(crate) async fn changed(
     changes::bump(Topic::Keys, conn).await
 }
 
-pub(crate) async fn insert(key: &Record, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
-    execute!(
+/// Under the lock. Another process may have retired the master key since the key was sealed.
+pub(crate) async fn insert(
+    (key, origin): (&Record, Origin),
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if master::is_retired(&key.master_key_id, conn).await? {
+        return Err(Error::MasterKeyChanged);
+    }
+    let insert = execute!(
         conn,
         sqlx::query(INSERT)
             .bind(&key.kid)
@@ -108,13 +139,43 @@ pub(crate) async fn insert(key: &Record, by: &Context, conn: &mut Conn, now: Tim
             .bind(&key.master_key_id)
             .bind(key.times.published_at.as_secs())
             .bind(key.times.signs_at.as_secs())
-    )?;
-    let published = Event::SigningKeyPublished {
-        kid: &key.kid,
-        alg: key.alg,
-        signs_at: key.times.signs_at,
+    );
+    insert.map_err(db::Error::from)?;
+    let (kid, alg, signs_at) = (key.kid.as_str(), key.alg, key.times.signs_at);
+    let event = match origin {
+        Origin::Made => Event::SigningKeyPublished { kid, alg, signs_at },
+        Origin::Imported => Event::SigningKeyImported { kid, alg, signs_at },
     };
-    changed(&published, by, conn, now).await
+    Ok(changed(&event, by, conn, now).await?)
+}
+
+/// Nothing that this key signed is believed from now on, and nobody can bring it back.
+pub(crate) async fn withdraw(
+    (kid, alg): (&str, SigningAlg),
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    execute!(conn, sqlx::query(WITHDRAW).bind(kid).bind(now.as_secs()))?;
+    changed(&Event::SigningKeyCompromised { kid, alg }, by, conn, now).await
+}
+
+/// The names of all keys that were withdrawn, whatever they were for.
+pub(crate) async fn withdrawn(conn: &mut Conn) -> db::Result<Vec<String>> {
+    let rows: Vec<(String,)> = run!(conn, |c| sqlx::query_as(WITHDRAWN).fetch_all(c))?;
+    Ok(rows.into_iter().map(|(kid,)| kid).collect())
+}
+
+/// Lets an announced key sign earlier.
+pub(crate) async fn sign_from(
+    (kid, alg): (&str, SigningAlg),
+    signs_at: Timestamp,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<()> {
+    execute!(conn, sqlx::query(SIGN_FROM).bind(kid).bind(signs_at.as_secs()))?;
+    changed(&Event::SigningKeyPublished { kid, alg, signs_at }, by, conn, now).await
 }
 
 pub(crate) async fn drop_announced(
@@ -145,4 +206,12 @@ pub(crate) async fn ring(alg: SigningAlg, conn: &mut Conn) -> db::Result<Vec<Tim
 pub(crate) async fn all(conn: &mut Conn) -> db::Result<Vec<Record>> {
     let rows: Vec<Row> = run!(conn, |c| sqlx::query_as(ALL).fetch_all(c))?;
     rows.into_iter().map(Record::try_from).collect()
+}
+
+impl Record {
+    /// The numbers that are this key, by whatever name.
+    pub(crate) fn thumbprint(&self) -> Option<String> {
+        let jwk: Value = serde_json::from_str(&self.public_jwk).ok()?;
+        jose::thumbprint(&jwk)
+    }
 }

@@ -1,11 +1,12 @@
 //! The life of a key, a pure function of its record and the time: *published → signing → retired → gone*.
 //!
 //! A key is announced long before it signs, so that every verifier's cache of the JWK set has turned over, and
-//! it stays published until no token that it signed can be valid. The first key of a ring signs at once.
+//! it stays published until no token that it signed can be valid. The first key of a ring signs at once. One that
+//! somebody else may know is *withdrawn*, from any of these, at once and for ever.
 
 use std::time::Duration;
 
-use protocol::{Timestamp, wire_enum};
+use protocol::{SigningAlg, SigningAlgs, Timestamp, wire_enum};
 
 wire_enum! {
     /// Where a key stands.
@@ -14,6 +15,7 @@ wire_enum! {
         Signing => "signing",
         Retired => "retired",
         Gone => "gone",
+        Withdrawn => "withdrawn",
     }
 }
 
@@ -24,9 +26,19 @@ pub struct Times {
     pub published_at: Timestamp,
 }
 
-/// How fast a ring turns.
+/// Whether a ring has keys that sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turning {
+    On,
+    /// It was switched off: what it signed is still verified, until it is past.
+    Off,
+}
+
+/// Which rings there are and how fast they turn.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
+    /// The rings that sign.
+    pub algs: SigningAlgs,
     /// From publication until the first signature.
     pub announce: Duration,
     /// From the first signature until that of the successor.
@@ -38,6 +50,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            algs: SigningAlgs::default(),
             announce: Duration::from_secs(24 * 60 * 60),
             rotate_every: Duration::from_secs(90 * 24 * 60 * 60),
             // Longest token life, and five minutes for verifiers' leeway.
@@ -47,6 +60,14 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether the keys of this ring sign.
+    pub fn turning(&self, alg: SigningAlg) -> Turning {
+        match self.algs.contains(alg) {
+            true => Turning::On,
+            false => Turning::Off,
+        }
+    }
+
     /// The instant at which a new key of this ring should sign, when it is time to publish one.
     pub fn due(&self, ring: &[Times], now: Timestamp) -> Option<Timestamp> {
         match ring.iter().max() {
@@ -59,26 +80,39 @@ impl Policy {
     }
 
     /// The stage of each key of a ring, in the order given.
-    pub fn stages(&self, ring: &[Times], now: Timestamp) -> Vec<Stage> {
-        ring.iter().map(|key| self.stage(*key, ring, now)).collect()
+    pub fn stages(&self, ring: &[Times], turning: Turning, now: Timestamp) -> Vec<Stage> {
+        ring.iter()
+            .map(|key| self.stage(*key, ring, turning, now))
+            .collect()
     }
 
-    fn stage(&self, key: Times, ring: &[Times], now: Timestamp) -> Stage {
-        if Some(key) == signing(ring, now) {
+    fn stage(&self, key: Times, ring: &[Times], turning: Turning, now: Timestamp) -> Stage {
+        if turning == Turning::On && Some(key) == signing(ring, now) {
             return Stage::Signing;
         }
-        match retired_at(key, ring) {
-            _ if key.signs_at > now => Stage::Published,
-            Some(at) if now >= at + self.keep => Stage::Gone,
+        match (turning, self.retires_at(key, ring, turning)) {
+            // It will never sign, so nobody needs it.
+            (Turning::Off, _) if key.signs_at > now => Stage::Gone,
+            (Turning::On, _) if key.signs_at > now => Stage::Published,
+            (_, Some(at)) if now >= at + self.keep => Stage::Gone,
             _ => Stage::Retired,
         }
     }
 
+    /// When a key signs no more, as far as that is known: when its successor signs. The last of a ring that was
+    /// switched off has none and may have signed until it would have had one.
+    pub fn retires_at(&self, key: Times, ring: &[Times], turning: Turning) -> Option<Timestamp> {
+        match turning {
+            Turning::On => retired_at(key, ring),
+            Turning::Off => retired_at(key, ring).or(Some(key.signs_at + self.rotate_every)),
+        }
+    }
+
     /// The next instant after `now` at which some stage of this ring changes.
-    pub fn next_change(&self, ring: &[Times], now: Timestamp) -> Option<Timestamp> {
+    pub fn next_change(&self, ring: &[Times], turning: Turning, now: Timestamp) -> Option<Timestamp> {
         let ends = ring
             .iter()
-            .filter_map(|key| retired_at(*key, ring))
+            .filter_map(|key| self.retires_at(*key, ring, turning))
             .map(|at| at + self.keep);
         ring.iter()
             .map(|key| key.signs_at)
@@ -121,7 +155,7 @@ mod tests {
             published_at: at(5),
             signs_at: at(5),
         }];
-        assert_eq!(policy.stages(&ring, at(5)), [Stage::Signing]);
+        assert_eq!(policy.stages(&ring, Turning::On, at(5)), [Stage::Signing]);
         assert_eq!(policy.due(&ring, at(93)), None);
     }
 
@@ -139,7 +173,7 @@ mod tests {
                 });
                 rotations += 1;
             }
-            let stages = policy.stages(&ring, now);
+            let stages = policy.stages(&ring, Turning::On, now);
             assert_eq!(
                 stages.iter().filter(|stage| **stage == Stage::Signing).count(),
                 1,
@@ -170,7 +204,7 @@ mod tests {
             },
         ];
         assert_eq!(
-            Policy::default().stages(&ring, at(4)),
+            Policy::default().stages(&ring, Turning::On, at(4)),
             [Stage::Signing, Stage::Published]
         );
         assert_eq!(signing(&[], at(4)), None);
@@ -189,9 +223,36 @@ mod tests {
                 signs_at: at(3),
             },
         ];
-        assert_eq!(policy.stages(&ring, at(3)), [Stage::Retired, Stage::Signing]);
-        assert_eq!(policy.next_change(&ring, at(3)), Some(at(3) + policy.keep));
-        assert_eq!(policy.stages(&ring, at(4)), [Stage::Gone, Stage::Signing]);
-        assert_eq!(policy.next_change(&ring, at(4)), None);
+        assert_eq!(
+            policy.stages(&ring, Turning::On, at(3)),
+            [Stage::Retired, Stage::Signing]
+        );
+        assert_eq!(
+            policy.next_change(&ring, Turning::On, at(3)),
+            Some(at(3) + policy.keep)
+        );
+        assert_eq!(
+            policy.stages(&ring, Turning::On, at(4)),
+            [Stage::Gone, Stage::Signing]
+        );
+        assert_eq!(policy.next_change(&ring, Turning::On, at(4)), None);
+    }
+
+    #[test]
+    fn a_ring_that_was_switched_off_signs_no_more_and_leaves_when_what_it_signed_is_past() {
+        let policy = Policy::default();
+        let times = |published, signs| Times {
+            published_at: at(published),
+            signs_at: at(signs),
+        };
+        let ring = [times(0, 0), times(89, 90), times(179, 180)];
+        let stages = |now| policy.stages(&ring, Turning::Off, now);
+        assert_eq!(stages(at(90)), [Stage::Retired, Stage::Retired, Stage::Gone]);
+        assert_eq!(stages(at(91)), [Stage::Gone, Stage::Retired, Stage::Gone]);
+        let last = at(270) + policy.keep;
+        let before = last - Duration::from_secs(1);
+        assert_eq!(stages(before), [Stage::Gone, Stage::Gone, Stage::Retired]);
+        assert_eq!(policy.next_change(&ring, Turning::Off, before), Some(last));
+        assert_eq!(stages(last), [Stage::Gone; 3]);
     }
 }

@@ -4,7 +4,7 @@ use db::{Conn, execute, run};
 use events::{Context, Event};
 use protocol::{Timestamp, wire_enum};
 
-use crate::{Error, MasterKey, records};
+use crate::{Error, MasterKey, master, records};
 
 wire_enum! {
     /// What a secret is for. A value made for one purpose fails at every other.
@@ -29,7 +29,8 @@ wire_enum! {
 const INSERT: &str = "INSERT INTO purpose_secrets (secret_id, purpose, sealed, master_key_id, created_at) \
     VALUES ($1, $2, $3, $4, $5)";
 const KNOWN: &str = "SELECT purpose FROM purpose_secrets";
-const ALL: &str = "SELECT secret_id, purpose, sealed FROM purpose_secrets ORDER BY created_at, secret_id";
+const ALL: &str =
+    "SELECT secret_id, purpose, sealed, master_key_id FROM purpose_secrets ORDER BY created_at, secret_id";
 
 /// A secret and the id by which rows name it.
 #[derive(Debug, Clone)]
@@ -41,6 +42,10 @@ pub struct PurposeSecret {
 /// Makes the secrets that are missing; under the keyring's lock, so that two replicas make one of each.
 pub(crate) async fn ensure(master: MasterKey, conn: &mut Conn, now: Timestamp) -> Result<(), Error> {
     records::lock(conn).await?;
+    let master = master.current();
+    if master::is_retired(&master.id, conn).await? {
+        return Err(Error::MasterKeyChanged);
+    }
     let known: Vec<(String,)> =
         run!(conn, |c| sqlx::query_as(KNOWN).fetch_all(c)).map_err(db::Error::from)?;
     for purpose in Purpose::ALL {
@@ -48,14 +53,14 @@ pub(crate) async fn ensure(master: MasterKey, conn: &mut Conn, now: Timestamp) -
             continue;
         }
         let id = protocol::random::id();
-        let sealed = seal::seal(master.key(), purpose.as_str(), &id, seal::Key::random().bytes());
+        let sealed = master.seal(purpose.as_str(), &id, seal::Key::random().bytes());
         execute!(
             conn,
             sqlx::query(INSERT)
                 .bind(&id)
                 .bind(purpose.as_str())
                 .bind(sealed)
-                .bind(master.id())
+                .bind(&master.id)
                 .bind(now.as_secs())
         )
         .map_err(db::Error::from)?;
@@ -70,15 +75,16 @@ pub(crate) async fn ensure(master: MasterKey, conn: &mut Conn, now: Timestamp) -
 
 /// Every secret, oldest first.
 pub(crate) async fn all(master: &MasterKey, conn: &mut Conn) -> Result<Vec<(Purpose, PurposeSecret)>, Error> {
-    let rows: Vec<(String, String, String)> =
+    let rows: Vec<(String, String, String, String)> =
         run!(conn, |c| sqlx::query_as(ALL).fetch_all(c)).map_err(db::Error::from)?;
     let mut secrets = Vec::with_capacity(rows.len());
-    for (id, purpose, sealed) in rows {
+    for (id, purpose, sealed, sealed_by) in rows {
         // A purpose of a newer version is none of this one's business.
         let Ok(purpose) = purpose.parse::<Purpose>() else {
             continue;
         };
-        let bytes = seal::open(master.key(), purpose.as_str(), &id, &sealed)
+        let bytes = master
+            .open_by(&sealed_by, (purpose.as_str(), &id), &sealed)
             .ok()
             .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok())
             .ok_or_else(|| Error::Sealed(format!("the secret for {purpose}")))?;

@@ -7,6 +7,11 @@ use serde_json::json;
 
 use super::*;
 
+mod emergencies;
+mod imported;
+mod resealing;
+mod switched;
+
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -49,7 +54,8 @@ async fn replicas_that_start_together_share_rings_and_secrets() {
         }
         for keyring in &all {
             keyring.refresh().await.unwrap();
-            assert_eq!(keyring.calendar(START).len(), RINGS.len());
+            assert_eq!(keyring.calendar(START).len(), SigningAlg::ALL.len());
+            assert_eq!(keyring.decryption_calendar(START).len(), Family::ALL.len());
             assert_eq!(kid(keyring, START), kid(&all[0], START));
             for purpose in Purpose::ALL {
                 assert_eq!(
@@ -183,7 +189,7 @@ async fn rings_turn_by_themselves_once_however_many_replicas_look_after_them() {
         one.unwrap();
         other.unwrap();
         here.refresh().await.unwrap();
-        for alg in RINGS {
+        for alg in SigningAlg::ALL {
             assert_eq!(
                 here.calendar(due)
                     .iter()
@@ -194,7 +200,7 @@ async fn rings_turn_by_themselves_once_however_many_replicas_look_after_them() {
             );
         }
         here.maintain(due + DAY).await.unwrap();
-        assert_eq!(here.calendar(due).len(), 2 * RINGS.len());
+        assert_eq!(here.calendar(due).len(), 2 * SigningAlg::ALL.len());
     })
     .await;
 }

@@ -223,6 +223,55 @@ wire_enum! {
     }
 }
 
+/// Those that an installation signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningAlgs(u8);
+
+impl SigningAlgs {
+    pub fn contains(self, alg: SigningAlg) -> bool {
+        self.0 & bit(alg) != 0
+    }
+
+    /// Whether what a client asks for can be signed. Its own secret can always sign.
+    pub fn admit(self, alg: ClientAlg) -> bool {
+        alg.signing().is_none_or(|own| self.contains(own))
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = SigningAlg> {
+        let all = SigningAlg::ALL.iter().copied();
+        all.filter(move |alg| self.contains(*alg))
+    }
+}
+
+const fn bit(alg: SigningAlg) -> u8 {
+    match alg {
+        SigningAlg::Rs256 => 1,
+        SigningAlg::Ps256 => 2,
+        SigningAlg::Es256 => 4,
+        SigningAlg::EdDsa => 8,
+    }
+}
+
+impl Default for SigningAlgs {
+    /// All of them.
+    fn default() -> Self {
+        SigningAlg::ALL.iter().copied().collect()
+    }
+}
+
+impl FromIterator<SigningAlg> for SigningAlgs {
+    fn from_iter<T: IntoIterator<Item = SigningAlg>>(algs: T) -> Self {
+        Self(algs.into_iter().fold(0, |bits, alg| bits | bit(alg)))
+    }
+}
+
+impl std::fmt::Display for SigningAlgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all: Vec<&str> = self.iter().map(SigningAlg::as_str).collect();
+        f.write_str(&all.join(", "))
+    }
+}
+
 wire_enum! {
     /// Signature algorithms between a client and us: by the key of one of us, or by the secret that both know
     /// (RFC 7518 §3.2). `none` is not among them: a token that nobody signed says what whoever sends it wants.

@@ -3,7 +3,7 @@
 
 use clients::Metadata;
 use jose::EncryptionKey;
-use protocol::{ClientAlg, Error, JweAlg, JweEnc};
+use protocol::{ClientAlg, Error, JweAlg, JweEnc, SigningAlgs};
 
 use crate::document::{Document, invalid};
 
@@ -16,6 +16,28 @@ pub(crate) fn signed(document: Document<'_>, member: &str) -> Result<Option<Clie
              ES256, EdDSA or HS256",
         )),
         _ => document.word(member, ClientAlg::ALL),
+    }
+}
+
+/// Whether the server has keys for what this client is to be told.
+pub(crate) fn signable(metadata: &Metadata, own: SigningAlgs) -> Result<(), Error> {
+    let asked = [
+        (
+            "id_token_signed_response_alg",
+            Some(metadata.id_token_signed_response_alg),
+        ),
+        (
+            "userinfo_signed_response_alg",
+            metadata.userinfo_signed_response_alg,
+        ),
+    ];
+    let off = |(_, alg): &(_, Option<ClientAlg>)| alg.is_some_and(|alg| !own.admit(alg));
+    match asked.into_iter().find(off) {
+        Some((member, Some(alg))) => Err(invalid(
+            member,
+            format!("{alg} is switched off on this server (COUNTERSIGN_KEYS_ALGS): choose HS256, {own}"),
+        )),
+        _ => Ok(()),
     }
 }
 

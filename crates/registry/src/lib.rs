@@ -14,15 +14,14 @@ mod metadata;
 mod sector;
 mod terms;
 
+use crate::document::Document;
 use accounts::users;
 use clients::resources::PublicKeys;
 use clients::{Client, Metadata, Trust, Vault, records, secrets};
 use db::Conn;
 use events::Context;
-use protocol::{ClientId, Error, Secret, Timestamp};
+use protocol::{ClientId, Error, Secret, SigningAlgs, Timestamp};
 use serde_json::{Value, json};
-
-use crate::document::Document;
 
 pub use endpoint::{Registry, router};
 pub use metadata::metadata;
@@ -52,6 +51,14 @@ pub fn public_keys(jwks: Option<&Value>, jwks_uri: Option<&str>) -> Result<Publi
         (None, Some(url)) => Ok(PublicKeys::Behind(url)),
         (None, None) => Err(document::invalid("jwks", "give jwks or jwks_uri")),
     }
+}
+
+/// Whether a server that signs by these algorithms can tell the client of this document what it asks for.
+///
+/// # Errors
+/// As [`register`]; `invalid_client_metadata` naming the member and the setting.
+pub fn signable(document: &Value, own: SigningAlgs) -> Result<(), Error> {
+    answers::signable(&metadata(document)?, own)
 }
 
 /// What came of a document.

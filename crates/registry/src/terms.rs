@@ -3,9 +3,12 @@
 use clients::registrations::Vouched;
 use clients::registrations::quota::Hours;
 use clients::{AssertionAudience, Metadata, Trust};
-use protocol::{ClientAuthMethod, ClientCertificates, Error, GrantType, ResponseTypes, scope, wire_enum};
+use protocol::{
+    ClientAuthMethod, ClientCertificates, Error, GrantType, ResponseTypes, SigningAlgs, scope, wire_enum,
+};
 use serde_json::Value;
 
+use crate::answers;
 use crate::document::{Document, invalid};
 use crate::metadata::metadata;
 
@@ -31,6 +34,8 @@ pub struct Terms {
     /// Whom what such a client signs may name as its audience. It may be stricter with itself.
     pub assertion_audience: AssertionAudience,
     pub hours: Hours,
+    /// By which algorithms the server signs.
+    pub signing: SigningAlgs,
     /// What the authorization endpoint admits: a record that says more would not be true.
     pub response_types: ResponseTypes,
     /// And by which certificates clients can prove themselves.
@@ -45,6 +50,7 @@ impl Default for Terms {
             require_pkce: true,
             assertion_audience: AssertionAudience::Issuer,
             hours: Hours::Counted,
+            signing: SigningAlgs::default(),
             response_types: ResponseTypes::Code,
             certificates: ClientCertificates::None,
         }
@@ -68,6 +74,7 @@ impl Terms {
             metadata.assertion_audience = self.assertion_audience;
         }
         metadata.require_pkce = self.require_pkce || public || own_wish == Some(true);
+        answers::signable(&metadata, self.signing)?;
         let admitted = self.response_types.admitted();
         if !metadata.response_types.iter().all(|own| admitted.contains(own)) {
             return Err(invalid(

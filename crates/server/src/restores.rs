@@ -40,7 +40,7 @@ impl Restores {
     pub(crate) async fn open(
         db: &Database,
         changes: Watcher,
-        keys_dir: &Path,
+        keys_dir: Option<&Path>,
         clock: Clock,
     ) -> db::Result<Self> {
         revocation::begin_feed(db).await?;
@@ -48,7 +48,9 @@ impl Restores {
         let restores = Self {
             db: db.clone(),
             changes,
-            mark: (!is_postgres).then(|| Arc::new(Mark::beside(keys_dir))),
+            mark: keys_dir
+                .filter(|_| !is_postgres)
+                .map(|folder| Arc::new(Mark::beside(folder))),
             clock,
         };
         let now = restores.clock.now();

@@ -29,7 +29,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     let mut parts = Parts::open(
         issuer,
         &database,
-        &settings.keys_dir,
+        settings.keys.clone(),
         Egress::new(settings.egress.clone())?,
         HasherSettings::default(),
         Clock::System,

@@ -4,6 +4,7 @@
 //! all mistakes are reported together, before a port is opened: whoever starts a server at night should not
 //! have to start it five times to learn five things.
 
+mod keys;
 mod mtls;
 mod name;
 mod proxies;
@@ -20,6 +21,7 @@ use clients::{AssertionAudience, Trust};
 use protocol::{Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Terms};
 
+pub use keys::KeySettings;
 pub use mtls::Mtls;
 pub use name::Name;
 pub use proxies::TrustedProxies;
@@ -46,6 +48,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub database: DatabaseUrl,
     pub keys_dir: PathBuf,
+    pub keys: KeySettings,
     pub trusted_proxies: TrustedProxies,
     pub limits: RateLimits,
     /// To serve https ourselves.
@@ -96,6 +99,7 @@ impl Settings {
         let issuer = reader.issuer(listen);
         let database = reader.read(Name::DatabaseUrl, DatabaseUrl::parse);
         let keys_dir = reader.read(Name::KeysDir, values::path);
+        let keys = reader.keys(keys_dir.clone());
         let trusted_proxies = reader.read(Name::TrustedProxies, TrustedProxies::parse);
         let limits = reader.read(Name::Limits, RateLimits::parse);
         let tls = reader.tls(issuer.as_ref());
@@ -119,6 +123,7 @@ impl Settings {
             Some(listen),
             Some(database),
             Some(keys_dir),
+            Some(keys),
             Some(trusted_proxies),
             Some(limits),
             Some(response_types),
@@ -129,6 +134,7 @@ impl Settings {
             listen,
             database,
             keys_dir,
+            keys,
             trusted_proxies,
             limits,
             response_types,
@@ -143,6 +149,7 @@ impl Settings {
             listen,
             database,
             keys_dir,
+            keys,
             trusted_proxies,
             limits,
             tls,
@@ -287,6 +294,7 @@ impl Reader {
             name: name.variable(),
             value: given.as_ref().map(|given| match name {
                 Name::DatabaseUrl => values::masked(&given.text),
+                Name::MasterKey => values::MASK.to_owned(),
                 _ => given.text.clone(),
             }),
             source: given.as_ref().map_or(Source::Default, |given| given.source),

@@ -1,6 +1,5 @@
 //! Puts the crates together: from the parts that hold state to one router.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use accounts::passwords::{Hasher, HasherSettings};
@@ -15,7 +14,7 @@ use discovery::{Discovery, Offered};
 use egress::Egress;
 use events::changes::Watcher;
 use issuance::{Bearer, Gate, Known};
-use keyring::{Keyring, MasterKey, Policy};
+use keyring::{Keyring, MasterKey};
 use pages::{Front, assets};
 use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Registry, Terms};
@@ -24,7 +23,7 @@ use token::Token;
 
 use crate::middleware::{Cors, Shell, cors};
 use crate::restores::Restores;
-use crate::settings::Mtls;
+use crate::settings::{KeySettings, Mtls};
 use crate::{fallback, health};
 
 /// What the endpoints share. Everything in it is a handle: the state itself is in the database.
@@ -63,7 +62,7 @@ impl Parts {
     pub async fn open(
         issuer: Issuer,
         database: &db::Url,
-        keys_dir: &Path,
+        keys: impl Into<KeySettings>,
         egress: Egress,
         hasher: HasherSettings,
         clock: Clock,
@@ -72,13 +71,13 @@ impl Parts {
         let applied = db.migrate().await.map_err(line)?;
         tracing::info!(applied, known = db::MIGRATIONS.len(), "the schema is up to date");
         let now = clock.now();
-        let master = MasterKey::open(keys_dir, &db, now).await.map_err(line)?;
-        let keyring = Keyring::open(&db, master, Policy::default(), now)
-            .await
-            .map_err(line)?;
+        let keys = keys.into();
+        let folder = keys.master.folder().map(ToOwned::to_owned);
+        let master = MasterKey::open(keys.master, &db, now).await.map_err(line)?;
+        let keyring = Keyring::open(&db, master, keys.policy, now).await.map_err(line)?;
         let changes = Watcher::start(&db).await.map_err(line)?;
         // Before anything is remembered of it.
-        let restores = Restores::open(&db, changes.clone(), keys_dir, clock.clone())
+        let restores = Restores::open(&db, changes.clone(), folder.as_deref(), clock.clone())
             .await
             .map_err(line)?;
         let clients = Directory::open(&db, changes.clone()).await.map_err(line)?;
@@ -132,6 +131,7 @@ impl Parts {
         );
         let offered = Offered {
             registration: self.registration.admission != Admission::Closed,
+            signing: self.keyring.algs(),
             response_types: self.response_types,
             pushed_requests: self.pushed_requests,
             certificates: self.certificates(),
@@ -244,6 +244,7 @@ impl Parts {
             db: self.db.clone(),
             issuer: self.issuer.clone(),
             terms: Terms {
+                signing: self.keyring.algs(),
                 response_types: self.response_types,
                 certificates: self.certificates(),
                 ..self.registration

@@ -36,9 +36,14 @@ wire_enum! {
         ResourceSecretDeleted => "resource.secret_deleted",
         ResourceDeleted => "resource.deleted",
         MasterKeyMade => "master_key.made",
+        MasterKeyRetired => "master_key.retired",
         SigningKeyPublished => "signing_key.published",
         SigningKeyWithdrawn => "signing_key.withdrawn",
+        SigningKeyImported => "signing_key.imported",
+        SigningKeyCompromised => "signing_key.compromised",
         DecryptionKeyMade => "decryption_key.made",
+        DecryptionKeyWithdrawn => "decryption_key.withdrawn",
+        DecryptionKeyCompromised => "decryption_key.compromised",
         PurposeSecretMade => "purpose_secret.made",
         DatabaseRestored => "database.restored",
     }
@@ -158,7 +163,17 @@ pub enum Event<'e> {
     MasterKeyMade {
         master_key_id: &'e str,
     },
+    /// Nothing is sealed under it any more.
+    MasterKeyRetired {
+        master_key_id: &'e str,
+    },
     SigningKeyPublished {
+        kid: &'e str,
+        alg: SigningAlg,
+        signs_at: Timestamp,
+    },
+    /// An operator brought it along.
+    SigningKeyImported {
         kid: &'e str,
         alg: SigningAlg,
         signs_at: Timestamp,
@@ -168,10 +183,25 @@ pub enum Event<'e> {
         kid: &'e str,
         alg: SigningAlg,
     },
+    /// Taken out in an emergency: nothing that it signed is believed.
+    SigningKeyCompromised {
+        kid: &'e str,
+        alg: SigningAlg,
+    },
     DecryptionKeyMade {
         kid: &'e str,
         alg: &'e str,
         used_from: Timestamp,
+    },
+    /// Made, and replaced before it was used.
+    DecryptionKeyWithdrawn {
+        kid: &'e str,
+        alg: &'e str,
+    },
+    /// Taken out in an emergency: it reads nothing any more.
+    DecryptionKeyCompromised {
+        kid: &'e str,
+        alg: &'e str,
     },
     PurposeSecretMade {
         secret_id: &'e str,
@@ -261,9 +291,14 @@ impl<'e> Event<'e> {
             Self::ResourceSecretDeleted { .. } => Kind::ResourceSecretDeleted,
             Self::ResourceDeleted { .. } => Kind::ResourceDeleted,
             Self::MasterKeyMade { .. } => Kind::MasterKeyMade,
+            Self::MasterKeyRetired { .. } => Kind::MasterKeyRetired,
             Self::SigningKeyPublished { .. } => Kind::SigningKeyPublished,
             Self::SigningKeyWithdrawn { .. } => Kind::SigningKeyWithdrawn,
+            Self::SigningKeyImported { .. } => Kind::SigningKeyImported,
+            Self::SigningKeyCompromised { .. } => Kind::SigningKeyCompromised,
             Self::DecryptionKeyMade { .. } => Kind::DecryptionKeyMade,
+            Self::DecryptionKeyWithdrawn { .. } => Kind::DecryptionKeyWithdrawn,
+            Self::DecryptionKeyCompromised { .. } => Kind::DecryptionKeyCompromised,
             Self::PurposeSecretMade { .. } => Kind::PurposeSecretMade,
             Self::DatabaseRestored { .. } => Kind::DatabaseRestored,
         }
@@ -348,11 +383,19 @@ impl<'e> Event<'e> {
                 identifier,
                 secret_id,
             } => Told::of(json!({ "identifier": identifier, "secret_id": secret_id })),
-            Self::MasterKeyMade { master_key_id } => Told::of(json!({ "master_key_id": master_key_id })),
-            Self::SigningKeyPublished { kid, alg, signs_at } => {
+            Self::MasterKeyMade { master_key_id } | Self::MasterKeyRetired { master_key_id } => {
+                Told::of(json!({ "master_key_id": master_key_id }))
+            }
+            Self::SigningKeyPublished { kid, alg, signs_at }
+            | Self::SigningKeyImported { kid, alg, signs_at } => {
                 Told::of(json!({ "kid": kid, "alg": alg, "signs_at": signs_at }))
             }
-            Self::SigningKeyWithdrawn { kid, alg } => Told::of(json!({ "kid": kid, "alg": alg })),
+            Self::SigningKeyWithdrawn { kid, alg } | Self::SigningKeyCompromised { kid, alg } => {
+                Told::of(json!({ "kid": kid, "alg": alg }))
+            }
+            Self::DecryptionKeyWithdrawn { kid, alg } | Self::DecryptionKeyCompromised { kid, alg } => {
+                Told::of(json!({ "kid": kid, "alg": alg }))
+            }
             Self::DecryptionKeyMade { kid, alg, used_from } => {
                 Told::of(json!({ "kid": kid, "alg": alg, "used_from": used_from }))
             }

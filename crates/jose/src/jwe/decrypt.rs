@@ -22,7 +22,7 @@ use super::encrypt::{Content, EncryptionKey};
 use super::key::{self, Point};
 use crate::Error;
 use crate::signer::Public;
-use crate::signing_key::thumbprint;
+use crate::signing_key::thumbprint_of;
 
 /// Bytes of a token. What is inside is smaller, and compression is refused: memory stays flat.
 const MAX_LENGTH: usize = 32 * 1024;
@@ -204,7 +204,7 @@ impl DecryptionKey {
         let public = pair.public()?;
         let kid = match kid {
             Some(kid) => kid,
-            None => thumbprint(&public)?,
+            None => thumbprint_of(&public)?,
         };
         let mut public_jwk = json!({ "kty": public.kty, "use": "enc", "kid": kid });
         if let Some(members) = public_jwk.as_object_mut() {

@@ -121,6 +121,7 @@ impl Create {
         document.insert("grant_types".to_owned(), usual);
         self.members.edit(&mut document);
         let (document, now) = (Value::Object(document), on.now);
+        registry::signable(&document, on.settings.keys.policy.algs)?;
         let vault = on.vault_if(registry::needs_vault(&document)?).await?;
         let (by, types) = (Context::command_line(), on.settings.response_types);
         let registered = on.db.transact(move |conn| {
@@ -141,9 +142,9 @@ impl Update {
         let id = ClientId::from(self.which.id.as_str());
         // Keys are not opened within a transaction: looked at before, and judged within.
         let client = known(&id, &mut on.db.reader().await?).await?;
-        let vault = on
-            .vault_if(registry::needs_vault(&self.clone().edited(&client))?)
-            .await?;
+        let edited = self.clone().edited(&client);
+        registry::signable(&edited, on.settings.keys.policy.algs)?;
+        let vault = on.vault_if(registry::needs_vault(&edited)?).await?;
         let types = on.settings.response_types;
         let updated = on.db.transact(move |conn| {
             Box::pin(async move {
@@ -230,6 +231,7 @@ async fn delete(id: ClientId, on: &Installation) -> Result<Answer, Failure> {
 async fn import(records: &Records, on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let (records, now) = (records.clone(), on.now);
     let is_array = records.is_array;
+    let algs = on.settings.keys.policy.algs;
     // One that is wrong is told of with its place in the file, below.
     let needed = |document: &Value| registry::needs_vault(document).unwrap_or(false);
     let vault = on.vault_if(records.all.iter().any(needed)).await?;
@@ -239,6 +241,7 @@ async fn import(records: &Records, on: &Installation, printer: &mut Printer<'_>)
             let mut seen = BTreeMap::new();
             let mut imported = Vec::new();
             for (at, document) in records.all.iter().enumerate() {
+                registry::signable(document, algs).map_err(|error| records.at(at, error.into()))?;
                 let registered = import_one(document, types, &vault, conn, now).await;
                 let registered = registered.map_err(|failure| records.at(at, failure))?;
                 if let Some(before) = seen.insert(registered.client.id.clone(), at) {

@@ -2,7 +2,7 @@
 
 use clients::Vault;
 use db::Database;
-use keyring::{Keyring, MasterKey, Policy};
+use keyring::{Keyring, MasterKey};
 use protocol::{Clock, Timestamp};
 
 use super::failure::Failure;
@@ -38,8 +38,9 @@ impl Installation {
 
     /// The keys of the installation.
     pub(super) async fn keyring(&self) -> Result<Keyring, Failure> {
-        let master = MasterKey::open(&self.settings.keys_dir, &self.db, self.now).await?;
-        Ok(Keyring::open(&self.db, master, Policy::default(), self.now).await?)
+        let keys = self.settings.keys.clone();
+        let master = MasterKey::open(keys.master, &self.db, self.now).await?;
+        Ok(Keyring::open(&self.db, master, keys.policy, self.now).await?)
     }
 
     /// What seals the secrets of clients. Most commands need none, and work where the master key is not.

@@ -115,6 +115,10 @@ impl Create {
             // A token for the API would open userinfo, and a token for userinfo the API.
             return Err("identifier: this is the issuer; an API needs one of its own".into());
         }
+        if !on.settings.keys.policy.algs.contains(self.alg) {
+            let alg = self.alg;
+            return Err(format!("alg: {alg} is switched off (COUNTERSIGN_KEYS_ALGS)").into());
+        }
         let mut scopes = BTreeMap::new();
         for (token, text) in self.scopes {
             if let Some(token) = scopes.insert(token.clone(), text).map(|_| token) {

@@ -8,6 +8,10 @@ protocol::wire_enum! {
         PrivateListen => "PRIVATE_LISTEN",
         DatabaseUrl => "DATABASE_URL",
         KeysDir => "KEYS_DIR",
+        MasterKey => "MASTER_KEY",
+        KeysAlgs => "KEYS_ALGS",
+        KeysRotateAfter => "KEYS_ROTATE_AFTER",
+        KeysAnnounce => "KEYS_ANNOUNCE",
         TlsCert => "TLS_CERT",
         TlsKey => "TLS_KEY",
         MtlsListen => "MTLS_LISTEN",
@@ -43,12 +47,15 @@ impl Name {
 
     /// Whether the value can hold a secret, so that it has a `_FILE` form and is never shown whole.
     pub(super) fn is_secret(self) -> bool {
-        self == Self::DatabaseUrl
+        matches!(self, Self::DatabaseUrl | Self::MasterKey)
     }
 
     /// Whether the file may give it as an array.
     pub(super) fn is_list(self) -> bool {
-        matches!(self, Self::TrustedProxies | Self::EgressAllowPrivate)
+        matches!(
+            self,
+            Self::TrustedProxies | Self::EgressAllowPrivate | Self::KeysAlgs
+        )
     }
 
     pub(super) fn default(self) -> Option<&'static str> {
@@ -56,11 +63,15 @@ impl Name {
             Self::Listen => Some("127.0.0.1:8080"),
             Self::DatabaseUrl => Some("sqlite://data/countersign.db"),
             Self::KeysDir => Some("keys"),
+            Self::KeysAlgs => Some("RS256,PS256,ES256,EdDSA"),
+            Self::KeysRotateAfter => Some("90d"),
+            Self::KeysAnnounce => Some("24h"),
             Self::TrustedProxies => Some("none"),
             Self::Limits => Some("on"),
             Self::ResponseTypes => Some("code"),
             Self::RequirePushedAuthorizationRequests => Some("false"),
             Self::Issuer
+            | Self::MasterKey
             | Self::TlsCert
             | Self::TlsKey
             | Self::MtlsListen
@@ -83,6 +94,10 @@ impl Name {
             | Self::Listen
             | Self::DatabaseUrl
             | Self::KeysDir
+            | Self::MasterKey
+            | Self::KeysAlgs
+            | Self::KeysRotateAfter
+            | Self::KeysAnnounce
             | Self::TlsCert
             | Self::TlsKey
             | Self::MtlsListen

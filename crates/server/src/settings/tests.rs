@@ -43,6 +43,9 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(settings.listen, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(settings.database.expose(), "sqlite://data/countersign.db");
     assert_eq!(settings.keys_dir, Path::new("keys"));
+    assert_eq!(settings.keys.policy.announce.as_secs(), 24 * 60 * 60);
+    assert_eq!(settings.keys.policy.rotate_every.as_secs(), 90 * 24 * 60 * 60);
+    assert_eq!(settings.keys.policy.algs, protocol::SigningAlgs::default());
     assert_eq!(settings.trusted_proxies, TrustedProxies::default());
     assert_eq!(settings.limits, RateLimits::On);
     assert_eq!(shown(&settings, Name::TlsCert), (None, Source::Default));

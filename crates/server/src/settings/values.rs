@@ -164,4 +164,4 @@ pub(super) fn masked(text: &str) -> String {
     url.into()
 }
 
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
