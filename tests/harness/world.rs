@@ -95,6 +95,8 @@ pub(crate) struct Own {
     /// COUNTERSIGN_TRUSTED_PROXIES, which are none.
     pub(crate) proxies: Option<&'static str>,
     pub(crate) mtls: Option<Asking>,
+    /// Where mail goes; none is sent without.
+    pub(crate) mail: Option<mail::Way>,
 }
 
 /// How clients are asked for certificates.
@@ -303,6 +305,7 @@ impl World {
         let settings = settings.expect("valid settings");
         parts.registration = own.registration.unwrap_or(settings.registration);
         parts.pushed_requests = own.pushed_requests;
+        parts.mail = own.mail;
         let limits = Limits::new(&settings);
         let mut shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
         if let Some(Asking { mtls, listener }) = own.mtls {

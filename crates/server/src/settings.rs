@@ -4,6 +4,7 @@
 //! all mistakes are reported together, before a port is opened: whoever starts a server at night should not
 //! have to start it five times to learn five things.
 
+mod mail;
 mod mtls;
 mod name;
 mod proxies;
@@ -20,6 +21,7 @@ use clients::{AssertionAudience, Trust};
 use protocol::{Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Terms};
 
+pub use self::mail::Mail;
 pub use mtls::Mtls;
 pub use name::Name;
 pub use proxies::TrustedProxies;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
     pub registration: Terms,
+    /// None where no mail is sent.
+    pub mail: Option<Mail>,
     /// What may be fetched from other servers, and whom they are trusted by.
     pub egress: egress::Settings,
     shown: BTreeMap<Name, Shown>,
@@ -111,6 +115,7 @@ impl Settings {
                 .read(Name::EgressCa, values::certificates)
                 .unwrap_or_default(),
         };
+        let mail = reader.mail();
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
 
@@ -150,6 +155,7 @@ impl Settings {
             response_types,
             pushed_requests,
             registration,
+            mail,
             egress,
             shown: reader.shown,
         })
@@ -286,7 +292,7 @@ impl Reader {
         let shown = Shown {
             name: name.variable(),
             value: given.as_ref().map(|given| match name {
-                Name::DatabaseUrl => values::masked(&given.text),
+                Name::DatabaseUrl | Name::MailSmtpUrl => values::masked(&given.text),
                 _ => given.text.clone(),
             }),
             source: given.as_ref().map_or(Source::Default, |given| given.source),
