@@ -25,14 +25,14 @@ async fn reload(world: &World, user: &User) -> User {
 
 /// As `countersign user verify` does.
 async fn mailed(world: &World, letters: &Letters, user: &User) -> String {
-    let before = letters.held(user.email.shown()).len();
+    let before = letters.links(user.email.shown());
     let outbox = Outbox::new(world.keyring().clone(), Mails::Counted);
     let (sub, now) = (user.sub.clone(), world.now());
     let queued = world
         .db
         .transact(move |conn| Box::pin(async move { outbox.verify(&sub, "en", conn, now).await }));
     queued.await.expect("a queued mail");
-    link(&letters.newest(user.email.shown(), before + 1).await)
+    letters.newest_link(user.email.shown(), before + 1).await
 }
 
 with_mail! {

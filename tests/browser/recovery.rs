@@ -24,9 +24,9 @@ async fn ask_for_link(reader: &Reader, user: &User) {
 }
 
 async fn mailed(reader: &Reader, letters: &Letters, user: &User) -> String {
-    let before = letters.held(user.email.shown()).len();
+    let before = letters.links(user.email.shown());
     ask_for_link(reader, user).await;
-    path(&link(&letters.newest(user.email.shown(), before + 1).await))
+    path(&letters.newest_link(user.email.shown(), before + 1).await)
 }
 
 /// Of a link to ours, the part after the host.

@@ -56,6 +56,30 @@ impl Letters {
         }
     }
 
+    /// How many of them carry a link.
+    pub(crate) fn links(&self, address: &str) -> usize {
+        self.with_link(address).len()
+    }
+
+    /// The link of the newest that carries one, once there are so many.
+    pub(crate) async fn newest_link(&self, address: &str, count: usize) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let held = self.with_link(address);
+            if held.len() >= count {
+                return link(held.first().expect("a letter"));
+            }
+            assert!(Instant::now() < deadline, "{} links and not {count}", held.len());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn with_link(&self, address: &str) -> Vec<Delivered> {
+        let mut letters = self.held(address);
+        letters.retain(|held| held.letter.text.contains("http"));
+        letters
+    }
+
     /// How many came for anybody, when all that will come has come.
     pub(crate) async fn settled(&self) -> usize {
         sleep(LONG_ENOUGH).await;
