@@ -169,7 +169,7 @@ impl Post {
         };
         match &self.way {
             Way::Smtp(smtp) => {
-                let message = letter.message(&mail.mail_id, &smtp.from, now)?;
+                let message = letter.message(&mail.mail_id, smtp.from(), now)?;
                 smtp.send(message).await?;
             }
             Way::Mailbox(mailbox) => mailbox.deliver(Delivered {

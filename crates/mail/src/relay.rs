@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::transport::smtp::authentication::Credentials;
@@ -43,11 +44,14 @@ enum Encryption {
     None,
 }
 
-/// A relay that is spoken to.
+/// A relay that is spoken to, behind any number of clones.
 #[derive(Clone, Debug)]
-pub struct Smtp {
+pub struct Smtp(Arc<Spoken>);
+
+#[derive(Debug)]
+struct Spoken {
     transport: AsyncSmtpTransport<Tokio1Executor>,
-    pub(crate) from: Sender,
+    from: Sender,
 }
 
 /// Why a relay did not take a message. For our log only, and without the relay's words: they repeat the address.
@@ -154,14 +158,18 @@ impl Smtp {
         if let Some((user, password)) = &relay.login {
             builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Spoken {
             transport: builder.build(),
             from,
-        })
+        })))
+    }
+
+    pub(crate) fn from(&self) -> &Sender {
+        &self.0.from
     }
 
     pub(crate) async fn send(&self, message: Message) -> Result<(), Unsent> {
-        match timeout(WHOLE, self.transport.send(message)).await {
+        match timeout(WHOLE, self.0.transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Unsent::of(error)),
             Err(_) => Err(Unsent::Late),
