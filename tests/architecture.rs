@@ -11,10 +11,17 @@ const SERVER: &str = "countersign";
 const FLOORS: [&[&str]; 7] = [
     &["protocol"],
     &["db", "egress", "jws", "seal"],
-    &["events", "jose", "verifier"],
+    &["events", "jose", "mail", "verifier"],
     &["accounts", "clients", "grants", "keyring"],
     &["demo", "issuance", "pages", "revocation", "signals"],
-    &["authorize", "consent", "discovery", "registry", "token"],
+    &[
+        "account",
+        "authorize",
+        "consent",
+        "discovery",
+        "registry",
+        "token",
+    ],
     &[SERVER],
 ];
 

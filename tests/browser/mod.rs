@@ -5,4 +5,5 @@ mod keyboard;
 mod looks;
 mod main_job;
 mod places;
+mod recovery;
 mod sign_out;

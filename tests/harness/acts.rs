@@ -24,7 +24,8 @@ impl World {
             | Act::EndSession(_)
             | Act::WithdrawConsent(_)
             | Act::DisableUser(_)
-            | Act::RevokeUser(_) => self.heard_elsewhere().await,
+            | Act::RevokeUser(_)
+            | Act::PasswordRecovered(_) => self.heard_elsewhere().await,
         }
     }
 

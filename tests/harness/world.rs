@@ -99,6 +99,8 @@ pub(crate) struct Own {
     pub(crate) mtls: Option<Asking>,
     /// Where it may go; otherwise to the sites of the tests.
     pub(crate) egress: Option<egress::Settings>,
+    /// Where mail goes; none is sent without.
+    pub(crate) mail: Option<mail::Way>,
 }
 
 /// How clients are asked for certificates.
@@ -310,6 +312,7 @@ impl World {
         let settings = settings.expect("valid settings");
         parts.registration = own.registration.unwrap_or(settings.registration);
         parts.pushed_requests = own.pushed_requests;
+        parts.mail = own.mail;
         let limits = Limits::new(&settings);
         let mut shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
         if let Some(Asking { mtls, listener }) = own.mtls {

@@ -11,7 +11,7 @@ use crate::harness::{Answer, World};
 
 /// What would be markup, a template, SQL or a header line, if it were taken for more than text.
 const MARK: &str = "mArK'\"><i>{{7*7}}\r\nX-Mark: 1";
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 32] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -33,6 +33,8 @@ const NAMES: [&str; 30] = [
     "response_mode",
     "flow",
     "csrf",
+    "link",
+    "to",
     "decision",
     "switch",
     "grant_type",
@@ -82,6 +84,11 @@ async fn c103_no_answer_repeats_what_a_request_said() {
             "/authorize",
             "/login",
             "/consent",
+            "/recover",
+            "/recover/sent",
+            "/recover/password",
+            "/recover/done",
+            "/verify",
             "/userinfo",
             "/jwks",
             "/token",
@@ -102,6 +109,9 @@ async fn c103_no_answer_repeats_what_a_request_said() {
                 ("/authorize", request.clone()),
                 ("/login", alone.clone()),
                 ("/consent", alone.clone()),
+                ("/recover", alone.clone()),
+                ("/recover/password", alone.clone()),
+                ("/verify", alone.clone()),
                 ("/userinfo", alone.clone()),
                 ("/token", replaced(grant("authorization_code"))),
                 ("/token", replaced(grant("refresh_token"))),

@@ -6,12 +6,19 @@ use super::{as_it_comes, bare};
 use crate::harness::world::{Own, PASSWORD};
 use crate::harness::{Answer, World};
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 19] = [
     "/authorize",
     "/login",
     "/consent",
     "/logout",
     "/logout/confirm",
+    "/recover",
+    "/recover/sent",
+    "/recover/password",
+    "/recover/done",
+    "/verify",
+    "/verify/sent",
+    "/verify/done",
     "/token",
     "/userinfo",
     "/jwks",

@@ -1,9 +1,11 @@
 //! Users, their credentials, browsers, sessions and claims.
 
+pub mod allowances;
 pub mod attempts;
 pub mod claims;
 pub mod email;
 pub mod import;
+pub mod links;
 pub mod passwords;
 pub mod sessions;
 pub mod users;

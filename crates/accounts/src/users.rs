@@ -286,6 +286,52 @@ pub async fn rehash(sub: &Subject, old: &StoredHash, new: &StoredHash, conn: &mu
     Ok(touched == 1)
 }
 
+const REPLACE_PASSWORD: &str = "UPDATE users SET password_hash = $3, epoch = epoch + 1 \
+    WHERE sub = $1 AND epoch = $2 AND disabled_at IS NULL";
+
+/// Gives the user of this epoch another password, and a new epoch: what was proven before is void. `false` when
+/// another change came first, or the user is disabled. Whoever asks ends the sessions that are void by it.
+pub async fn replace_password(
+    sub: &Subject,
+    epoch: i64,
+    new: &StoredHash,
+    conn: &mut Conn,
+) -> db::Result<bool> {
+    let touched = execute!(
+        conn,
+        sqlx::query(REPLACE_PASSWORD)
+            .bind(sub.as_str())
+            .bind(epoch)
+            .bind(new.as_str())
+    )?;
+    Ok(touched == 1)
+}
+
+const VERIFY_EMAIL: &str = "UPDATE users SET email_verified = TRUE, updated_at = $3 \
+    WHERE sub = $1 AND epoch = $2 AND disabled_at IS NULL AND NOT email_verified";
+
+/// Notes that the user of this epoch reads the mail of their address; `false` when that was known, the address is
+/// another by now, or the user is disabled.
+pub async fn verify_email(
+    sub: &Subject,
+    epoch: i64,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<bool> {
+    let touched = execute!(
+        conn,
+        sqlx::query(VERIFY_EMAIL)
+            .bind(sub.as_str())
+            .bind(epoch)
+            .bind(now.as_secs())
+    )?;
+    if touched == 1 {
+        audit::record(&Event::EmailVerified { sub }, by, conn, now).await?;
+    }
+    Ok(touched == 1)
+}
+
 // A user who is disabled twice has been disabled since the first time.
 const SET_DISABLED: &str = "UPDATE users SET disabled_at = \
     CASE WHEN $2 IS NULL THEN NULL ELSE COALESCE(disabled_at, $2) END WHERE sub = $1";

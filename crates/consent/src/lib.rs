@@ -37,6 +37,14 @@ pub struct Consent {
     /// Whose hints are believed.
     pub recipients: Recipients,
     pub issuer: Issuer,
+    pub recovery: Recovery,
+}
+
+/// Whether whoever forgot their password can set another by a mailed link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    Offered,
+    NotOffered,
 }
 
 pub fn router(consent: Consent) -> Router {

@@ -17,11 +17,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::front::session_for;
 use pages::{Lifetime, Page};
 use protocol::form::Form;
-use protocol::{Error, Params, Prompt, RequestId, Secret, Subject};
+use protocol::{Error, Params, Prompt, RequestId, Secret, Subject, path};
 
 use crate::choose::Wish;
 use crate::views::{Login, LoginFault, Person, Who};
-use crate::{Carried, Consent, Stop, Visit};
+use crate::{Carried, Consent, Recovery, Stop, Visit};
 
 /// Longest `User-Agent` we keep.
 const MAX_USER_AGENT: usize = 256;
@@ -138,7 +138,12 @@ impl Consent {
             .await?;
         let ui_locales = carried.flow.request().ui_locales.as_deref();
         let shell = self.front.shell(&visit.headers, ui_locales, &visit.id);
+        let forgot = match self.recovery {
+            Recovery::Offered => Some(self.front.at(path::RECOVER, &carried.sealed)),
+            Recovery::NotOffered => None,
+        };
         let view = Login {
+            forgot,
             app: Some(self.app(&client, &carried.flow, &shell).await?),
             shell,
             csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,

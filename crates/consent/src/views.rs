@@ -26,6 +26,8 @@ pub(crate) struct Login {
     pub(crate) remember: bool,
     /// What was wrong with the try before this one.
     pub(crate) faults: Vec<LoginFault>,
+    /// The way to a new password, where there is one.
+    pub(crate) forgot: Option<String>,
 }
 
 /// Whom the page asks.

@@ -23,6 +23,8 @@ wire_enum! {
         ClientSecret => "client secret",
         /// What a pairwise client calls a person. Never made anew: apps know their accounts by it.
         Pairwise => "pairwise",
+        /// Seals mails that are still to be sent, and hides for whom strangers asked for one.
+        Mail => "mail",
     }
 }
 

@@ -73,6 +73,24 @@ impl Texts {
         Markup(out)
     }
 
+    /// A text as it is, not for a page: values stand in it as they are, and nothing is escaped.
+    pub fn words(self, key: &str, values: &[(&str, &str)]) -> String {
+        let markers = || FIRST_MARKER..=LAST_MARKER;
+        let args: FluentArgs<'_> = values
+            .iter()
+            .zip(markers())
+            .map(|((name, _), marker)| (*name, marker.to_string()))
+            .collect();
+        let mut out = String::new();
+        for c in self.format(key, &args).chars() {
+            match markers().zip(values).find(|(marker, _)| *marker == c) {
+                Some((_, (_, value))) => out.push_str(value),
+                None => out.push(c),
+            }
+        }
+        out
+    }
+
     fn format<'k>(self, key: &'k str, args: &FluentArgs<'_>) -> Cow<'k, str> {
         let bundle: &'static FluentBundle<FluentResource> = match self.0 {
             Locale::En => &ENGLISH,
@@ -221,7 +239,13 @@ mod tests {
         for source in sources {
             let code = source.split("#[cfg(test)]").next().unwrap();
             let code: String = code.split_whitespace().collect();
-            for call in ["texts.text(\"", "texts.with(\"", "texts.rich(\""] {
+            let calls = [
+                "texts.text(\"",
+                "texts.with(\"",
+                "texts.rich(\"",
+                "texts.words(\"",
+            ];
+            for call in calls {
                 let keys_called = code
                     .split(call)
                     .skip(1)

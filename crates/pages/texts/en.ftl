@@ -25,9 +25,82 @@ login-wrong-password = That password isn't right. Try again.
 login-username-missing = Enter your email
 login-password-missing = Enter your password
 login-busy = We're busy just now. Wait a few seconds, then sign in again.
+login-forgot = Forgot your password?
 login-too-many = Too many sign-ins from your network have failed. Wait a minute, then try again.
 
 choose-title = Choose an account
+
+## A new password
+
+recover-title = Forgot your password?
+recover-lead = We'll email you a link to set a new one.
+recover-email = Email
+recover-submit = Send link
+recover-back = Back to sign in
+recover-email-missing = Enter your email
+recover-email-odd = Enter an email address, like name@example.com
+recover-too-many = Too many links were asked for. Use the newest one in your mailbox, or try again later.
+recover-none = This site doesn't send email, so it can't send you a link.
+recover-none-do = Ask the people who run it for a new password.
+recover-sent-title = Check your email
+recover-sent = If there's an account for { $email }, we've sent a link to set a new password.
+recover-sent-somewhere = If there's an account for the address you gave, we've sent a link to set a new password.
+recover-sent-do = It works once, for 30 minutes. If nothing comes, look among unwanted mail.
+recover-again = Send another link
+recover-other = Use another email
+password-title = Set a new password
+password-for = For { $email }
+password-label = New password
+password-hint = Use 8 characters or more. A few words that don't belong together are easy to remember and hard to guess.
+password-ends = This signs you out everywhere and disconnects all apps from your account.
+password-submit = Set password
+password-missing = Enter a new password
+password-too-short = Use 8 characters or more
+password-too-long = Use 256 characters or fewer
+password-control = Use only characters that can be typed
+password-busy = We're busy just now. Wait a few seconds, then try again.
+password-done-title = Your new password is set
+password-done = You're signed out everywhere, and all apps are disconnected.
+password-done-app = Sign in with your new password to continue to { $app }.
+password-done-alone = Go back to the app you came from, and sign in with your new password.
+
+## Confirming an address
+
+verify-title = Confirm your email
+verify-ask = Confirm that { $email } is your address.
+verify-else = If you weren't asked to, close this page. Nothing changes.
+verify-submit = Confirm email
+verify-done-title = Your email is confirmed
+verify-done = You can close this page.
+verify-sent = We've sent a new link to your address. It works once, for 30 minutes.
+
+## Links that don't work
+
+link-expired-title = This link has expired
+link-expired = A link works for 30 minutes. Nothing was changed.
+link-used-title = This link no longer works
+link-used = It was used already, or your password or email has changed since it was sent.
+link-disabled-title = This account is turned off
+link-disabled = Nothing was changed. Ask the people who run this site to turn it on again.
+link-foreign-title = We don't know this link
+link-foreign = Open it from the email again, or copy all of it. A link that is older than a week is forgotten.
+link-new = Get a new link
+link-send = Send a new link
+link-too-many = Too many links were asked for. Use the newest one in your mailbox, or try again later.
+
+## Mails
+
+mail-recover-subject = Set a new password for { $brand }
+mail-recover = Someone asked to set a new password for your { $brand } account. If it was you, open this link:
+mail-recover-ignore = If it wasn't you, ignore this email. Your password stays as it is.
+mail-link-life = The link works once, for 30 minutes.
+mail-verify-subject = Confirm your email for { $brand }
+mail-verify = Open this link to confirm that this is the address of your { $brand } account:
+mail-verify-ignore = If you have no such account, ignore this email.
+mail-recovered-subject = Your { $brand } password was changed
+mail-recovered = Your { $brand } password was changed on { $time }, by a link that we sent to this address.
+mail-recovered-ended = You're signed out everywhere, and all apps are disconnected.
+mail-recovered-stranger = If it wasn't you, someone can read your email. Make your mailbox safe first, then set a new password.
 
 ## What an app says of itself
 

@@ -20,6 +20,8 @@ pub enum Kind {
     InitialAccess,
     /// The cookie that names a browser and its sessions.
     Browser,
+    /// It lets whoever reads the mail of an account act for it, once.
+    MailedLink,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::RegistrationAccess => "cs_ra_",
             Self::InitialAccess => "cs_ia_",
             Self::Browser => "cs_br_",
+            Self::MailedLink => "cs_ml_",
         }
     }
 }

@@ -20,6 +20,18 @@ pub const LOGIN: &str = "/login";
 pub const CONSENT: &str = "/consent";
 pub const LOGOUT: &str = "/logout";
 pub const LOGOUT_CONFIRM: &str = "/logout/confirm";
+/// For whoever forgot their password: asks the address, says that a mail is on its way, asks the new password.
+pub const RECOVER: &str = "/recover";
+pub const RECOVER_SENT: &str = "/recover/sent";
+pub const RECOVER_PASSWORD: &str = "/recover/password";
+pub const RECOVER_DONE: &str = "/recover/done";
+/// Behind a mailed link: whether the address is theirs.
+pub const VERIFY: &str = "/verify";
+pub const VERIFY_SENT: &str = "/verify/sent";
+pub const VERIFY_DONE: &str = "/verify/done";
+/// What would have been mailed; only where nothing is.
+pub const DEV_MAILBOX: &str = "/dev/mailbox";
+pub const DEV_MAIL: &str = "/dev/mailbox/{mail_id}";
 /// Pictures of apps.
 pub const LOGOS: &str = "/logos/{name}";
 pub const ASSETS: &str = "/assets/{name}";

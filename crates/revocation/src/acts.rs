@@ -80,6 +80,9 @@ pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::R
         }
         Act::DisableUser(sub) => end_user(DISABLE, sub.as_str(), Reason::UserDisabled, conn, now).await,
         Act::RevokeUser(sub) => end_user(TOUCH, sub.as_str(), Reason::UserRevoked, conn, now).await,
+        Act::PasswordRecovered(sub) => {
+            end_user(TOUCH, sub.as_str(), Reason::PasswordRecovered, conn, now).await
+        }
         Act::RevokeToken { jti, exp, .. } => {
             events::revocations::token_ended(jti, *exp, conn).await?;
             tracing::info!(%jti, "an access token was revoked");

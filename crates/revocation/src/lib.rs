@@ -32,6 +32,7 @@ wire_enum! {
         ClientDeleted => "client_deleted",
         ConsentWithdrawn => "consent_withdrawn",
         SignedOut => "signed_out",
+        PasswordRecovered => "password_recovered",
     }
 }
 
@@ -55,6 +56,8 @@ pub enum Act {
     DisableUser(Subject),
     /// Everything of the person ends; signing in anew is possible.
     RevokeUser(Subject),
+    /// The same, because they had forgotten their password: whoever knew the old one is out.
+    PasswordRecovered(Subject),
     DeleteClient(ClientId),
 }
 
@@ -83,7 +86,10 @@ pub async fn perform(act: Act, by: &Context, db: &Database, now: Timestamp) -> d
 }
 
 /// The same as a part of a transaction.
-async fn perform_in(act: &Act, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
+///
+/// # Errors
+/// When the database fails: then the transaction has to fail as well.
+pub async fn perform_in(act: &Act, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
     let whom = trail::Whom::of(act, conn).await?;
     let outcome = acts::perform(act, conn, now).await?;
     trail::record(act, outcome, &whom, by, conn, now).await?;

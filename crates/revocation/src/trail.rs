@@ -25,7 +25,9 @@ impl Whom {
             Act::EndApproval(id, _) | Act::RevokeToken { approval: id, .. } => (OF_APPROVAL, id.as_str()),
             Act::EndSession(id) => (OF_SESSION, id.as_str()),
             Act::WithdrawConsent(id) => (OF_CONSENT, id.as_str()),
-            Act::DisableUser(_) | Act::RevokeUser(_) | Act::DeleteClient(_) => return Ok(Self::default()),
+            Act::DisableUser(_) | Act::RevokeUser(_) | Act::PasswordRecovered(_) | Act::DeleteClient(_) => {
+                return Ok(Self::default());
+            }
         };
         let row: Option<(Option<String>, Option<String>)> =
             run!(conn, |c| sqlx::query_as(query).bind(id).fetch_optional(c))?;
@@ -72,6 +74,7 @@ pub(crate) async fn record(
         },
         Act::DisableUser(sub) => Event::UserDisabled { sub, approvals_ended },
         Act::RevokeUser(sub) => Event::UserRevoked { sub, approvals_ended },
+        Act::PasswordRecovered(sub) => Event::PasswordRecovered { sub, approvals_ended },
         Act::DeleteClient(client_id) => Event::ClientDeleted {
             client_id,
             approvals_ended,

@@ -1,5 +1,5 @@
 //! What goes on without a request: keys turn, other processes' changes are taken over, clients are told
-//! of logouts, their pictures are fetched, what is past is deleted.
+//! of logouts, their pictures are fetched, mail is sent, what is past is deleted.
 //!
 //! Nothing depends on the deleting: whether something has expired is decided when it is used.
 
@@ -41,6 +41,7 @@ impl Background {
             tokio::spawn(parts.signals().run(parts.changes.clone())),
             tokio::spawn(parts.logos().run(parts.changes.clone())),
             tokio::spawn(tidy(parts.clone())),
+            tokio::spawn(send_mail(parts.clone())),
         ])
     }
 }
@@ -50,6 +51,16 @@ impl Drop for Background {
         for task in &self.0 {
             task.abort();
         }
+    }
+}
+
+async fn send_mail(parts: Parts) {
+    if let Some((post, letters)) = parts.post() {
+        let compose = |content| {
+            let letters = letters.clone();
+            async move { letters.letter(content).await }
+        };
+        post.run(compose).await;
     }
 }
 
@@ -116,9 +127,17 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
             let events = events::audit::sweep(BATCH, conn, past).await?;
             let tokens = clients::initial_tokens::sweep(BATCH, conn, past).await?;
             let counts = clients::registrations::quota::sweep(BATCH, conn, past).await?;
+            let links = accounts::links::sweep(BATCH, conn, past).await?;
+            let allowances = accounts::allowances::sweep(BATCH, conn, past).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
-            Ok::<_, db::Error>((approvals, assertions + pushed, browsers, events, tokens + counts))
+            Ok::<_, db::Error>((
+                approvals,
+                assertions + pushed + links + allowances,
+                browsers,
+                events,
+                tokens + counts,
+            ))
         })
     });
     let (approvals, used_up, browsers, events, registration) = work.await?;

@@ -13,7 +13,7 @@ use axum::Router;
 use clients::{ResourceServer, Trust, resources, secrets};
 use demo::{Api, App, Credentials, IssuerUrl};
 use events::Context;
-use protocol::{ClientId, Secret, SigningAlg};
+use protocol::{ClientId, Secret, SigningAlg, path};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use url::Url;
@@ -209,6 +209,10 @@ fn announce(parts: &Parts, settings: &Settings, places: &Places, password: &str)
     let issuer = parts.issuer.as_str();
     let database = settings.database.masked();
     let (app, api) = (places.app_url.as_str(), places.api_url.as_str());
+    let mailbox = match settings.mail {
+        Some(_) => "mail is sent by COUNTERSIGN_MAIL_SMTP_URL".to_owned(),
+        None => format!("{issuer}{}", path::DEV_MAILBOX),
+    };
     let mut out = io::stdout().lock();
     write!(
         out,
@@ -219,6 +223,7 @@ fn announce(parts: &Parts, settings: &Settings, places: &Places, password: &str)
            Issuer       {issuer}\n  \
            Discovery    {issuer}/.well-known/openid-configuration\n  \
            Demo API     {api}\n  \
+           Mailbox      {mailbox}\n  \
            Data         {database}, keys in {keys}\n\n  \
            Next         countersign client create --help   (stop this server with Ctrl-C)\n\n",
         version = env!("CARGO_PKG_VERSION"),

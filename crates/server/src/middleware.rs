@@ -12,6 +12,7 @@ mod cors;
 
 use std::panic::AssertUnwindSafe;
 
+use account::Mails;
 use accounts::attempts::Attempts;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
@@ -68,6 +69,14 @@ impl Shell {
         match self.limits.sign_ins {
             RateLimits::On => Attempts::limited(),
             RateLimits::Off => Attempts::unlimited(),
+        }
+    }
+
+    /// The bound on mails that strangers ask for.
+    pub(crate) fn mails(&self) -> Mails {
+        match self.limits.sign_ins {
+            RateLimits::On => Mails::Counted,
+            RateLimits::Off => Mails::Free,
         }
     }
 

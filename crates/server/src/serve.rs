@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use accounts::passwords::HasherSettings;
 use egress::Egress;
 use futures_util::FutureExt as _;
+use mail::{Mailbox, Way};
 use protocol::Clock;
 use tokio::net::TcpListener;
 
@@ -39,6 +40,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     parts.registration = settings.registration;
     parts.pushed_requests = settings.pushed_requests;
     parts.mtls.clone_from(&settings.mtls);
+    parts.mail = mail(&settings, mode)?;
     let limits = Limits::new(&settings);
     let told_by = settings.mtls.as_ref().map_or(Certificates::Ours, Mtls::told_by);
     let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone())
@@ -94,6 +96,15 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     parts.db.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Nothing is sent by `--dev` unless it is told where to: a mailbox in memory shows what would have been.
+fn mail(settings: &Settings, mode: Mode) -> Result<Option<Way>, String> {
+    match (&settings.mail, mode) {
+        (Some(mail), _) => Ok(Some(Way::Smtp(mail.smtp(&settings.egress.extra_roots)?))),
+        (None, Mode::Dev) => Ok(Some(Way::Mailbox(Mailbox::default()))),
+        (None, Mode::Serve | Mode::Command) => Ok(None),
+    }
 }
 
 /// Never returns.

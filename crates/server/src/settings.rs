@@ -5,6 +5,7 @@
 //! have to start it five times to learn five things.
 
 mod keys;
+mod mail;
 mod mtls;
 mod name;
 mod proxies;
@@ -21,6 +22,7 @@ use clients::{AssertionAudience, Trust};
 use protocol::{Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Terms};
 
+pub use self::mail::Mail;
 pub use keys::KeySettings;
 pub use mtls::Mtls;
 pub use name::Name;
@@ -58,6 +60,8 @@ pub struct Settings {
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
     pub registration: Terms,
+    /// None where no mail is sent.
+    pub mail: Option<Mail>,
     /// What may be fetched from other servers, and whom they are trusted by.
     pub egress: egress::Settings,
     shown: BTreeMap<Name, Shown>,
@@ -115,6 +119,7 @@ impl Settings {
                 .read(Name::EgressCa, values::certificates)
                 .unwrap_or_default(),
         };
+        let mail = reader.mail();
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
 
@@ -157,6 +162,7 @@ impl Settings {
             response_types,
             pushed_requests,
             registration,
+            mail,
             egress,
             shown: reader.shown,
         })
@@ -293,7 +299,7 @@ impl Reader {
         let shown = Shown {
             name: name.variable(),
             value: given.as_ref().map(|given| match name {
-                Name::DatabaseUrl => values::masked(&given.text),
+                Name::DatabaseUrl | Name::MailSmtpUrl => values::masked(&given.text),
                 Name::MasterKey => values::MASK.to_owned(),
                 _ => given.text.clone(),
             }),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use account::{Account, Letters, Mails, Outbox};
 use accounts::passwords::{Hasher, HasherSettings};
 use authorize::{Authorize, Objects};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use clients::{Authenticator, Directory, Keys, Recipients, Vault, logos};
-use consent::Consent;
+use consent::{Consent, Recovery};
 use db::Database;
 use discovery::feed::{self, Feed, Tail};
 use discovery::{Discovery, Offered};
@@ -15,6 +16,7 @@ use egress::Egress;
 use events::changes::Watcher;
 use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey};
+use mail::{Post, Way};
 use pages::{Front, assets};
 use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes};
 use registry::{Admission, Registry, Terms};
@@ -52,6 +54,8 @@ pub struct Parts {
     pub mtls: Option<Mtls>,
     /// How clients register themselves.
     pub registration: Terms,
+    /// Where mail goes; none where none is sent.
+    pub mail: Option<Way>,
 }
 
 impl Parts {
@@ -104,6 +108,7 @@ impl Parts {
             pushed_requests: PushedRequests::default(),
             mtls: None,
             registration: Terms::default(),
+            mail: None,
         })
     }
 
@@ -158,7 +163,17 @@ impl Parts {
                 clients: self.clients.clone(),
                 recipients: self.recipients(),
                 issuer: self.issuer.clone(),
+                recovery: match self.mail {
+                    Some(_) => Recovery::Offered,
+                    None => Recovery::NotOffered,
+                },
             }))
+            .merge(account::router(Account {
+                front: front.clone(),
+                hasher: self.hasher.clone(),
+                outbox: self.mail.as_ref().map(|_| self.outbox(shell.mails())),
+            }))
+            .merge(self.mailbox(&front))
             .merge(readable(authorize::pushing(authorize), self.registered_origins()))
             .merge(readable(token::router(token.clone()), self.registered_origins()))
             .merge(token::introspection(token))
@@ -179,6 +194,35 @@ impl Parts {
                 .merge(health::router(self.db.clone())),
         };
         shell.around(fallback::with(app.merge(further), front))
+    }
+
+    /// Where mails are queued.
+    pub fn outbox(&self, mails: Mails) -> Outbox {
+        Outbox::new(self.keyring.clone(), mails)
+    }
+
+    /// Pages with what would have been mailed, where nothing is.
+    fn mailbox(&self, front: &Front) -> Router {
+        match &self.mail {
+            Some(Way::Mailbox(mailbox)) => account::mailbox::router(mailbox.clone(), front.clone()),
+            Some(Way::Smtp(_)) | None => Router::new(),
+        }
+    }
+
+    /// Whoever sends what is queued, and whoever composes it.
+    pub(crate) fn post(&self) -> Option<(Post, Letters)> {
+        let post = Post {
+            db: self.db.clone(),
+            sealer: self.outbox(Mails::Counted).sealer(),
+            way: self.mail.clone()?,
+            clock: self.clock.clone(),
+        };
+        let letters = Letters {
+            db: self.db.clone(),
+            issuer: self.issuer.clone(),
+            clock: self.clock.clone(),
+        };
+        Some((post, letters))
     }
 
     fn authorize(&self, front: Front) -> Arc<Authorize> {

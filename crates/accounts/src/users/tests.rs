@@ -252,3 +252,30 @@ async fn a_scope_releases_its_own_claims_and_nothing_is_null() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r09_of_many_who_want_one_address_at_once_in_any_spelling_one_gets_it() {
+    both(|db| async move {
+        let spellings = [
+            "jane@example.com",
+            "JANE@EXAMPLE.COM",
+            "ｊａｎｅ@example.com",
+            "Jane@example。com",
+        ];
+        let racers = (0..40).map(|n| {
+            let (db, spelled) = (db.clone(), spellings[n % spellings.len()]);
+            tokio::spawn(async move { add(&db, draft(spelled)).await })
+        });
+        let mut won = 0;
+        for racer in racers.collect::<Vec<_>>() {
+            match racer.await.unwrap() {
+                Ok(_) => won += 1,
+                Err(error) => assert!(matches!(error, Error::EmailTaken(_)), "{error}"),
+            }
+        }
+        assert_eq!(won, 1);
+        let all = list(None, 10, &mut db.reader().await.unwrap()).await.unwrap();
+        assert_eq!(all.len(), 1);
+    })
+    .await;
+}

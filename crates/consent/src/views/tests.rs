@@ -33,6 +33,7 @@ fn login_to(app: Option<App>, who: Who, faults: &[LoginFault]) -> String {
         who,
         remember: false,
         faults: faults.to_vec(),
+        forgot: None,
     }
     .render()
     .unwrap()

@@ -22,6 +22,9 @@ wire_enum! {
         UserDisabled => "user.disabled",
         UserEnabled => "user.enabled",
         UserRevoked => "user.revoked",
+        LinkMailed => "link.mailed",
+        PasswordRecovered => "password.recovered",
+        EmailVerified => "email.verified",
         ClientCreated => "client.created",
         ClientUpdated => "client.updated",
         ClientTrustSet => "client.trust_set",
@@ -110,6 +113,19 @@ pub enum Event<'e> {
     UserRevoked {
         sub: &'e Subject,
         approvals_ended: usize,
+    },
+    /// A link that lets whoever reads the person's mail act for them.
+    LinkMailed {
+        sub: &'e Subject,
+        purpose: &'e str,
+    },
+    /// Another password, by such a link.
+    PasswordRecovered {
+        sub: &'e Subject,
+        approvals_ended: usize,
+    },
+    EmailVerified {
+        sub: &'e Subject,
     },
     ClientCreated {
         client_id: &'e ClientId,
@@ -277,6 +293,9 @@ impl<'e> Event<'e> {
             Self::UserDisabled { .. } => Kind::UserDisabled,
             Self::UserEnabled { .. } => Kind::UserEnabled,
             Self::UserRevoked { .. } => Kind::UserRevoked,
+            Self::LinkMailed { .. } => Kind::LinkMailed,
+            Self::PasswordRecovered { .. } => Kind::PasswordRecovered,
+            Self::EmailVerified { .. } => Kind::EmailVerified,
             Self::ClientCreated { .. } => Kind::ClientCreated,
             Self::ClientUpdated { .. } => Kind::ClientUpdated,
             Self::ClientTrustSet { .. } => Kind::ClientTrustSet,
@@ -345,13 +364,16 @@ impl<'e> Event<'e> {
             Self::TokenRevoked { sub, client_id, jti } => {
                 Told::of(json!({ "jti": jti })).user(sub).client(client_id)
             }
-            Self::UserCreated { sub } | Self::UserEnabled { sub } => Told::of(json!({})).user(sub),
+            Self::UserCreated { sub } | Self::UserEnabled { sub } | Self::EmailVerified { sub } => {
+                Told::of(json!({})).user(sub)
+            }
+            Self::LinkMailed { sub, purpose } => Told::of(json!({ "purpose": purpose })).user(sub),
             Self::UserUpdated { sub, credentials } => {
                 Told::of(json!({ "credentials_changed": credentials == Credentials::Changed })).user(sub)
             }
-            Self::UserDisabled { sub, approvals_ended } | Self::UserRevoked { sub, approvals_ended } => {
-                ended(approvals_ended).user(sub)
-            }
+            Self::UserDisabled { sub, approvals_ended }
+            | Self::UserRevoked { sub, approvals_ended }
+            | Self::PasswordRecovered { sub, approvals_ended } => ended(approvals_ended).user(sub),
             Self::ClientCreated { client_id, trust } | Self::ClientTrustSet { client_id, trust } => {
                 Told::of(json!({ "trust": trust })).client(client_id)
             }

@@ -5,6 +5,7 @@ mod import;
 use std::io;
 use std::path::PathBuf;
 
+use account::{Mails, Outbox};
 use accounts::claims::Claim;
 use accounts::email::Email;
 use accounts::passwords::{Hasher, HasherSettings, Password};
@@ -34,6 +35,8 @@ pub(super) enum User {
     Enable(Who),
     /// Sign a person out everywhere and end all access that apps have in their name
     Revoke(Who),
+    /// Mail a person a link by which they confirm their e-mail address
+    Verify(Who),
     /// Make or update accounts from a file
     ///
     /// The file holds one JSON object or an array of them, with the standard claims of OpenID Connect Core
@@ -75,6 +78,7 @@ impl User {
             Self::Disable(Who { id }) => printer.answer(&end(&id, Act::DisableUser, on).await?),
             Self::Enable(Who { id }) => printer.answer(&enable(&id, on).await?),
             Self::Revoke(Who { id }) => printer.answer(&end(&id, Act::RevokeUser, on).await?),
+            Self::Verify(Who { id }) => printer.answer(&verify(&id, on).await?),
             Self::Import { file } => import::run(&Records::read(&file)?, on, printer).await,
         }
     }
@@ -165,6 +169,34 @@ async fn enable(id: &str, on: &Installation) -> Result<Answer, Failure> {
         })
     });
     Ok(answer(&enabled.await?))
+}
+
+/// Queues the mail; a running server sends it.
+async fn verify(id: &str, on: &Installation) -> Result<Answer, Failure> {
+    if on.settings.mail.is_none() {
+        return Err(
+            "no mail is sent without COUNTERSIGN_MAIL_SMTP_URL and COUNTERSIGN_MAIL_FROM"
+                .to_owned()
+                .into(),
+        );
+    }
+    let outbox = Outbox::new(on.keyring().await?, Mails::Counted);
+    let (id, now) = (id.to_owned(), on.now);
+    let queued = on.db.transact(move |conn| {
+        Box::pin(async move {
+            let user = known(&id, conn).await?;
+            if user.email_verified {
+                return Err(Failure::from(format!("{} is confirmed already", user.email)));
+            }
+            if user.disabled_at.is_some() {
+                return Err(Failure::from(format!("{id} is disabled; enable them first")));
+            }
+            outbox.verify(&user.sub, "en", conn, now).await?;
+            Ok(user)
+        })
+    });
+    let user = queued.await?;
+    Ok(answer(&user).note("A link is on its way to them. It works once, for 30 minutes."))
 }
 
 /// The user with this `sub` or this e-mail address.

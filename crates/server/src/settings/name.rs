@@ -27,6 +27,8 @@ protocol::wire_enum! {
         RegistrationAssertionAudience => "REGISTRATION_ASSERTION_AUDIENCE",
         ResponseTypes => "RESPONSE_TYPES",
         RequirePushedAuthorizationRequests => "REQUIRE_PUSHED_AUTHORIZATION_REQUESTS",
+        MailSmtpUrl => "MAIL_SMTP_URL",
+        MailFrom => "MAIL_FROM",
     }
 }
 
@@ -47,7 +49,7 @@ impl Name {
 
     /// Whether the value can hold a secret, so that it has a `_FILE` form and is never shown whole.
     pub(super) fn is_secret(self) -> bool {
-        matches!(self, Self::DatabaseUrl | Self::MasterKey)
+        matches!(self, Self::DatabaseUrl | Self::MasterKey | Self::MailSmtpUrl)
     }
 
     /// Whether the file may give it as an array.
@@ -78,7 +80,9 @@ impl Name {
             | Self::MtlsUrl
             | Self::MtlsRoots
             | Self::EgressCa
-            | Self::EgressAllowPrivate => None,
+            | Self::EgressAllowPrivate
+            | Self::MailSmtpUrl
+            | Self::MailFrom => None,
             // `--dev` has another than the others.
             Self::Registration => None,
             Self::RegistrationTrust => Some("unverified"),
@@ -112,7 +116,9 @@ impl Name {
             | Self::Registration
             | Self::RegistrationTrust
             | Self::RegistrationRequirePkce
-            | Self::RegistrationAssertionAudience => return None,
+            | Self::RegistrationAssertionAudience
+            | Self::MailSmtpUrl
+            | Self::MailFrom => return None,
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",

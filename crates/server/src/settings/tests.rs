@@ -453,3 +453,45 @@ fn a_certificate_and_its_key_come_together_and_serve_an_https_issuer() {
         assert!(line.starts_with(name) && line.contains(words), "{line}");
     }
 }
+
+#[test]
+fn mail_needs_a_relay_and_a_sender_and_its_password_is_shown_nowhere() {
+    let url = (
+        "COUNTERSIGN_MAIL_SMTP_URL",
+        "smtps://office:canary@mail.example.com",
+    );
+    let from = ("COUNTERSIGN_MAIL_FROM", "Example <no-reply@example.com>");
+    assert!(load(Mode::Serve, &[ISSUER]).unwrap().mail.is_none());
+    let settings = load(Mode::Serve, &[ISSUER, url, from]).unwrap();
+    assert!(settings.mail.is_some());
+    let (value, _) = shown(&settings, Name::MailSmtpUrl);
+    assert_eq!(value.as_deref(), Some("smtps://office:***@mail.example.com"));
+    assert!(!format!("{settings:?}").contains("canary"));
+
+    for (given, missing) in [
+        (url, "COUNTERSIGN_MAIL_FROM: "),
+        (from, "COUNTERSIGN_MAIL_SMTP_URL: "),
+    ] {
+        let lines = lines(load(Mode::Serve, &[ISSUER, given]));
+        assert!(
+            matches!(&lines[..], [line] if line.starts_with(missing) && line.contains("is missing")),
+            "{lines:?}"
+        );
+    }
+    for (variable, value) in [
+        (url.0, "mail.example.com:587"),
+        (url.0, "https://office:canary@mail.example.com"),
+        (from.0, "no-reply"),
+        (from.0, "a@example.com\nBcc: b@example.com"),
+    ] {
+        let pairs = [(url.0, url.1), (from.0, from.1)].map(|own| match own.0 == variable {
+            true => (variable, value),
+            false => own,
+        });
+        let lines = lines(load(Mode::Serve, &[&[ISSUER][..], &pairs].concat()));
+        assert!(
+            matches!(&lines[..], [line] if line.starts_with(&format!("{variable}: must be")) && !line.contains("canary")),
+            "{lines:?}"
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! What our mails say, made when their turn to be sent has come.
+//!
+//! Decides who gets one. A link goes to the address that the account has, never to the one that was typed; whoever has
+//! no account, or one that is disabled, is sent nothing, and nobody who asked can see that. The host in a link is the
+//! issuer's (the attack: a request with another `Host`, and a link that leads there). Nothing that a person wrote
+//! stands in a mail, and no picture is fetched.
+
+use accounts::email::Email;
+use accounts::links::{self, Purpose};
+use accounts::users::{self, User};
+use askama::Template;
+use db::{Conn, Database};
+use mail::{Content, Letter};
+use pages::{BRAND, Locale, Texts};
+use protocol::{Clock, Issuer, Secret, Subject, Timestamp, path};
+use serde::{Deserialize, Serialize};
+
+/// What a row of the queue holds. Once written it keeps its meaning, for the length of a day.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Job {
+    /// Somebody says that they forgot the password of the account with this address.
+    #[serde(rename = "recover")]
+    Recover {
+        address: String,
+        locale: String,
+        /// What they were about to do.
+        flow: Option<String>,
+    },
+    /// Whether the address is theirs.
+    #[serde(rename = "verify")]
+    Verify { sub: Subject, locale: String },
+    /// Another password was set by a link.
+    #[serde(rename = "recovered")]
+    Recovered {
+        to: String,
+        at: Timestamp,
+        locale: String,
+    },
+}
+
+/// Composes letters.
+#[derive(Clone, Debug)]
+pub struct Letters {
+    pub db: Database,
+    pub issuer: Issuer,
+    pub clock: Clock,
+}
+
+/// What a letter says, for both of its forms.
+struct Words {
+    subject: String,
+    /// Paragraphs before the link, and after it.
+    before: Vec<String>,
+    link: Option<(String, String)>,
+    after: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct Html<'w> {
+    words: &'w Words,
+    brand: &'static str,
+    locale: Locale,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt")]
+struct Plain<'w> {
+    words: &'w Words,
+    brand: &'static str,
+}
+
+impl Letters {
+    /// The letter of a row of the queue; none where there is nobody to write to, or nothing that this version knows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn letter(&self, content: Content) -> db::Result<Option<Letter>> {
+        let Ok(job) = serde_json::from_slice(&content) else {
+            tracing::warn!("a mail that another version queued is not sent");
+            return Ok(None);
+        };
+        match job {
+            Job::Recover {
+                address,
+                locale,
+                flow,
+            } => {
+                let Ok(email) = Email::parse(&address) else {
+                    return Ok(None);
+                };
+                let link = self.link(Whose::Address(email), Purpose::Recovery, flow).await?;
+                let compose = |(user, link): (User, Secret)| self.recover(&user, &link, texts(&locale));
+                link.map(compose).transpose()
+            }
+            Job::Verify { sub, locale } => {
+                let link = self.link(Whose::User(sub), Purpose::Email, None).await?;
+                let compose = |(user, link): (User, Secret)| self.verify(&user, &link, texts(&locale));
+                link.map(compose).transpose()
+            }
+            Job::Recovered { to, at, locale } => self.recovered(to, at, texts(&locale)).map(Some),
+        }
+    }
+
+    /// A new link for this user, if there is such a one who may use it.
+    async fn link(
+        &self,
+        whose: Whose,
+        purpose: Purpose,
+        flow: Option<String>,
+    ) -> db::Result<Option<(User, Secret)>> {
+        let now = self.clock.now();
+        let made = self.db.transact(move |conn| {
+            Box::pin(async move {
+                let Some(user) = whose.user(conn).await? else {
+                    return Ok(None);
+                };
+                let is_moot = purpose == Purpose::Email && user.email_verified;
+                if user.disabled_at.is_some() || is_moot {
+                    return Ok(None);
+                }
+                let link = links::make(purpose, &user, flow.as_deref(), conn, now).await?;
+                Ok(Some((user, link)))
+            })
+        });
+        made.await
+    }
+
+    fn address(&self, path: &str, link: &Secret) -> String {
+        format!("{}{path}?link={}", self.issuer.as_str(), link.expose())
+    }
+
+    fn recover(&self, user: &User, link: &Secret, texts: Texts) -> db::Result<Letter> {
+        let brand = [("brand", BRAND)];
+        let words = Words {
+            subject: texts.words("mail-recover-subject", &brand),
+            before: vec![texts.words("mail-recover", &brand)],
+            link: Some((
+                texts.words("password-title", &[]),
+                self.address(path::RECOVER_PASSWORD, link),
+            )),
+            after: vec![
+                texts.words("mail-link-life", &[]),
+                texts.words("mail-recover-ignore", &[]),
+            ],
+        };
+        written(user.email.shown(), &words, texts)
+    }
+
+    fn verify(&self, user: &User, link: &Secret, texts: Texts) -> db::Result<Letter> {
+        let brand = [("brand", BRAND)];
+        let words = Words {
+            subject: texts.words("mail-verify-subject", &brand),
+            before: vec![texts.words("mail-verify", &brand)],
+            link: Some((
+                texts.words("verify-submit", &[]),
+                self.address(path::VERIFY, link),
+            )),
+            after: vec![
+                texts.words("mail-link-life", &[]),
+                texts.words("mail-verify-ignore", &[]),
+            ],
+        };
+        written(user.email.shown(), &words, texts)
+    }
+
+    /// Has no link: one in a mail that nobody asked for is what phishing looks like.
+    fn recovered(&self, to: String, at: Timestamp, texts: Texts) -> db::Result<Letter> {
+        let at = at.to_string().replacen('T', " ", 1).replacen('Z', " UTC", 1);
+        let words = Words {
+            subject: texts.words("mail-recovered-subject", &[("brand", BRAND)]),
+            before: vec![
+                texts.words("mail-recovered", &[("brand", BRAND), ("time", &at)]),
+                texts.words("mail-recovered-ended", &[]),
+                texts.words("mail-recovered-stranger", &[]),
+            ],
+            link: None,
+            after: Vec::new(),
+        };
+        written(&to, &words, texts)
+    }
+}
+
+/// Whom a link is for.
+enum Whose {
+    Address(Email),
+    User(Subject),
+}
+
+impl Whose {
+    async fn user(&self, conn: &mut Conn) -> db::Result<Option<User>> {
+        match self {
+            Self::Address(email) => users::by_email(email, conn).await,
+            Self::User(sub) => users::by_sub(sub, conn).await,
+        }
+    }
+}
+
+fn texts(locale: &str) -> Texts {
+    Texts::of(Locale::negotiate(Some(locale), None))
+}
+
+fn written(to: &str, words: &Words, texts: Texts) -> db::Result<Letter> {
+    let html = Html {
+        words,
+        brand: BRAND,
+        locale: texts.locale(),
+    };
+    let plain = Plain { words, brand: BRAND };
+    let broken = |error: askama::Error| db::Error::Setup(format!("a mail cannot be rendered: {error}"));
+    Ok(Letter {
+        to: to.to_owned(),
+        subject: words.subject.clone(),
+        text: plain.render().map_err(broken)?,
+        html: html.render().map_err(broken)?,
+    })
+}

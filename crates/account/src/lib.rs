@@ -1,0 +1,152 @@
+//! What the user comes back for: a new password, a confirmed address; and the mails about it.
+//!
+//! Nothing here signs anybody in. Who asks for a mail is told the same whoever has an account, after the same work: the
+//! handler looks nobody up, it queues one row, and what becomes of that is decided when its turn to be sent has come.
+
+mod letters;
+pub mod mailbox;
+mod outbox;
+mod password;
+mod recover;
+mod verify;
+mod views;
+
+use std::sync::Arc;
+
+use accounts::attempts::TooMany;
+use accounts::links::Found;
+use accounts::passwords::Hasher;
+use axum::Router;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use grants::Flow;
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use pages::{Front, Page, Shell, error};
+use protocol::{Error, RequestId, Timestamp, path};
+
+pub use letters::Letters;
+pub use outbox::{Mails, Outbox};
+
+use crate::views::{Dead, DeadLink, Renewal};
+
+/// What these pages lean on.
+#[derive(Debug)]
+pub struct Account {
+    pub front: Front,
+    pub hasher: Hasher,
+    /// None where no mail is sent: then nothing that needs it is offered.
+    pub outbox: Option<Outbox>,
+}
+
+pub fn router(account: Account) -> Router {
+    Router::new()
+        .route(path::RECOVER, get(recover::show).post(recover::submit))
+        .route(path::RECOVER_SENT, get(recover::sent))
+        .route(path::RECOVER_PASSWORD, get(password::show).post(password::submit))
+        .route(path::RECOVER_DONE, get(password::done))
+        .route(path::VERIFY, get(verify::show).post(verify::submit))
+        .route(path::VERIFY_SENT, get(verify::sent))
+        .route(path::VERIFY_DONE, get(verify::done))
+        .with_state(Arc::new(account))
+}
+
+/// One request.
+struct Visit {
+    id: RequestId,
+    headers: HeaderMap,
+    now: Timestamp,
+}
+
+/// What a browser was about to do when it lost its way, in this browser still.
+struct Pending {
+    flow: Flow,
+    sealed: String,
+}
+
+/// What another did first.
+enum Lost {
+    /// The link was used, the account changed, or it was disabled.
+    Race,
+    TooMany(TooMany),
+    Database(db::Error),
+}
+
+impl From<db::Error> for Lost {
+    fn from(error: db::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Account {
+    fn visit(&self, id: RequestId, headers: HeaderMap) -> Visit {
+        Visit {
+            id,
+            headers,
+            now: self.front.clock.now(),
+        }
+    }
+
+    fn shell(&self, visit: &Visit, pending: Option<&Pending>) -> Shell {
+        let ui_locales = pending.and_then(|pending| pending.flow.request().ui_locales.as_deref());
+        self.front.shell(&visit.headers, ui_locales, &visit.id)
+    }
+
+    fn stopped(&self, error: &Error, visit: &Visit) -> Response {
+        error::page(&self.shell(visit, None), &visit.headers, error, visit.now)
+    }
+
+    /// The flow that is carried along, if it is one of this browser. Any other is let go.
+    async fn pending(&self, sealed: Option<&str>, visit: &Visit) -> Result<Option<Pending>, Error> {
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        let flow = self.front.open(sealed, &visit.headers, visit.now).await?;
+        Ok(flow.map(|flow| Pending {
+            flow,
+            sealed: sealed.to_owned(),
+        }))
+    }
+
+    /// A page with a form: its token, and the cookie that the token is bound to where the browser has none.
+    fn form(&self, about: &str, visit: &Visit) -> Result<(String, Option<HeaderValue>), Error> {
+        let cookie = self.front.flow_cookie(&visit.headers);
+        Ok((self.front.csrf_token(&cookie.value, about)?, cookie.fresh))
+    }
+
+    /// A path of ours with these in its query: values that we sealed, or made.
+    fn at(&self, path: &str, query: &[(&str, Option<&str>)]) -> String {
+        let mut address = format!("{}{path}", self.front.site.base());
+        let mut sign = '?';
+        for (name, value) in query {
+            if let Some(value) = value {
+                address.push(sign);
+                address.push_str(name);
+                address.push('=');
+                address.push_str(value);
+                sign = '&';
+            }
+        }
+        address
+    }
+
+    /// The page of a link that does not work.
+    fn dead(&self, found: &Found, renewal: Renewal, fresh: Option<HeaderValue>, visit: &Visit) -> Response {
+        let (dead, status) = match found {
+            Found::Expired(_) => (Dead::Expired(renewal), StatusCode::GONE),
+            Found::Used | Found::Live(_) => (Dead::Used(renewal), StatusCode::GONE),
+            Found::Disabled => (Dead::Disabled, StatusCode::FORBIDDEN),
+            Found::Foreign => (Dead::Foreign, StatusCode::NOT_FOUND),
+        };
+        let shell = self.shell(visit, None);
+        with_cookie(Page::new(DeadLink { shell, dead }).with_status(status), fresh)
+    }
+}
+
+fn with_cookie<V: pages::View>(page: Page<V>, fresh: Option<HeaderValue>) -> Response {
+    let mut response = page.into_response();
+    if let Some(cookie) = fresh {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}

@@ -1,0 +1,207 @@
+//! A new password by a mailed link: C073, C067, C074.
+//!
+//! Looking at the page uses nothing up. The password is judged and hashed first; then one transaction sets it, uses up
+//! the link, ends every session and disconnects every app of the person, and queues the mail that tells them. It is
+//! guarded by the epoch of the link, so of any number who use links of one person at once one succeeds. Nobody is signed
+//! in by it.
+
+use std::sync::Arc;
+
+use accounts::links::{self, Found, Link, Purpose};
+use accounts::passwords::{Password, StoredHash};
+use accounts::users;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use events::Context;
+use http::{HeaderMap, StatusCode};
+use pages::{Page, see_other};
+use protocol::form::Form;
+use protocol::{Error, Params, RequestId, Secret, path};
+use revocation::Act;
+
+use crate::letters::Job;
+use crate::views::{Done, NewPassword, Onward, PasswordFault, Renewal, What};
+use crate::{Account, Lost, Pending, Visit, with_cookie};
+
+pub(crate) async fn show(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
+        let given = params.get("link").unwrap_or_default();
+        match account.followed(given, &visit).await? {
+            Found::Live(link) => account.ask_password(given, &link, None, &visit),
+            dead => Ok(account.dead_recovery(&dead, &visit)),
+        }
+    };
+    outcome
+        .await
+        .unwrap_or_else(|error: Error| account.stopped(&error, &visit))
+}
+
+pub(crate) async fn submit(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    by: Context,
+    headers: HeaderMap,
+    form: Result<Form, Error>,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        account.front.check_origin(&visit.headers)?;
+        let Form(params) = form?;
+        let given = params.get("link").unwrap_or_default();
+        account
+            .front
+            .check_csrf(&visit.headers, &about(given), params.get("csrf"))?;
+        let link = match account.followed(given, &visit).await? {
+            Found::Live(link) => link,
+            dead => return Ok(account.dead_recovery(&dead, &visit)),
+        };
+        let password = match chosen(params.get("password")) {
+            Ok(password) => password,
+            Err(fault) => return account.ask_password(given, &link, Some(fault), &visit),
+        };
+        let hash = match account.hasher.hash(password).await {
+            Ok(hash) => hash,
+            Err(overloaded) => {
+                tracing::warn!(%overloaded, "a new password was refused");
+                return account.ask_password(given, &link, Some(PasswordFault::Busy), &visit);
+            }
+        };
+        match account.recover(&link, hash, by, &visit).await {
+            Ok(()) => {
+                tracing::info!(sub = %link.sub, "a password was recovered");
+                let query = [("flow", link.flow.as_deref())];
+                Ok(see_other(&account.at(path::RECOVER_DONE, &query)))
+            }
+            Err(Lost::Database(error)) => Err(error.into()),
+            Err(Lost::Race | Lost::TooMany(_)) => {
+                let found = account.followed(given, &visit).await?;
+                Ok(account.dead_recovery(&found, &visit))
+            }
+        }
+    };
+    outcome
+        .await
+        .unwrap_or_else(|error: Error| account.stopped(&error, &visit))
+}
+
+pub(crate) async fn done(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
+        let pending = account.pending(params.get("flow"), &visit).await?;
+        let shell = account.shell(&visit, pending.as_ref());
+        let onward = match pending {
+            Some(pending) => account.onward(&pending, shell.locale().tag()).await?,
+            None => None,
+        };
+        let what = What::Password(onward);
+        Ok(Page::new(Done { shell, what }).into_response())
+    };
+    outcome
+        .await
+        .unwrap_or_else(|error: Error| account.stopped(&error, &visit))
+}
+
+/// What the form is about, for its CSRF token.
+fn about(link: &str) -> String {
+    format!("password {}", seal::digest(link))
+}
+
+fn chosen(given: Option<&str>) -> Result<Password, PasswordFault> {
+    let given = given.filter(|given| !given.is_empty());
+    let given = given.ok_or(PasswordFault::Missing)?;
+    Password::chosen(&Secret::from(given)).map_err(PasswordFault::Bad)
+}
+
+impl Account {
+    async fn followed(&self, given: &str, visit: &Visit) -> Result<Found, Error> {
+        let mut conn = self.front.db.reader().await?;
+        Ok(links::find(Purpose::Recovery, given, &mut conn, visit.now).await?)
+    }
+
+    fn ask_password(
+        &self,
+        given: &str,
+        link: &Link,
+        fault: Option<PasswordFault>,
+        visit: &Visit,
+    ) -> Result<Response, Error> {
+        let status = match fault {
+            None => StatusCode::OK,
+            Some(PasswordFault::Busy) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(PasswordFault::Missing | PasswordFault::Bad(_)) => StatusCode::BAD_REQUEST,
+        };
+        let (csrf, fresh) = self.form(&about(given), visit)?;
+        let view = NewPassword {
+            shell: self.shell(visit, None),
+            csrf,
+            link: given.to_owned(),
+            email: link.email.clone(),
+            fault,
+        };
+        Ok(with_cookie(Page::new(view).with_status(status), fresh))
+    }
+
+    fn dead_recovery(&self, found: &Found, visit: &Visit) -> Response {
+        let flow = match found {
+            Found::Expired(link) => link.flow.as_deref(),
+            Found::Live(_) | Found::Used | Found::Disabled | Found::Foreign => None,
+        };
+        let renewal = match self.outbox {
+            Some(_) => Renewal::At(self.at(path::RECOVER, &[("flow", flow)])),
+            None => Renewal::None,
+        };
+        self.dead(found, renewal, None, visit)
+    }
+
+    async fn recover(&self, link: &Link, hash: StoredHash, by: Context, visit: &Visit) -> Result<(), Lost> {
+        let (link, now, outbox) = (link.clone(), visit.now, self.outbox.clone());
+        let told = Job::Recovered {
+            to: link.email.clone(),
+            at: now,
+            locale: self.shell(visit, None).locale().tag().to_owned(),
+        };
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                let set = users::replace_password(&link.sub, link.epoch, &hash, conn).await?;
+                if !set || !links::claim(&link, conn, now).await? {
+                    return Err(Lost::Race);
+                }
+                let act = Act::PasswordRecovered(link.sub.clone());
+                revocation::perform_in(&act, &by, conn, now).await?;
+                if let Some(outbox) = outbox {
+                    outbox.put(&told, conn, now).await?;
+                }
+                Ok(())
+            })
+        });
+        work.await
+    }
+
+    /// On to the sign-in page, for anyone: another who is signed in on this browser is not meant.
+    async fn onward(&self, pending: &Pending, language: &str) -> Result<Option<Onward>, Error> {
+        let mut conn = self.front.db.reader().await?;
+        let client_id = &pending.flow.request().client_id;
+        let client = clients::records::by_id(client_id, &mut conn).await?;
+        Ok(client.map(|client| Onward {
+            app: client.name_in(language),
+            path: self.at(
+                path::LOGIN,
+                &[("flow", Some(&pending.sealed)), ("other", Some("1"))],
+            ),
+        }))
+    }
+}

@@ -1,0 +1,215 @@
+//! What these pages show, as data: the templates turn it into words, the handlers fill it in.
+
+use accounts::passwords::BadPassword;
+use askama::Template;
+use mail::Delivered;
+use pages::{FormTarget, Markup, Shell, View};
+
+/// `templates/account/recover.html`: whose password it is.
+#[derive(Debug, Template)]
+#[template(path = "account/recover.html")]
+pub(crate) struct Recover {
+    pub(crate) shell: Shell,
+    pub(crate) csrf: String,
+    pub(crate) flow: Option<String>,
+    pub(crate) typed: String,
+    pub(crate) fault: Option<RecoverFault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecoverFault {
+    Missing,
+    NotAnAddress,
+    /// Send the page with 429.
+    TooMany,
+}
+
+/// `templates/account/unavailable.html`: no mail is sent here.
+#[derive(Debug, Template)]
+#[template(path = "account/unavailable.html")]
+pub(crate) struct Unavailable {
+    pub(crate) shell: Shell,
+    pub(crate) flow: Option<String>,
+}
+
+/// `templates/account/sent.html`: the same whoever has an account.
+#[derive(Debug, Template)]
+#[template(path = "account/sent.html")]
+pub(crate) struct Sent {
+    pub(crate) shell: Shell,
+    pub(crate) csrf: String,
+    pub(crate) flow: Option<String>,
+    /// The address that was typed; none when this is another browser.
+    pub(crate) address: Option<String>,
+}
+
+/// `templates/account/password.html`: a new password.
+#[derive(Debug, Template)]
+#[template(path = "account/password.html")]
+pub(crate) struct NewPassword {
+    pub(crate) shell: Shell,
+    pub(crate) csrf: String,
+    pub(crate) link: String,
+    /// Whose it will be.
+    pub(crate) email: String,
+    pub(crate) fault: Option<PasswordFault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PasswordFault {
+    Missing,
+    Bad(BadPassword),
+    /// Send the page with 503.
+    Busy,
+}
+
+/// `templates/account/verify.html`: whether the address is theirs.
+#[derive(Debug, Template)]
+#[template(path = "account/verify.html")]
+pub(crate) struct Verify {
+    pub(crate) shell: Shell,
+    pub(crate) csrf: String,
+    pub(crate) link: String,
+    pub(crate) email: String,
+}
+
+/// `templates/account/done.html`: something is done, and where that leads.
+#[derive(Debug, Template)]
+#[template(path = "account/done.html")]
+pub(crate) struct Done {
+    pub(crate) shell: Shell,
+    pub(crate) what: What,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    Password(Option<Onward>),
+    VerifySent,
+    Verified,
+}
+
+/// The app that waits, and the way on to it.
+#[derive(Debug)]
+pub(crate) struct Onward {
+    pub(crate) app: String,
+    pub(crate) path: String,
+}
+
+/// `templates/account/dead_link.html`: why a link does not work.
+#[derive(Debug, Template)]
+#[template(path = "account/dead_link.html")]
+pub(crate) struct DeadLink {
+    pub(crate) shell: Shell,
+    pub(crate) dead: Dead,
+}
+
+#[derive(Debug)]
+pub(crate) enum Dead {
+    Expired(Renewal),
+    Used(Renewal),
+    Disabled,
+    Foreign,
+}
+
+/// How to come by another link.
+#[derive(Debug)]
+pub(crate) enum Renewal {
+    /// By the page at this path.
+    At(String),
+    /// By sending the old one back, to this path.
+    By {
+        path: String,
+        csrf: String,
+        link: String,
+        /// There were too many: send the page with 429.
+        too_many: bool,
+    },
+    None,
+}
+
+/// `templates/account/mailbox.html`: what would have been mailed.
+#[derive(Debug, Template)]
+#[template(path = "account/mailbox.html")]
+pub(crate) struct Mailbox {
+    pub(crate) shell: Shell,
+    pub(crate) letters: Vec<Delivered>,
+}
+
+macro_rules! ours {
+    ($($view:ident)+) => {$(
+        impl View for $view {
+            fn shell(&self) -> &Shell {
+                &self.shell
+            }
+
+            fn form_target(&self) -> FormTarget {
+                FormTarget::Ourselves
+            }
+        }
+    )+};
+}
+
+ours!(Recover Unavailable Sent NewPassword Verify Done DeadLink Mailbox);
+
+impl Recover {
+    fn words_of(&self, fault: &RecoverFault) -> Markup {
+        let texts = self.shell.texts;
+        match fault {
+            RecoverFault::Missing => texts.text("recover-email-missing"),
+            RecoverFault::NotAnAddress => texts.text("recover-email-odd"),
+            RecoverFault::TooMany => texts.text("recover-too-many"),
+        }
+    }
+
+    /// The fault that is shown at the field.
+    fn at_field(&self) -> Option<RecoverFault> {
+        self.fault.filter(|fault| *fault != RecoverFault::TooMany)
+    }
+}
+
+impl NewPassword {
+    fn words_of(&self, fault: &PasswordFault) -> Markup {
+        let texts = self.shell.texts;
+        match fault {
+            PasswordFault::Missing => texts.text("password-missing"),
+            PasswordFault::Bad(BadPassword::TooShort) => texts.text("password-too-short"),
+            PasswordFault::Bad(BadPassword::TooLong) => texts.text("password-too-long"),
+            PasswordFault::Bad(BadPassword::Control) => texts.text("password-control"),
+            PasswordFault::Busy => texts.text("password-busy"),
+        }
+    }
+
+    fn at_field(&self) -> Option<PasswordFault> {
+        self.fault.filter(|fault| *fault != PasswordFault::Busy)
+    }
+}
+
+impl Done {
+    fn task(&self) -> Markup {
+        let texts = self.shell.texts;
+        match self.what {
+            What::Password(_) => texts.text("password-done-title"),
+            What::VerifySent => texts.text("recover-sent-title"),
+            What::Verified => texts.text("verify-done-title"),
+        }
+    }
+}
+
+impl DeadLink {
+    fn task(&self) -> Markup {
+        let texts = self.shell.texts;
+        match self.dead {
+            Dead::Expired(_) => texts.text("link-expired-title"),
+            Dead::Used(_) => texts.text("link-used-title"),
+            Dead::Disabled => texts.text("link-disabled-title"),
+            Dead::Foreign => texts.text("link-foreign-title"),
+        }
+    }
+
+    fn renewal(&self) -> &Renewal {
+        match &self.dead {
+            Dead::Expired(renewal) | Dead::Used(renewal) => renewal,
+            Dead::Disabled | Dead::Foreign => &Renewal::None,
+        }
+    }
+}
