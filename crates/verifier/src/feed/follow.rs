@@ -416,3 +416,37 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::Clock;
+
+    use super::super::{LostFeed, Pace};
+    use super::*;
+    use crate::credentials::Credentials;
+    use crate::issuer::Issuer;
+    use crate::keys::Keys;
+
+    #[tokio::test]
+    async fn silence_loses_the_feed_even_where_no_task_is_left_to_notice() {
+        let pace = Pace {
+            silence: Duration::from_millis(200),
+            ..Pace::default()
+        };
+        let keys = Keys::new(Issuer::new("http://127.0.0.1:1".to_owned()).unwrap());
+        let credentials = Credentials::basic("https://api.test/", "secret");
+        let feed = Feed::new(
+            Arc::new(keys),
+            credentials,
+            LostFeed::FailOpen,
+            pace,
+            Clock::System,
+        );
+        assert!(feed.is_lost());
+        feed.heard(Instant::now());
+        assert!(!feed.is_lost());
+        sleep(Duration::from_millis(210)).await;
+        assert!(feed.is_lost());
+        assert!(matches!(feed.status().state, FeedState::Lost { .. }));
+    }
+}

@@ -7,6 +7,7 @@
 //! nobody revoked is refused with a chance of 10⁻¹³ at a million records, and whoever chooses names cannot raise it
 //! without the key. A record is never missed.
 
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,7 +53,6 @@ pub(crate) struct Marks {
     pub(crate) generation: i64,
 }
 
-#[derive(Debug)]
 pub(crate) struct Set {
     /// Approvals, tokens and keys.
     shards: Box<[Shard]>,
@@ -62,7 +62,6 @@ pub(crate) struct Set {
     writing: Mutex<()>,
 }
 
-#[derive(Debug)]
 struct Shard {
     slots: ArcSwap<Slots>,
     kind: Kind,
@@ -75,7 +74,6 @@ enum Kind {
 }
 
 /// Open addressing. A slot is taken when its mark is not zero; what stands beside it was written before.
-#[derive(Debug)]
 struct Slots {
     marks: Box<[AtomicU64]>,
     until: Box<[AtomicU32]>,
@@ -200,6 +198,15 @@ impl Set {
     fn shard(&self, mark: u64) -> Option<&Shard> {
         // The lowest bits; the highest choose the slot.
         self.shards.get(mark as usize % SHARDS)
+    }
+}
+
+impl fmt::Debug for Set {
+    /// Nobody wants to see a million of them in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Set")
+            .field("records", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

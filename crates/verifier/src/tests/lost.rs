@@ -36,6 +36,29 @@ async fn an_unreadable_event_loses_the_feed_instead_of_being_passed_over() {
 }
 
 #[tokio::test]
+async fn an_event_whose_number_is_not_its_own_loses_the_feed_and_so_does_a_beat_that_went_back() {
+    let bends: [fn(String) -> String; 4] = [
+        |text| text.replace("id: F.1.13\ndata: {\"ap", "id: F.1.12\ndata: {\"ap"),
+        |text| text.replace("id: F.1.13\ndata: {\"ap", "data: {\"ap"),
+        |text| text.replace("{\"sequence\":13}", "{\"sequence\":12}"),
+        |text| text.replace("{\"sequence\":13}", "{}"),
+    ];
+    for bend in bends {
+        let issuer = Issuer::start().await;
+        let verifier = following(&issuer).await.unwrap();
+        eventually("a stream", async || {
+            issuer.revocations.open.load(Ordering::SeqCst) == 1
+        })
+        .await;
+        issuer.revocations.with(|book| book.bend = bend);
+        issuer.revocations.end(json!({ "approval": "a1" }), START);
+        eventually("lost", async || verifier.feed().unwrap().problem.is_some()).await;
+        // Its whole says what the stream does not.
+        eventually("known", async || verifier.feed().unwrap().records == 1).await;
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_says_nothing_is_lost_though_it_stands() {
     let issuer = Issuer::start().await;
     let verifier = following(&issuer).await.unwrap();

@@ -50,6 +50,8 @@ pub(super) struct Book {
     /// Answers with this text instead of a sealed one.
     pub(super) text: Option<String>,
     pub(super) forge: fn(&mut Draft),
+    /// Done to what a stream tells.
+    pub(super) bend: fn(String) -> String,
     /// What came in the header of the last request.
     pub(super) authorization: String,
     pub(super) last_event_id: String,
@@ -88,6 +90,7 @@ impl Default for Revocations {
                 status: None,
                 text: None,
                 forge: |_| {},
+                bend: |text| text,
                 authorization: String::new(),
                 last_event_id: String::new(),
                 active: true,
@@ -322,7 +325,7 @@ fn stream(issuer: &Arc<Issuer>, book: &Book) -> Response {
                 }
                 after = book.n;
             }
-            let piece = Ok::<_, Infallible>(Bytes::from(text));
+            let piece = Ok::<_, Infallible>(Bytes::from((book.bend)(text)));
             Some((piece, (after, cuts, changed, open, beats)))
         },
     );
