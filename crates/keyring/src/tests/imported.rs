@@ -49,11 +49,8 @@ async fn an_imported_key_is_announced_like_any_other_and_may_sign_at_once() {
         );
         // It turns on from there as if it had been made here.
         here.maintain(after + 89 * DAY).await.unwrap();
-        let ring = here.calendar(after + 89 * DAY).into_iter();
-        let last = ring
-            .filter(|entry| entry.alg == SigningAlg::Rs256)
-            .next_back()
-            .unwrap();
+        let mut ring = here.calendar(after + 89 * DAY).into_iter();
+        let last = ring.rfind(|entry| entry.alg == SigningAlg::Rs256).unwrap();
         assert_eq!(last.stage, Stage::Published);
     })
     .await;
