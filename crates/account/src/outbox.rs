@@ -39,8 +39,10 @@ const OF_ONE_NETWORK: Rate = Rate {
     at_once: 20,
     every: Duration::from_secs(60),
 };
+/// A bound on the rows that wait, since each request leaves one whether or not there is an account. Whoever empties this
+/// keeps everybody from recovering, so it is what a thousand networks may ask for at once.
 const OF_ALL: Rate = Rate {
-    at_once: 1000,
+    at_once: 20_000,
     every: Duration::from_secs(1),
 };
 

@@ -77,6 +77,10 @@ impl Bearer {
         }
         let before = self.known.before();
         let token = Unverified::parse(token)?;
+        // We always name the key. Whoever stole one that was withdrawn would not.
+        if token.kid().is_none() {
+            return Err(jws::Error::UnknownKey.into());
+        }
         let claims = Arc::new(self.claims_of(&token, meant, now)?);
         let until = self.look_up(&claims, token.kid(), now).await?;
         let found = Found {

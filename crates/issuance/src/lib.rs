@@ -62,7 +62,7 @@ pub struct Gate {
 pub enum Refusal {
     /// A valid credential came a second time: whoever holds it twice, this approval has to end.
     Reused(ApprovalId),
-    /// A credential that we made is newer than what the database knows of it, written last at this time: it was
+    /// A credential that we made is newer than what the database knows of it, which was let in at this time: it was
     /// restored to an older state.
     Ahead(Timestamp),
     Wire(Error),

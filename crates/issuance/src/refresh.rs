@@ -39,7 +39,7 @@ impl Gate {
                     return Err(Refusal::Reused(family.approval.id));
                 }
                 Verdict::Expired => return Err(Error::invalid_grant("the refresh token has expired").into()),
-                Verdict::Unknown => return Err(Refusal::Ahead(family.reached_at)),
+                Verdict::Unknown => return Err(Refusal::Ahead(family.approval.created_at)),
             };
             let (id, from) = (family.id.clone(), family.generation);
             let write = Write {

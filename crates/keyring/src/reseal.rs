@@ -29,21 +29,21 @@ struct Table {
     replace: &'static str,
 }
 
-/// A withdrawn key has nothing left to seal.
+/// A withdrawn key has nothing left to seal, also when it is withdrawn while its batch is under way.
 const TABLES: &[Table] = &[
     Table {
         purpose: Some(records::PURPOSE),
         left: "SELECT kid, sealed_private, alg FROM signing_keys \
             WHERE master_key_id = $1 AND withdrawn_at IS NULL ORDER BY kid LIMIT $2",
         replace: "UPDATE signing_keys SET sealed_private = $1, master_key_id = $2 \
-            WHERE kid = $3 AND master_key_id = $4",
+            WHERE kid = $3 AND master_key_id = $4 AND withdrawn_at IS NULL",
     },
     Table {
         purpose: Some(decryption::PURPOSE),
         left: "SELECT kid, sealed_private, alg FROM decryption_keys \
             WHERE master_key_id = $1 AND withdrawn_at IS NULL ORDER BY kid LIMIT $2",
         replace: "UPDATE decryption_keys SET sealed_private = $1, master_key_id = $2 \
-            WHERE kid = $3 AND master_key_id = $4",
+            WHERE kid = $3 AND master_key_id = $4 AND withdrawn_at IS NULL",
     },
     Table {
         purpose: None,
@@ -104,13 +104,32 @@ impl Reseal<'_> {
     /// [`Error::NoSecondKey`] when a setting holds one key only.
     pub(crate) async fn prepare(&self) -> Result<(), Error> {
         match (self.state().await?, self.master.source()) {
-            (State::Settled, Source::Folder(folder)) => {
-                master::create(folder, NEXT_FILE)?;
-                Ok(())
-            }
+            (State::Settled, Source::Folder(folder)) => self.make(folder.clone()).await,
             (State::Settled, Source::Setting(_) | Source::Memory) => Err(Error::NoSecondKey),
             (State::Prepared(_) | State::Between { .. } | State::Filing { .. }, _) => Ok(()),
         }
+    }
+
+    /// Makes the next key. A file of that name whose key the database knows was left by a resealing on another machine:
+    /// the key in it is the one in use, or one that was retired. Under the lock: of two runs, one must not remove what
+    /// the other has made.
+    async fn make(&self, folder: PathBuf) -> Result<(), Error> {
+        let work = self.db.transact(move |conn| {
+            Box::pin(async move {
+                records::lock(conn).await?;
+                let next = folder.join(NEXT_FILE);
+                let rows = Rows::read(conn).await?;
+                if master::read(&next)?
+                    .map(One::of)
+                    .is_some_and(|one| rows.knows(&one))
+                {
+                    fs::remove_file(&next).map_err(|cause| master::Error::File { path: next, cause })?;
+                }
+                master::create(&folder, NEXT_FILE)?;
+                Ok::<_, Error>(())
+            })
+        });
+        work.await
     }
 
     /// Does the next thing.

@@ -18,8 +18,9 @@ pub enum Evidence {
     Sequence(i64),
     /// The database says that it is this one (`Database::origin`), and was another.
     Origin(String),
-    /// A refresh token that we made is newer than its family, whose row was written last at this time. Rows from
-    /// before the last restore say nothing new: they are behind because of it.
+    /// A refresh token that we made is newer than its family, of an approval from this time. One from before the last
+    /// restore says nothing new: it is behind because of it, however often it has moved on since. (Else one person with
+    /// old tokens would sign everybody out again and again.)
     RefreshToken(Timestamp),
 }
 
@@ -90,7 +91,7 @@ impl Held {
         match evidence {
             Evidence::Sequence(seen) => self.sequence < *seen,
             Evidence::Origin(now) => self.origin.as_ref().is_some_and(|held| held != now),
-            Evidence::RefreshToken(written_at) => *written_at > self.epoch,
+            Evidence::RefreshToken(let_in_at) => *let_in_at > self.epoch,
         }
     }
 }

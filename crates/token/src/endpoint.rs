@@ -83,7 +83,7 @@ async fn refuse(
 ) -> Error {
     let approval = match refusal {
         Refusal::Wire(error) => return error,
-        Refusal::Ahead(written_at) => return ahead(written_at, by, token, now).await,
+        Refusal::Ahead(let_in_at) => return ahead(let_in_at, by, token, now).await,
         Refusal::Reused(approval) => approval,
     };
     let (reason, answer) = match grant_type {
@@ -104,8 +104,8 @@ async fn refuse(
 }
 
 /// Nobody but us can have made such a refresh token, so it proves that the database forgot something.
-async fn ahead(written_at: Timestamp, by: &Context, token: &Token, now: Timestamp) -> Error {
-    let evidence = Evidence::RefreshToken(written_at);
+async fn ahead(let_in_at: Timestamp, by: &Context, token: &Token, now: Timestamp) -> Error {
+    let evidence = Evidence::RefreshToken(let_in_at);
     match revocation::restored(evidence, by, &token.db, now).await {
         Ok(_) => Error::invalid_grant("unknown refresh token"),
         Err(error) => error.into(),

@@ -4,6 +4,7 @@
 //! A stream outlives the request that began it, so what it was admitted by is looked at again with every beat.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clients::{Caller, Client, Credentials, ResourceServer, Trust};
 use http::HeaderMap;
@@ -25,8 +26,9 @@ enum By {
     /// Which can be looked at any number of times.
     Secret(Credentials),
     Token(String, Option<ClientCertificate>),
-    /// An assertion counts once. What it was judged by has to stay as it is.
-    Assertion(Caller),
+    /// An assertion counts once. What it was judged by has to stay as it is; keys behind a URL and secrets that are
+    /// gone do not show in that, so it counts for some minutes.
+    Assertion(Caller, Timestamp),
 }
 
 impl Reader {
@@ -70,7 +72,7 @@ impl Feed {
             .await?;
         let name = name(&caller)?;
         let by = match asserted {
-            true => By::Assertion(caller),
+            true => By::Assertion(caller, now),
             false => By::Secret(credentials),
         };
         Ok(Reader { name, by })
@@ -84,7 +86,8 @@ impl Feed {
                 identified.await.and_then(|caller| name(&caller).map(drop))
             }
             By::Token(token, certificate) => self.holder(token, certificate.as_ref(), now).await.map(drop),
-            By::Assertion(caller) => return self.is_unchanged(caller).await,
+            By::Assertion(_, since) if now.since(*since) > ASSERTED => return false,
+            By::Assertion(caller, _) => return self.is_unchanged(caller).await,
         };
         match admitted {
             Ok(()) => true,
@@ -135,6 +138,9 @@ impl Feed {
         Ok(self.clients.resource(&held.identifier).await?.as_ref() == Some(held))
     }
 }
+
+/// For how long a stream goes on that an assertion opened. Its reader asserts anew, and goes on where it was.
+const ASSERTED: Duration = Duration::from_secs(5 * 60);
 
 const NEEDS: &str = "the feed is for resource servers, and for clients that act for themselves with the scope \
     revocations, which an operator gives them";
