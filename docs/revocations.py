@@ -5,6 +5,11 @@
     ...
     if revocations.cover(claims, kid) or revocations.staleness() > 60: refuse
 
+A record of a key also means that the key set which tokens are verified with has to be fetched again, with
+Cache-Control: no-cache, and that this key must not come back with it. The key set is yours, so give a function that does
+it: Revocations(..., withdrawn=keys.renew) calls it with the kid, in the thread that follows. Until it is done tokens by
+the new key are refused; those by the old one are at once, by cover().
+
 Needs requests and joserfc. The names that have ended are kept in a dictionary with their time.
 """
 
@@ -27,9 +32,9 @@ class Stale(Exception):
 
 
 class Revocations:
-    def __init__(self, issuer, identifier, secret):
-        self.issuer, self.heard = issuer, None
-        self.feed, self.sequence = None, 0
+    def __init__(self, issuer, identifier, secret, withdrawn=lambda kid: None):
+        self.issuer, self.heard, self.withdrawn = issuer, None, withdrawn
+        self.feed, self.sequence, self.needs_whole = None, 0, True
         self.ended = {}  # ("approval" | "token" | "key", id): until, ("client", id): (generation, until)
         self.http = requests.Session()
         # The identifier holds a colon, so both are form-encoded (RFC 6749 section 2.3.1).
@@ -37,6 +42,8 @@ class Revocations:
 
     def cover(self, claims, kid):
         """Whether a token that is good otherwise has been revoked."""
+        if not kid:
+            return True  # the issuer always names its key; without the name a withdrawn one could not be told
         now = time.time()
         for name in ("approval", claims["approval"]), ("token", claims["jti"]), ("key", kid):
             if self.ended.get(name, 0) >= now:
@@ -53,16 +60,16 @@ class Revocations:
         while True:
             began = time.monotonic()
             try:
-                if self.feed is None:
+                if self.needs_whole:
                     self.snapshot()
                 self.stream()
             except (Stale, ValueError, KeyError) as problem:
-                self.feed = None  # what is known stays in use until the next snapshot has been checked
+                self.needs_whole = True  # what is known stays in use until the next snapshot has been checked
                 print("revocations:", repr(problem))
             except Exception as problem:  # the network, mostly: resume where it broke
                 print("revocations:", repr(problem))
             failures = 0 if time.monotonic() - began > 30 else failures + 1
-            time.sleep(random.uniform(0.25, 1) * min(15, 0.2 * 2**failures))
+            time.sleep(random.uniform(0.25, 1) * min(15, 0.2 * 2 ** min(failures, 7)))
 
     def ask(self, **how):
         metadata = self.http.get(well_known(self.issuer), timeout=5).json()
@@ -81,6 +88,7 @@ class Revocations:
     def snapshot(self):
         """Takes the whole, and believes it when its last line has sealed all others."""
         digest, before, head, records, ended = hashlib.sha256(), None, None, 0, {}
+        began = time.monotonic()  # it says what was so then, however long it takes
         with self.ask() as answer:
             for line in answer.iter_lines(chunk_size=65536):
                 if before is not None:
@@ -91,7 +99,8 @@ class Revocations:
                         enter(json.loads(before), ended)
                         records += 1
                 before = line
-        jwks = KeySet.import_key_set(self.http.get(self.jwks, timeout=5).json())
+        answer = self.http.get(self.jwks, headers={"Cache-Control": "no-cache"}, timeout=5)
+        jwks = KeySet.import_key_set(answer.json())
         sealed = jws.deserialize_compact(json.loads(before)["jws"], jwks, algorithms=["ES256"])
         seal = json.loads(sealed.payload)
         digest = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
@@ -105,8 +114,22 @@ class Revocations:
             raise ValueError("the seal is of another answer")
         if not -60 <= time.time() - seal["iat"] <= 300:
             raise ValueError("sealed at another time")
+        key = ("key", sealed.headers()["kid"])
+        if key in ended or key in self.ended:
+            raise ValueError("sealed by a key that was withdrawn")
+        if seal["feed"] == self.feed and seal["sequence"] < self.sequence:
+            raise ValueError("older than what is known")
+        known = self.ended
+        if seal["feed"] != self.feed:
+            # After a restore the issuer may have forgotten what it ended. Generations are counted anew.
+            for name, until in known.items():
+                if name[0] != "client":
+                    ended[name] = max(until, ended.get(name, 0))
         self.ended, self.feed, self.sequence = ended, seal["feed"], seal["sequence"]
-        self.heard = time.monotonic()
+        self.heard, self.needs_whole = began, False
+        for kind, kid in ended.keys() - known.keys():
+            if kind == "key":
+                self.withdrawn(kid)
 
     def stream(self):
         """Goes on from the last number; a connection that says nothing for 15 seconds is given up."""
@@ -128,6 +151,8 @@ class Revocations:
                 if kind == "revocation":
                     enter(data, self.ended)
                     self.sequence = max(self.sequence, data["n"])
+                    if "key" in data:
+                        self.withdrawn(data["key"])
                 elif kind == "beat":
                     if data["sequence"] < self.sequence:
                         raise Stale()

@@ -682,11 +682,11 @@ async fn told_of_restores(db: &Database) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_has_sixty_four_streams_and_no_more() {
+async fn a_caller_has_five_hundred_and_twelve_streams_and_no_more() {
     let world = World::sqlite().await;
     let (one, other) = (reader(&world).await, reader(&world).await);
     let mut streams = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..512 {
         streams.push(Events::open(by_secret(&world, &one, "")).await);
     }
     for query in ["", "?after=0&wait=30"] {
@@ -695,7 +695,7 @@ async fn a_caller_has_sixty_four_streams_and_no_more() {
         assert!(refused.header("retry-after").is_some());
     }
     assert_eq!(answer(by_secret(&world, &other, "")).await.status, 200);
-    streams.truncate(63);
+    streams.truncate(511);
     // That a peer has hung up is noticed when it is written to, or read from.
     let deadline = Instant::now() + LIMIT;
     while answer(by_secret(&world, &one, "")).await.status != 200 {

@@ -147,6 +147,12 @@ impl Builder {
             (Some(credentials), Some(LostFeed::Introspect)) if !credentials.can_introspect() => {
                 return Err(Error::Setting("LostFeed::Introspect: needs Credentials::basic"));
             }
+            (Some(_), Some(LostFeed::FailClosed { after })) if after < self.pace.silence => {
+                return Err(Error::Setting(
+                    "LostFeed::FailClosed: after has to be 15 seconds or more, as a connection that says nothing \
+                     is known to be lost after those",
+                ));
+            }
             (Some(credentials), policy) => Some(Followed::new(Feed::new(
                 Arc::clone(&keys),
                 credentials,

@@ -9,10 +9,10 @@ mod record;
 pub(crate) mod set;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use protocol::{Clock, Timestamp};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -33,7 +33,8 @@ pub enum LostFeed {
     FailOpen,
     /// Goes on for so long, then refuses all tokens with 503. Before the first snapshot it refuses at once.
     FailClosed {
-        /// Since the issuer was heard last.
+        /// Since the issuer was heard last: 15 seconds at least. A connection that stands and says nothing is known
+        /// to be lost after those, so that less could not be kept.
         after: Duration,
     },
     /// Asks the issuer about each token (RFC 7662); refuses with 503 those that it cannot be asked about. Needs
@@ -88,6 +89,8 @@ pub(crate) struct Pace {
     pub(crate) wait: Duration,
     /// How long there is polling after broken ones.
     pub(crate) polling: Duration,
+    /// Between polls that do not wait.
+    pub(crate) between_polls: Duration,
 }
 
 impl Default for Pace {
@@ -100,6 +103,7 @@ impl Default for Pace {
             proper_stream: Duration::from_secs(30),
             wait: Duration::from_secs(10),
             polling: Duration::from_secs(300),
+            between_polls: Duration::from_secs(5),
         }
     }
 }
@@ -135,15 +139,20 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) feed: Arc<Feed>,
-    task: OnceLock<Task>,
+    task: ArcSwapOption<Task>,
+    /// Held by whoever starts one.
+    starting: Mutex<()>,
 }
 
 #[derive(Debug)]
-struct Task(AbortHandle);
+struct Task {
+    handle: AbortHandle,
+    began: Instant,
+}
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.abort();
+        self.handle.abort();
     }
 }
 
@@ -151,7 +160,8 @@ impl Followed {
     pub(crate) fn new(feed: Feed) -> Self {
         Self {
             feed: Arc::new(feed),
-            task: OnceLock::new(),
+            task: ArcSwapOption::empty(),
+            starting: Mutex::default(),
         }
     }
 
@@ -167,8 +177,9 @@ impl Followed {
     }
 
     async fn ready_within(&self, patience: Duration) -> Option<Result<(), Arc<FeedError>>> {
-        self.task
-            .get_or_init(|| Task(tokio::spawn(follow::follow(Arc::clone(&self.feed))).abort_handle()));
+        if self.needs_a_task() {
+            self.start();
+        }
         let feed = &self.feed;
         if feed.is_connected.load(Ordering::Acquire) {
             return Some(Ok(()));
@@ -179,6 +190,34 @@ impl Followed {
             // Nobody else need wait for the same.
             Err(_) => feed.tell_first(Err(Arc::new(FeedError::Silent))),
         }
+    }
+}
+
+impl Followed {
+    /// A task that has ended is none: one ends by a panic in the code of the author that makes access tokens, and
+    /// with the runtime in which it was started. One that ends at once is not started again at once.
+    fn needs_a_task(&self) -> bool {
+        let pause = self.feed.pace.longest_pause;
+        let task = self.task.load();
+        task.as_ref()
+            .is_none_or(|task| task.handle.is_finished() && task.began.elapsed() >= pause)
+    }
+
+    fn start(&self) {
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever came first may have done it.
+        if !self.needs_a_task() {
+            return;
+        }
+        if self.task.load().is_some() {
+            tracing::warn!("the task that follows the revocation feed has ended; starting another");
+            self.feed.lost(FeedError::Ended);
+            // What was ended meanwhile is not known: its first answer is waited for again.
+            self.feed.first.send_replace(None);
+        }
+        let handle = tokio::spawn(follow::follow(Arc::clone(&self.feed))).abort_handle();
+        let began = Instant::now();
+        self.task.store(Some(Arc::new(Task { handle, began })));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the keys are: RFC 8414 §3 and RFC 7517 §5. Decides what is asked, and how much of an answer is believed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -28,6 +29,8 @@ pub(crate) struct Issuer {
     metadata: Url,
     origin: Origin,
     endpoints: ArcSwapOption<Endpoints>,
+    /// The metadata is to be read again before they are used.
+    doubted: AtomicBool,
     http: reqwest::Client,
 }
 
@@ -80,6 +83,7 @@ impl Issuer {
             http: client(&url).map_err(|_| Error::Issuer("no TLS client can be made on this machine"))?,
             origin: url.origin(),
             endpoints: ArcSwapOption::empty(),
+            doubted: AtomicBool::new(false),
             name,
         })
     }
@@ -88,10 +92,14 @@ impl Issuer {
         &self.name
     }
 
-    /// The keys of now.
-    pub(crate) async fn fetch(&self) -> Result<Fetched, Unavailable> {
+    /// The keys; past caches, those of now.
+    pub(crate) async fn fetch(&self, past_caches: bool) -> Result<Fetched, Unavailable> {
         let endpoints = self.endpoints().await?;
-        let answer = self.read(endpoints.jwks.clone()).await?;
+        let answer = self.read(endpoints.jwks.clone(), past_caches).await;
+        if let Err(Unavailable::Status(StatusCode::NOT_FOUND)) = &answer {
+            self.doubt();
+        }
+        let answer = answer?;
         let set = KeySet::parse(&answer.body, None)?;
         if set.is_empty() {
             return Err(Unavailable::NoKeys);
@@ -107,14 +115,20 @@ impl Issuer {
         &self.http
     }
 
+    /// The endpoints may have moved: what the metadata says is looked up before the next use. Whoever meets this
+    /// pauses before that, so that it is not done often.
+    pub(crate) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Release);
+    }
+
     /// Where revocations are told. An issuer that offers none is asked again: it may be a newer one tomorrow.
     pub(crate) async fn feed_endpoint(&self) -> Result<Url, FeedError> {
         let endpoints = self.endpoints().await.map_err(Arc::new)?;
         let Some(feed) = &endpoints.feed else {
-            self.endpoints.store(None);
+            self.doubt();
             return Err(FeedError::NotOffered);
         };
-        self.own(feed)
+        self.own(feed).inspect_err(|_| self.doubt())
     }
 
     /// Where the issuer says whether a token is active.
@@ -132,16 +146,25 @@ impl Issuer {
     }
 
     async fn endpoints(&self) -> Result<Arc<Endpoints>, Unavailable> {
-        if let Some(known) = self.endpoints.load_full() {
-            return Ok(known);
+        let known = self.endpoints.load_full();
+        let is_doubted = self.doubted.swap(false, Ordering::AcqRel);
+        if let (Some(known), false) = (&known, is_doubted) {
+            return Ok(Arc::clone(known));
         }
-        let found = Arc::new(self.discover().await?);
-        self.endpoints.store(Some(Arc::clone(&found)));
-        Ok(found)
+        match (self.discover().await, known) {
+            (Ok(found), _) => {
+                let found = Arc::new(found);
+                self.endpoints.store(Some(Arc::clone(&found)));
+                Ok(found)
+            }
+            // A feed that is gone must not take the keys with it.
+            (Err(_), Some(known)) => Ok(known),
+            (Err(cause), None) => Err(cause),
+        }
     }
 
     async fn discover(&self) -> Result<Endpoints, Unavailable> {
-        let answer = self.read(self.metadata.clone()).await?;
+        let answer = self.read(self.metadata.clone(), false).await?;
         let metadata: Metadata = serde_json::from_slice(&answer.body).map_err(Unavailable::Metadata)?;
         if metadata.issuer != self.name {
             return Err(Unavailable::OtherIssuer(metadata.issuer));
@@ -154,9 +177,13 @@ impl Issuer {
         })
     }
 
-    async fn read(&self, url: Url) -> Result<Answer, Unavailable> {
+    async fn read(&self, url: Url, past_caches: bool) -> Result<Answer, Unavailable> {
         let lost = |error: reqwest::Error| Unavailable::Http(error.into());
-        let request = self.http.get(url).header(ACCEPT, "application/json");
+        let mut request = self.http.get(url).header(ACCEPT, "application/json");
+        if past_caches {
+            // RFC 9111 §5.2.1.4.
+            request = request.header(CACHE_CONTROL, "no-cache");
+        }
         let mut response = request.send().await.map_err(lost)?;
         if response.status() != StatusCode::OK {
             return Err(Unavailable::Status(response.status()));

@@ -112,20 +112,27 @@ impl Verifier {
             return;
         };
         let headers = response.headers_mut();
-        let Some(challenge) = headers.get(WWW_AUTHENTICATE).and_then(|own| own.to_str().ok()) else {
+        let challenges: Vec<HeaderValue> = headers.get_all(WWW_AUTHENTICATE).iter().cloned().collect();
+        if !challenges.iter().any(|own| named(own, url).is_some()) {
             return;
-        };
-        let named = match challenge {
-            "Bearer" => format!("Bearer resource_metadata=\"{url}\""),
-            own if own.starts_with("Bearer ") && !own.contains("resource_metadata=") => {
-                format!("{own}, resource_metadata=\"{url}\"")
-            }
-            _ => return,
-        };
-        if let Ok(named) = HeaderValue::try_from(named) {
-            headers.insert(WWW_AUTHENTICATE, named);
+        }
+        headers.remove(WWW_AUTHENTICATE);
+        for own in challenges {
+            headers.append(WWW_AUTHENTICATE, named(&own, url).unwrap_or(own));
         }
     }
+}
+
+/// A challenge for a bearer token with the place of the metadata in it; none where it is another, or names one.
+fn named(challenge: &HeaderValue, url: &Url) -> Option<HeaderValue> {
+    let named = match challenge.to_str().ok()? {
+        "Bearer" => format!("Bearer resource_metadata=\"{url}\""),
+        own if own.starts_with("Bearer ") && !own.contains("resource_metadata=") => {
+            format!("{own}, resource_metadata=\"{url}\"")
+        }
+        _ => return None,
+    };
+    HeaderValue::try_from(named).ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod issuer;
 mod lost;
 mod revocations;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -227,13 +228,35 @@ async fn an_issuer_that_comes_back_is_asked_again() {
     issuer.turn(Mood::Failing);
     issuer.rotate();
     issuer.pass(10);
+    // Its key may be a good one; the client need not throw it away.
     assert_eq!(
         call(&api, &issuer.token(&json!({}))).await.0,
-        StatusCode::UNAUTHORIZED
+        StatusCode::SERVICE_UNAVAILABLE
     );
     issuer.turn(Mood::Well);
     issuer.pass(10);
     assert_eq!(call(&api, &issuer.token(&json!({}))).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn keys_that_have_moved_are_found() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    assert!(verifier.verify(&issuer.token(&json!({}))).await.is_ok());
+
+    issuer.has_moved.store(true, Ordering::SeqCst);
+    issuer.metadata.lock().unwrap()["jwks_uri"] = format!("{}/keys", issuer.url).into();
+    issuer.rotate();
+    issuer.pass(10);
+    let token = issuer.token(&json!({}));
+    assert!(matches!(
+        verifier.verify(&token).await,
+        Err(Error::Unavailable(_))
+    ));
+    issuer.pass(10);
+    assert!(verifier.verify(&token).await.is_ok());
+    // Whoever names a key is told of those of now, whatever a cache holds.
+    assert_eq!(issuer.past_caches.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

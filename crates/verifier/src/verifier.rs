@@ -15,7 +15,7 @@ use url::Url;
 use crate::authenticated::{Authenticated, bearer};
 use crate::builder::Discovery;
 use crate::feed::Followed;
-use crate::feed::set::{Mark, Marker, Marks, Subject};
+use crate::feed::set::{Marker, Marks, Subject};
 use crate::keys::{Held, Keys};
 use crate::layer::VerifierLayer;
 use crate::seen::{self, Known, Seen};
@@ -119,10 +119,10 @@ impl Inner {
         let text = token;
         let token = Unverified::parse(text)?;
         let feed = self.feed.as_ref().map(|followed| &followed.feed);
+        // Our issuer always names its key. Without a name, what a withdrawn one signed could not be told from the rest.
+        let kid = token.kid().ok_or(jws::Error::Header("kid"))?.to_owned();
         // A key that was withdrawn is not looked for, and nothing it signed is looked at.
-        if let (Some(feed), Some(kid)) = (feed, token.kid())
-            && feed.has_withdrawn(kid, now)
-        {
+        if feed.is_some_and(|feed| feed.has_withdrawn(&kid, now)) {
             return Err(Error::Revoked);
         }
         let expected = Expected {
@@ -131,17 +131,16 @@ impl Inner {
             algorithms: &self.algorithms,
             ahead: self.leeway,
         };
-        let key = feed.and_then(|feed| Some(feed.marker.mark(Subject::Key(token.kid()?))));
         let (claims, version) = match expected.verify(token, &held.set, now) {
             Err(jws::Error::UnknownKey) => {
-                let newer = self.keys.newer(now).await?;
+                let newer = self.keys.newer(&kid, now).await?;
                 let token = Unverified::parse(text)?;
                 (expected.verify(token, &newer.set, now)?, newer.version)
             }
             verdict => (verdict?, held.version),
         };
         Ok(Known {
-            marks: feed.map(|feed| marks(&claims, key, &feed.marker)),
+            marks: feed.map(|feed| marks(&claims, &kid, &feed.marker)),
             claims: Arc::new(claims),
             version,
         })
@@ -159,11 +158,11 @@ impl Inner {
     }
 }
 
-fn marks(claims: &Claims, key: Option<Mark>, marker: &Marker) -> Marks {
+fn marks(claims: &Claims, kid: &str, marker: &Marker) -> Marks {
     Marks {
         approval: marker.mark(Subject::Approval(claims.approval.as_str())),
         token: marker.mark(Subject::Token(claims.jti.as_str())),
-        key,
+        key: marker.mark(Subject::Key(kid)),
         client: marker.mark(Subject::Client(claims.client_id.as_str())),
         generation: claims.client_generation,
     }

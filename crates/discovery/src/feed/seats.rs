@@ -8,7 +8,8 @@ use protocol::Error;
 
 /// Streams, waiting polls and snapshots under way.
 const IN_ALL: usize = 4096;
-const PER_CALLER: usize = 64;
+/// Of one resource server with a process on each of its machines; each process has one stream.
+const PER_CALLER: usize = 512;
 const LATER: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,7 @@ impl Seats {
         let own = taken.by_caller.entry(caller.to_owned()).or_default();
         if *own >= PER_CALLER {
             return Err(Error::too_many(
-                "this caller reads the feed on 64 connections already: close some first",
+                "this caller reads the feed on 512 connections already: close some first",
                 LATER,
             ));
         }

@@ -26,6 +26,8 @@ pub enum FeedError {
     Refused(StatusCode),
     #[error("the issuer is busy")]
     Busy(Option<Duration>),
+    #[error("the issuer has too many connections of this caller")]
+    Crowded(Option<Duration>),
     #[error("the issuer answered {0}")]
     Status(StatusCode),
     #[error("no answer")]
@@ -43,6 +45,9 @@ pub enum FeedError {
     Unreadable(&'static str),
     #[error("its seal is not to be believed: {0}")]
     Seal(#[from] jws::Error),
+    /// By a panic, or with the runtime it was in.
+    #[error("the task that follows the feed has ended")]
+    Ended,
     #[error("more than {0} revocations")]
     TooMany(u64),
 }

@@ -45,6 +45,8 @@ struct Follower {
     can_resume: bool,
     broken_streams: u32,
     poll_until: Option<Instant>,
+    /// The issuer has no place for one more connection of ours that stays: polls do not wait.
+    is_crowded: bool,
     swept: Instant,
 }
 
@@ -55,11 +57,13 @@ struct Beat {
 }
 
 pub(super) async fn follow(feed: Arc<Feed>) {
+    let _watch = Watch(Arc::clone(&feed));
     let mut follower = Follower {
         held: None,
         can_resume: false,
         broken_streams: 0,
         poll_until: None,
+        is_crowded: false,
         swept: Instant::now(),
         feed,
     };
@@ -81,6 +85,17 @@ pub(super) async fn follow(feed: Arc<Feed>) {
     }
 }
 
+/// Says it when the task panics, as it may in the code of an author that makes access tokens.
+struct Watch(Arc<Feed>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lost(FeedError::Ended);
+        }
+    }
+}
+
 impl Follower {
     /// Follows until something is in the way.
     async fn round(&mut self) -> Result<Infallible, FeedError> {
@@ -97,9 +112,10 @@ impl Follower {
     /// What has to be another way next time.
     fn note(&mut self, problem: &FeedError) {
         self.can_resume &= !problem.asks_for_the_whole();
-        if let FeedError::NotStreamed = problem {
+        if let FeedError::NotStreamed | FeedError::Crowded(_) = problem {
             self.broken_streams = BROKEN_STREAMS;
         }
+        self.is_crowded |= matches!(problem, FeedError::Crowded(_));
         if self.broken_streams >= BROKEN_STREAMS {
             // After that time one stream more may break before there is polling again.
             self.broken_streams = BROKEN_STREAMS - 1;
@@ -111,6 +127,11 @@ impl Follower {
     async fn snapshot(&mut self) -> Result<Cursor, FeedError> {
         let (held, contents, heard) = self.answer(Asked::Snapshot, Duration::ZERO).await?;
         let feed = Arc::clone(&self.feed);
+        // After a restore the issuer may have forgotten what it ended; what we know of that stays ended.
+        let own = |old: &Held| old.cursor.feed == held.cursor.feed;
+        if !self.held.as_ref().is_some_and(own) {
+            contents.set.absorb_names(&feed.set.load(), feed.clock.now());
+        }
         feed.set.store(Arc::new(contents.set));
         feed.withdraw(&contents.withdrawn);
         let cursor = held.cursor.clone();
@@ -126,13 +147,21 @@ impl Follower {
     async fn poll(&mut self, mut cursor: Cursor, until: Instant) -> Result<Infallible, FeedError> {
         while Instant::now() < until {
             let asked = Asked::After(cursor);
-            let (held, contents, heard) = self.answer(asked, self.feed.pace.wait).await?;
+            let wait = match self.is_crowded {
+                true => Duration::ZERO,
+                false => self.feed.pace.wait,
+            };
+            let (held, contents, heard) = self.answer(asked, wait).await?;
             self.feed.set.load().absorb(&contents.set, self.feed.clock.now());
             self.feed.withdraw(&contents.withdrawn);
             cursor = held.cursor.clone();
             self.accept(held, heard);
+            if wait.is_zero() {
+                sleep(self.feed.pace.between_polls).await;
+            }
         }
         self.poll_until = None;
+        self.is_crowded = false;
         self.stream(cursor).await
     }
 
@@ -180,13 +209,15 @@ impl Follower {
         }
         let whole = reader.end()?;
         let now = feed.clock.now();
-        if whole.withdraws_its_own_key() || whole.kid().is_some_and(|kid| feed.has_withdrawn(kid, now)) {
+        // As with a token: without its name, a withdrawn key could not be told from the rest.
+        let kid = whole.kid().ok_or(jws::Error::Header("kid"))?;
+        if whole.withdraws_its_own_key() || feed.has_withdrawn(kid, now) {
             return Err(jws::Error::UnknownKey.into());
         }
         let issuer = feed.keys.issuer().name();
         let check = |keys: &jws::KeySet| whole.check(keys, issuer, self.held.as_ref(), now);
         let held = match check(&feed.keys.current(now).await?.set) {
-            Err(FeedError::Seal(jws::Error::UnknownKey)) => check(&feed.keys.newer(now).await?.set),
+            Err(FeedError::Seal(jws::Error::UnknownKey)) => check(&feed.keys.newer(kid, now).await?.set),
             held => held,
         };
         Ok((held?, whole.contents(), heard))
@@ -195,7 +226,13 @@ impl Follower {
     async fn stream(&mut self, cursor: Cursor) -> Result<Infallible, FeedError> {
         let opened = Instant::now();
         let Err(problem) = self.read_stream(cursor).await;
-        if let FeedError::Cut | FeedError::Silent | FeedError::Http(_) = problem {
+        // What stands before the issuer and takes no streams may say so in any way.
+        if let FeedError::Cut
+        | FeedError::Silent
+        | FeedError::Http(_)
+        | FeedError::Status(_)
+        | FeedError::Busy(_) = problem
+        {
             self.broken_streams = match opened.elapsed() < self.feed.pace.proper_stream {
                 true => self.broken_streams + 1,
                 false => 0,
@@ -276,15 +313,14 @@ impl Feed {
 
     /// A withdrawn key vouches for nothing from here on; what is there instead is looked for meanwhile.
     fn withdraw(&self, kids: &[String]) {
-        let now = self.clock.now();
         let mut renew = false;
         for kid in kids {
             renew |= self.keys.withdraw(kid);
         }
         if renew {
             tracing::warn!(?kids, "the issuer has withdrawn keys; fetching the new ones");
-            let keys = Arc::clone(&self.keys);
-            tokio::spawn(async move { keys.renew(now).await });
+            let (keys, clock) = (Arc::clone(&self.keys), self.clock.clone());
+            tokio::spawn(async move { keys.renew(&clock).await });
         }
     }
 
@@ -305,10 +341,14 @@ impl Feed {
             StatusCode::OK => Ok(response),
             StatusCode::GONE => Err(FeedError::Stale),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(FeedError::Refused(status)),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Err(FeedError::Busy(retry_after(response.headers())))
+            StatusCode::TOO_MANY_REQUESTS => Err(FeedError::Crowded(retry_after(response.headers()))),
+            StatusCode::SERVICE_UNAVAILABLE => Err(FeedError::Busy(retry_after(response.headers()))),
+            status => {
+                if status == StatusCode::NOT_FOUND {
+                    issuer.doubt();
+                }
+                Err(FeedError::Status(status))
             }
-            status => Err(FeedError::Status(status)),
         }
     }
 
@@ -340,7 +380,7 @@ impl Feed {
         self.tell_first(Ok(()));
     }
 
-    fn lost(&self, problem: FeedError) {
+    pub(super) fn lost(&self, problem: FeedError) {
         self.is_connected.store(false, Ordering::Release);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let text = problem.to_string();
@@ -383,7 +423,9 @@ impl Feed {
         let random = RandomState::new().hash_one(failures) % 1024;
         let jittered = longest.mul_f64(0.25 + 0.75 * random as f64 / 1024.0);
         match problem {
-            FeedError::Busy(Some(asked)) => jittered + (*asked).min(LONGEST_RETRY_AFTER),
+            FeedError::Busy(Some(asked)) | FeedError::Crowded(Some(asked)) => {
+                jittered + (*asked).min(LONGEST_RETRY_AFTER)
+            }
             _ => jittered,
         }
     }

@@ -47,8 +47,7 @@ impl Marker {
 pub(crate) struct Marks {
     pub(crate) approval: Mark,
     pub(crate) token: Mark,
-    /// None when the token names no key.
-    pub(crate) key: Option<Mark>,
+    pub(crate) key: Mark,
     pub(crate) client: Mark,
     pub(crate) generation: i64,
 }
@@ -109,7 +108,7 @@ impl Set {
     pub(crate) fn covers(&self, marks: &Marks, now: Timestamp) -> bool {
         self.holds(marks.approval, now)
             || self.holds(marks.token, now)
-            || marks.key.is_some_and(|key| self.holds(key, now))
+            || self.holds(marks.key, now)
             || self
                 .clients
                 .find(marks.client.0)
@@ -158,13 +157,18 @@ impl Set {
 
     /// Adds what another set holds.
     pub(crate) fn absorb(&self, other: &Self, now: Timestamp) {
+        self.absorb_names(other, now);
+        for entry in other.clients.slots.load().entries() {
+            self.add(entry, Kind::WithGenerations, now);
+        }
+    }
+
+    /// The same without its clients: their generations are counted by the issuer, and count anew after a restore.
+    pub(crate) fn absorb_names(&self, other: &Self, now: Timestamp) {
         for shard in &other.shards {
             for entry in shard.slots.load().entries() {
                 self.add(entry, Kind::Plain, now);
             }
-        }
-        for entry in other.clients.slots.load().entries() {
-            self.add(entry, Kind::WithGenerations, now);
         }
     }
 

@@ -1,7 +1,5 @@
 //! The lines of the security checklist that concern a resource server, through its whole path.
 
-use std::sync::atomic::Ordering;
-
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -18,11 +16,11 @@ fn b64(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A key with which any header can be signed.
-struct RawKey(EcdsaKeyPair);
+pub(super) struct RawKey(EcdsaKeyPair);
 
 impl RawKey {
     /// Published by the issuer under this name.
-    fn of(issuer: &Issuer, kid: &str) -> Self {
+    pub(super) fn of(issuer: &Issuer, kid: &str) -> Self {
         let key = Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap());
         issuer.odd_keys.lock().unwrap().push(key.jwk(kid));
         key
@@ -36,7 +34,7 @@ impl RawKey {
         })
     }
 
-    fn sign(&self, header: &str, payload: &str) -> String {
+    pub(super) fn sign(&self, header: &str, payload: &str) -> String {
         let message = format!("{}.{}", b64(header), b64(payload));
         let signature = self.0.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
         format!("{message}.{}", b64(signature))
@@ -186,6 +184,22 @@ async fn c040_keys_and_addresses_in_a_header_are_passed_over_and_odd_kids_cause_
     }
     assert_eq!(issuer.revocations.elsewhere.load(Ordering::SeqCst), 0);
     assert_eq!(issuer.asked(), 1);
+}
+
+#[tokio::test]
+async fn c040_a_token_that_does_not_name_its_key_is_refused() {
+    let issuer = Issuer::start().await;
+    let raw = RawKey::of(&issuer, "raw");
+    let payload = payload(&issuer);
+    // The only key there is.
+    issuer.keys.lock().unwrap().clear();
+    let verifier = issuer.verifier();
+    assert!(verifier.verify(&raw.sign(HEADER, &payload)).await.is_ok());
+    let nameless = raw.sign(r#"{"alg":"ES256","typ":"at+jwt"}"#, &payload);
+    assert!(matches!(
+        verifier.verify(&nameless).await,
+        Err(Error::Refused(Refused::Header("kid")))
+    ));
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Revocations reach a resource server, and what happens when they do not.
 
 use std::future::IntoFuture as _;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -22,6 +23,7 @@ pub(super) const PACE: Pace = Pace {
     proper_stream: Duration::from_millis(500),
     wait: Duration::from_secs(1),
     polling: Duration::from_millis(700),
+    between_polls: Duration::from_millis(50),
 };
 
 pub(super) fn following(issuer: &Issuer) -> Builder {
@@ -154,6 +156,7 @@ async fn c046_a_withdrawn_key_is_refused_at_once_and_its_successor_taken() {
     issuer.rotate();
     issuer.keys.lock().unwrap().truncate(1);
     let fetches = issuer.asked();
+    issuer.pass(5);
     issuer.revocations.end(json!({ "key": stolen }), START);
     eventually_refused(&verifier, &old).await;
     // The clock stands still: neither the age of the keys nor an unknown kid makes anybody fetch again.
@@ -167,6 +170,87 @@ async fn c046_a_withdrawn_key_is_refused_at_once_and_its_successor_taken() {
         assert!(matches!(verifier.verify(&old).await, Err(Error::Revoked)));
     }
     assert_eq!(issuer.asked(), fetches + 1);
+    // Whoever looks for a key ten seconds after the first fetch is not told that there was one meanwhile.
+    issuer.pass(5);
+    issuer.rotate();
+    assert!(verifier.verify(&issuer.token(&json!({}))).await.is_ok());
+    assert_eq!(issuer.past_caches.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn c046_a_withdrawn_key_that_a_cache_goes_on_to_give_out_vouches_for_nothing() {
+    let issuer = Issuer::start().await;
+    let verifier = following(&issuer).await.unwrap();
+    let stolen = issuer.keys.lock().unwrap()[0].kid().to_owned();
+    let fetches = issuer.asked();
+    let n = issuer.revocations.end(json!({ "key": stolen }), START);
+    eventually_at(&verifier, n).await;
+    eventually("looks again", async || issuer.asked() >= fetches + 2).await;
+    let inner = verifier.inner();
+    let held = inner.keys.current(inner.clock.now()).await.unwrap();
+    assert!(!held.set.has_kid(&stolen));
+
+    // The successor is found without the time that a look for an unknown key would need, and missing until then.
+    issuer.rotate();
+    issuer.keys.lock().unwrap().truncate(1);
+    let new = issuer.token(&json!({}));
+    eventually("the new key is known", async || {
+        let verdict = verifier.verify(&new).await;
+        assert!(
+            matches!(verdict, Ok(_) | Err(Error::Unavailable(_))),
+            "{verdict:?}"
+        );
+        verdict.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_feed_is_followed_again_after_a_panic_in_the_authors_code() {
+    let issuer = Issuer::start().await;
+    let panics = Arc::new(AtomicBool::new(false));
+    let own = Arc::clone(&panics);
+    let source = move || {
+        assert!(!own.load(Ordering::SeqCst), "a bug of the author");
+        async { Ok::<_, std::io::Error>("a-token".to_owned()) }
+    };
+    let builder = issuer.builder().revocation_feed(Credentials::token(source));
+    let verifier = builder.pace(PACE).await.unwrap();
+    let token = issuer.token(&of("a1", "c", 0, "t"));
+    assert!(verifier.verify(&token).await.is_ok());
+    eventually("a stream", async || {
+        issuer.revocations.open.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    panics.store(true, Ordering::SeqCst);
+    issuer.revocations.cut();
+    eventually("told", async || {
+        let problem = verifier.feed().unwrap().problem;
+        problem.is_some_and(|problem| problem.contains("has ended"))
+    })
+    .await;
+    issuer.revocations.end(json!({ "approval": "a1" }), START);
+    panics.store(false, Ordering::SeqCst);
+    eventually_refused(&verifier, &token).await;
+    eventually_connected(&verifier).await;
+}
+
+#[tokio::test]
+async fn the_feed_is_followed_again_after_the_end_of_the_runtime_it_was_first_needed_in() {
+    let issuer = Issuer::start().await;
+    let verifier = following(&issuer).build().unwrap();
+    let token = issuer.token(&of("a1", "c", 0, "t"));
+    let (first, seen) = (verifier.clone(), token.clone());
+    let used = tokio::task::spawn_blocking(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        runtime.block_on(first.verify(&seen)).is_ok()
+    });
+    assert!(used.await.unwrap());
+    tokio::time::sleep(PACE.longest_pause).await;
+    issuer.revocations.end(json!({ "approval": "a1" }), START);
+    // The first that needs it waits for what was ended meanwhile.
+    assert!(matches!(verifier.verify(&token).await, Err(Error::Revoked)));
 }
 
 #[tokio::test]
@@ -184,7 +268,7 @@ async fn a_cut_stream_is_gone_on_with_where_it_broke() {
     // What is revoked while nobody listens is told afterwards.
     issuer
         .revocations
-        .with(|book| book.status = Some(StatusCode::BAD_GATEWAY));
+        .with(|book| book.status = Some(StatusCode::UNAUTHORIZED));
     issuer.revocations.cut();
     eventually_lost(&verifier).await;
     let later = issuer.revocations.end(json!({ "approval": "a2" }), START);
@@ -222,6 +306,42 @@ async fn where_streams_do_not_last_it_polls_and_tries_again_later() {
 }
 
 #[tokio::test]
+async fn where_streams_are_refused_it_polls_and_where_connections_are_too_many_it_does_not_wait() {
+    for (status, waits) in [(502, "1"), (504, "1"), (406, "1"), (503, "1"), (429, "0")] {
+        let issuer = Issuer::start().await;
+        let status = StatusCode::from_u16(status).unwrap();
+        issuer.revocations.with(|book| book.stream_status = Some(status));
+        let verifier = following(&issuer).await.unwrap();
+        let polls = || issuer.revocations.polls.load(Ordering::SeqCst);
+        eventually("polls", async || polls() > 0).await;
+        let n = issuer.revocations.end(json!({ "approval": "a1" }), START);
+        eventually_at(&verifier, n).await;
+        let token = issuer.token(&of("a1", "c", 0, "t"));
+        assert!(matches!(verifier.verify(&token).await, Err(Error::Revoked)));
+        let last_wait = issuer.revocations.with(|book| book.last_wait.clone());
+        assert_eq!(last_wait.as_deref(), Some(waits), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_has_moved_is_found() {
+    let issuer = Issuer::start().await;
+    let good = issuer.metadata.lock().unwrap()["revocation_feed_endpoint"].clone();
+    for (moved, problem) in [
+        (format!("{}/nowhere", issuer.url), "404"),
+        ("https://other.test/revocations".to_owned(), "own origin"),
+    ] {
+        issuer.metadata.lock().unwrap()["revocation_feed_endpoint"] = moved.into();
+        let verifier = following(&issuer).build().unwrap();
+        assert!(verifier.verify(&issuer.token(&json!({}))).await.is_ok());
+        let text = verifier.feed().unwrap().problem.unwrap();
+        assert!(text.contains(problem), "{text}");
+        issuer.metadata.lock().unwrap()["revocation_feed_endpoint"] = good.clone();
+        eventually_connected(&verifier).await;
+    }
+}
+
+#[tokio::test]
 async fn an_issuer_that_does_not_stream_is_polled() {
     let issuer = Issuer::start().await;
     issuer.revocations.with(|book| book.stream = Stream::None);
@@ -240,8 +360,13 @@ async fn after_a_restore_a_new_snapshot_is_taken_and_the_old_set_serves_until_th
         issuer.token(&of("a1", "c", 0, "t1")),
         issuer.token(&of("a2", "c", 0, "t2")),
     );
+    let of_client = issuer.token(&of("a3", "c3", 4, "t3"));
     issuer.revocations.end(json!({ "approval": "a1" }), START);
+    issuer
+        .revocations
+        .end(json!({ "client": "c3", "generation": 5 }), START);
     eventually_refused(&verifier, &first).await;
+    eventually_refused(&verifier, &of_client).await;
 
     // The new feed begins lower; its snapshot cannot be read at first.
     issuer.revocations.with(|book| {
@@ -258,7 +383,9 @@ async fn after_a_restore_a_new_snapshot_is_taken_and_the_old_set_serves_until_th
     issuer.revocations.end(json!({ "approval": "a2" }), START);
     issuer.revocations.with(|book| book.text = None);
     eventually_refused(&verifier, &second).await;
-    assert!(verifier.verify(&first).await.is_ok());
+    // What had ended stays so, though the issuer has forgotten it; generations are counted anew.
+    assert!(matches!(verifier.verify(&first).await, Err(Error::Revoked)));
+    assert!(verifier.verify(&of_client).await.is_ok());
     assert_eq!(verifier.feed().unwrap().sequence, Some(7));
 }
 
@@ -370,16 +497,22 @@ async fn settings_that_cannot_be_show_when_it_is_built() {
     let issuer = Issuer::start().await;
     let builder = || issuer.builder();
     let seconds = Duration::from_secs;
+    let closed_after = |after| following(&issuer).when_feed_is_lost(LostFeed::FailClosed { after });
     for bad in [
         builder().leeway(seconds(9)),
         builder().leeway(seconds(61)),
         builder().algorithms([]),
         builder().when_feed_is_lost(LostFeed::FailOpen),
+        closed_after(PACE.silence - Duration::from_millis(1)),
         Verifier::discover(&issuer.url).audience(""),
     ] {
         assert!(matches!(bad.build(), Err(Error::Setting(_))));
     }
-    for good in [builder().leeway(seconds(10)), builder().leeway(seconds(60))] {
+    for good in [
+        builder().leeway(seconds(10)),
+        builder().leeway(seconds(60)),
+        closed_after(PACE.silence),
+    ] {
         assert!(good.build().is_ok());
     }
 }

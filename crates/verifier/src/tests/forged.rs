@@ -1,10 +1,13 @@
 //! Answers of the feed that are not to be believed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use jose::SigningKey;
 use protocol::SigningAlg;
 use serde_json::{Value, json};
 
+use super::checklist::RawKey;
 use super::feed::{eventually, eventually_at, following, of};
 use super::issuer::{Issuer, START};
 use super::revocations::Draft;
@@ -174,6 +177,30 @@ async fn what_strangers_and_withdrawn_keys_have_sealed_is_refused() {
     // Not even where it is met for the first time.
     let outcome = following(&issuer).when_feed_is_lost(LostFeed::Introspect).await;
     assert!(matches!(outcome, Err(Error::FeedLost(Some(_)))), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_seal_that_does_not_name_its_key_is_refused() {
+    let issuer = Issuer::start().await;
+    let raw = RawKey::of(&issuer, "raw");
+    let whole = issuer.sealed(0);
+    let (head, last) = whole.trim_end().rsplit_once('\n').unwrap();
+    let mut last: Value = serde_json::from_str(last).unwrap();
+    let payload = last["jws"].as_str().unwrap().split('.').nth(1).unwrap();
+    let payload = String::from_utf8(URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    // The only key there is.
+    issuer.keys.lock().unwrap().clear();
+    for (header, is_believed) in [
+        (r#"{"alg":"ES256","kid":"raw","typ":"revocations+jwt"}"#, true),
+        (r#"{"alg":"ES256","typ":"revocations+jwt"}"#, false),
+    ] {
+        last["jws"] = raw.sign(header, &payload).into();
+        issuer
+            .revocations
+            .with(|book| book.text = Some(format!("{head}\n{last}\n")));
+        let outcome = following(&issuer).when_feed_is_lost(LostFeed::Introspect).await;
+        assert_eq!(outcome.is_ok(), is_believed, "{outcome:?}");
+    }
 }
 
 #[tokio::test]

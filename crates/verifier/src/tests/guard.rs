@@ -1,6 +1,7 @@
 //! The layer, the extractor, and the metadata of the resource server.
 
 use axum::body::to_bytes;
+use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde_json::Value;
 
@@ -175,6 +176,33 @@ async fn the_metadata_is_served_and_named_in_challenges() {
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), expected);
     let Json(written) = Json(serde_json::to_value(verifier.metadata()).unwrap());
     assert_eq!(written["resource"], AUDIENCE);
+}
+
+#[tokio::test]
+async fn what_a_handler_asks_for_besides_stays_beside_the_place_of_the_metadata() {
+    async fn refuse() -> Response {
+        let challenges = [
+            (WWW_AUTHENTICATE, "Negotiate"),
+            (WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\""),
+            (WWW_AUTHENTICATE, "Basic realm=\"a\""),
+        ];
+        (StatusCode::UNAUTHORIZED, AppendHeaders(challenges)).into_response()
+    }
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    let router: Router = Router::new()
+        .route("/refuse", get(refuse))
+        .layer(verifier.layer())
+        .merge(verifier.metadata().route().unwrap());
+    let token = format!("Bearer {}", issuer.token(&json!({})));
+    let (_, headers) = send(&router, "/refuse", &[&token]).await;
+    let challenges: Vec<&str> = headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .map(|own| own.to_str().unwrap())
+        .collect();
+    let named = format!("Bearer error=\"insufficient_scope\", resource_metadata=\"{AUDIENCE}{PATH}\"");
+    assert_eq!(challenges, ["Negotiate", &named, "Basic realm=\"a\""]);
 }
 
 #[tokio::test]

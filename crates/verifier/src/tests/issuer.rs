@@ -1,14 +1,14 @@
 //! An issuer that can rotate, break, disappear, and tell of revocations.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get, post};
-use http::StatusCode;
 use http::header::CACHE_CONTROL;
+use http::{HeaderMap, StatusCode};
 use jose::SigningKey;
 use protocol::SigningAlg;
 use serde_json::{Value, json};
@@ -30,6 +30,10 @@ pub(super) struct Issuer {
     pub(super) revocations: Revocations,
     pub(super) mood: Mutex<Mood>,
     pub(super) asked: AtomicUsize,
+    /// How often past caches.
+    pub(super) past_caches: AtomicUsize,
+    /// The keys are no longer where they were.
+    pub(super) has_moved: AtomicBool,
     pub(super) now: Arc<AtomicI64>,
 }
 
@@ -57,12 +61,15 @@ impl Issuer {
             keys: Mutex::new(vec![SigningKey::generate(SigningAlg::Es256).unwrap()]),
             mood: Mutex::new(Mood::Well),
             asked: AtomicUsize::new(0),
+            past_caches: AtomicUsize::new(0),
+            has_moved: AtomicBool::new(false),
             now: Arc::new(AtomicI64::new(START)),
             url,
         });
         let router = Router::new()
             .route("/.well-known/oauth-authorization-server/tenant", get(metadata))
             .route("/tenant/jwks", get(jwks))
+            .route("/tenant/keys", get(keys))
             .route("/tenant/revocations", get(revocations::answer))
             .route("/tenant/introspect", post(revocations::introspect))
             .route("/elsewhere", any(revocations::elsewhere))
@@ -129,8 +136,18 @@ async fn metadata(State(issuer): State<Arc<Issuer>>) -> Response {
     answer(&issuer, |issuer| issuer.metadata.lock().unwrap().to_string()).await
 }
 
-async fn jwks(State(issuer): State<Arc<Issuer>>) -> Response {
+async fn jwks(state: State<Arc<Issuer>>, headers: HeaderMap) -> Response {
+    match state.0.has_moved.load(Ordering::SeqCst) {
+        true => StatusCode::NOT_FOUND.into_response(),
+        false => keys(state, headers).await,
+    }
+}
+
+async fn keys(State(issuer): State<Arc<Issuer>>, headers: HeaderMap) -> Response {
     issuer.asked.fetch_add(1, Ordering::SeqCst);
+    if headers.get(CACHE_CONTROL).is_some_and(|own| own == "no-cache") {
+        issuer.past_caches.fetch_add(1, Ordering::SeqCst);
+    }
     answer(&issuer, |issuer| {
         let keys = issuer.keys.lock().unwrap();
         let mut keys: Vec<Value> = keys.iter().map(SigningKey::public_jwk).collect();

@@ -45,6 +45,8 @@ pub(super) struct Book {
     pub(super) n: u64,
     pub(super) records: Vec<(u64, String)>,
     pub(super) stream: Stream,
+    /// Answers with this to whoever wants a stream.
+    pub(super) stream_status: Option<StatusCode>,
     /// Answers with this instead.
     pub(super) status: Option<StatusCode>,
     /// Answers with this text instead of a sealed one.
@@ -55,6 +57,8 @@ pub(super) struct Book {
     /// What came in the header of the last request.
     pub(super) authorization: String,
     pub(super) last_event_id: String,
+    /// How long the last poll was to wait.
+    pub(super) last_wait: Option<String>,
     pub(super) active: bool,
 }
 
@@ -87,12 +91,14 @@ impl Default for Revocations {
                 n: 10,
                 records: Vec::new(),
                 stream: Stream::Flowing,
+                stream_status: None,
                 status: None,
                 text: None,
                 forge: |_| {},
                 bend: |text| text,
                 authorization: String::new(),
                 last_event_id: String::new(),
+                last_wait: None,
                 active: true,
             }),
             changed: watch::Sender::new(()),
@@ -192,6 +198,9 @@ pub(super) async fn answer(State(issuer): State<Arc<Issuer>>, uri: Uri, headers:
     };
     if text(ACCEPT.as_str()).unwrap() == "text/event-stream" && book.stream != Stream::None {
         own.streams.fetch_add(1, Ordering::SeqCst);
+        if let Some(status) = book.stream_status {
+            return status.into_response();
+        }
         return stream(&issuer, &book);
     }
     let after: u64 = match param("after") {
@@ -201,6 +210,7 @@ pub(super) async fn answer(State(issuer): State<Arc<Issuer>>, uri: Uri, headers:
         }
         Some(after) => {
             own.polls.fetch_add(1, Ordering::SeqCst);
+            own.with(|book| book.last_wait = param("wait"));
             after.parse().unwrap()
         }
     };

@@ -81,7 +81,7 @@ proptest! {
             let fresh = marker.mark(Subject::Token("a token of nobody"));
             for own in 0..5 {
                 let marks = Marks {
-                    approval: fresh, token: fresh, key: None,
+                    approval: fresh, token: fresh, key: fresh,
                     client: marker.mark(Subject::Client(&text)), generation: own,
                 };
                 let record = model.get(&(3, name));
