@@ -48,7 +48,7 @@ impl Meter {
         Self {
             server: runtime(None),
             load: runtime(Some(1)),
-            connections: 64,
+            connections: 128,
         }
     }
 
