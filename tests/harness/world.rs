@@ -232,8 +232,13 @@ impl World {
 
     /// The world of a server that the test itself starts on a database that it has made.
     pub(crate) async fn beside(issuer: &str, database: &db::Url) -> Self {
+        Self::beside_at(issuer, issuer.to_owned(), database).await
+    }
+
+    /// The same, with requests going to this origin.
+    pub(crate) async fn beside_at(issuer: &str, origin: String, database: &db::Url) -> Self {
         Self {
-            origins: vec![issuer.to_owned()],
+            origins: vec![origin],
             issuer: issuer.to_owned(),
             turn: AtomicUsize::new(0),
             db: Database::connect(database)

@@ -88,7 +88,7 @@ async fn measure(on: &On, troubles: &[Trouble]) -> bool {
     // People and apps ask the replica that lives on, past the balancer.
     let lives_on = ports.last().expect("a replica");
     let past_it = format!("http://127.0.0.1:{lives_on}");
-    let world = World::beside(&past_it, &installation.database).await;
+    let world = World::beside_at(&installation.issuer, past_it, &installation.database).await;
     let mut scene = Scene::set(&installation, &world, balancer, ports, replicas).await;
     println!(
         "\n{}, {} process{}: from the answer to the last request accepted, at {SERVERS} resource servers\n\
