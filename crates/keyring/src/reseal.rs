@@ -110,15 +110,24 @@ impl Reseal<'_> {
         }
     }
 
-    /// Makes the next key. A file of that name whose key the database knows was left by a resealing on another machine:
-    /// the key in it is the one in use, or one that was retired. Under the lock: of two runs, one must not remove what
-    /// the other has made.
-    async fn make(&self, folder: PathBuf) -> Result<(), Error> {
+    /// Makes the next key. A file of that name whose key the database knows was left by a resealing on another machine,
+    /// and holds the key in use or one that was retired; as long as another run is not done, it may be the only place of
+    /// the key that everything is sealed under. So this looks again under the lock.
+    pub(crate) async fn make(&self, folder: PathBuf) -> Result<(), Error> {
         let work = self.db.transact(move |conn| {
             Box::pin(async move {
                 records::lock(conn).await?;
-                let next = folder.join(NEXT_FILE);
                 let rows = Rows::read(conn).await?;
+                let first = master::read(&folder.join(FILE))?.map(One::of);
+                let mut in_use = rows.in_use();
+                let is_settled = match (in_use.next(), in_use.next()) {
+                    (Some(only), None) => first.is_some_and(|first| first.is(only)),
+                    _ => false,
+                };
+                if !is_settled {
+                    return Ok(());
+                }
+                let next = folder.join(NEXT_FILE);
                 if master::read(&next)?
                     .map(One::of)
                     .is_some_and(|one| rows.knows(&one))

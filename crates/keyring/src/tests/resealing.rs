@@ -250,6 +250,58 @@ async fn two_who_reseal_at_once_come_to_one_end() {
     .await;
 }
 
+/// The machine that everything was copied to has a file that the other one has renamed.
+#[tokio::test]
+async fn a_next_key_that_another_machine_has_used_is_not_taken_for_a_new_one() {
+    db::testing::both(|db| async move {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let by = events::Context::command_line();
+        let first = opened(here.path(), &db).await;
+        first.prepare_reseal(&by, START).await.unwrap();
+        for file in files(here.path()) {
+            fs::copy(here.path().join(&file), there.path().join(&file)).unwrap();
+        }
+        let done = first.reseal(&by, START).await.unwrap();
+        fs::copy(here.path().join("master.key"), there.path().join("master.key")).unwrap();
+        assert_eq!(files(there.path()), ["master.key", "master.next.key"]);
+
+        let again = opened(there.path(), &db).await.reseal(&by, START).await.unwrap();
+        assert_ne!(again.master_key_id, done.master_key_id);
+        assert_eq!(again.retired_master_key_id, Some(done.master_key_id));
+        assert!(sealed(&db).await.iter().all(|(id, _)| *id == again.master_key_id));
+    })
+    .await;
+}
+
+/// A file that looks left over while another run is under way is what everything is being sealed under.
+#[tokio::test]
+async fn the_next_key_of_a_run_under_way_is_never_taken_away() {
+    db::testing::both(|db| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = shown(&opened(folder.path(), &db).await);
+        let (own, other) = (
+            master(folder.path(), &db).await.unwrap(),
+            master(folder.path(), &db).await.unwrap(),
+        );
+        let by = events::Context::command_line();
+        let (mut run, late) = (steps(&own, &db, &by), steps(&other, &db, &by));
+        run.prepare().await.unwrap();
+        loop {
+            let next = fs::read(folder.path().join("master.next.key")).ok();
+            late.make(folder.path().to_owned()).await.unwrap();
+            match next {
+                Some(next) => {
+                    assert_eq!(fs::read(folder.path().join("master.next.key")).unwrap(), next);
+                }
+                None => break,
+            }
+            run.step().await.unwrap();
+        }
+        assert_eq!(shown(&opened(folder.path(), &db).await), expected);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn one_of_two_keys_is_not_enough_and_the_line_says_which_is_missing() {
     db::testing::both(|db| async move {
