@@ -105,7 +105,7 @@ macro_rules! live {
         concat!(
             "SELECT s.session_id FROM users u JOIN sessions s ON s.sub = u.sub \
              WHERE s.session_id = $1 AND s.ended_at IS NULL AND s.idle_until > $2 AND s.expires_at > $2 \
-             AND s.created_at >= (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) \
+             AND s.created_at > (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) \
              AND u.disabled_at IS NULL AND u.epoch = s.epoch",
             $lock
         )

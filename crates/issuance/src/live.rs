@@ -8,7 +8,7 @@ use protocol::{ApprovalId, ClientId, Timestamp};
 
 /// The condition on a row of `approvals`, at an instant of SQL. The session counts unless the approval
 /// outlives it, and then with the user's epoch: what was proven before a credential changed is void. So is a
-/// session from before the database was restored.
+/// session from before the database was restored, or from that second: nobody can say which came first.
 macro_rules! live {
     ($now:literal) => {
         concat!(
@@ -21,7 +21,7 @@ macro_rules! live {
              AND EXISTS (SELECT 1 FROM users u WHERE u.sub = approvals.sub AND u.disabled_at IS NULL \
                 AND (approvals.offline OR EXISTS (SELECT 1 FROM sessions l \
                     WHERE l.session_id = approvals.session_id AND l.epoch = u.epoch AND l.ended_at IS NULL \
-                    AND l.created_at >= (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) AND l.idle_until > ",
+                    AND l.created_at > (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) AND l.idle_until > ",
             $now,
             " AND l.expires_at > ",
             $now,

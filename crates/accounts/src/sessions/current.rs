@@ -46,7 +46,7 @@ const CURRENT: &str = "\
         JOIN authentications a ON a.session_id = s.session_id \
     WHERE b.token_digest = $1 AND b.expires_at > $2 \
         AND s.ended_at IS NULL AND s.idle_until > $2 AND s.expires_at > $2 \
-        AND s.created_at >= (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) \
+        AND s.created_at > (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) \
         AND u.disabled_at IS NULL AND u.epoch = s.epoch \
         AND (a.auth_time > $3 OR a.ordinal = \
             (SELECT MAX(n.ordinal) FROM authentications n WHERE n.session_id = s.session_id)) \

@@ -135,7 +135,7 @@ const RENEW: &str = "UPDATE sessions SET persistent = $3, user_agent = $4, last_
     idle_until = $6, expires_at = $7 \
     WHERE browser_id = $1 AND sub = $2 AND epoch = $8 \
     AND ended_at IS NULL AND idle_until > $5 AND expires_at > $5 \
-    AND created_at >= (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) RETURNING session_id";
+    AND created_at > (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) RETURNING session_id";
 
 /// The user's live session in this browser, from now on again for its full time.
 ///
