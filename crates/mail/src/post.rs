@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use db::Database;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use protocol::delivery::pause;
 use protocol::{Clock, Timestamp};
 
 use crate::letter::BadLetter;
@@ -31,23 +32,6 @@ pub struct Post {
 const AT_ONCE: usize = 4;
 /// How often it is looked whether anything is due.
 const LOOK: Duration = Duration::from_secs(1);
-
-const FIRST_PAUSE: Duration = Duration::from_secs(15);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
-/// With the pauses between them about a day.
-const MOST_TRIES: i64 = 30;
-
-/// After so many tries that failed, how long until the next; `None` where there is none.
-fn pause(tries: i64) -> Option<Duration> {
-    if tries >= MOST_TRIES {
-        return None;
-    }
-    let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or_default();
-    let pause = 2_u32
-        .checked_pow(doubled)
-        .and_then(|times| FIRST_PAUSE.checked_mul(times));
-    Some(pause.map_or(LONGEST_PAUSE, |pause| pause.min(LONGEST_PAUSE)))
-}
 
 /// Why a mail has not gone. For our log only.
 #[derive(Debug, thiserror::Error)]

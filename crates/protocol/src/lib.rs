@@ -8,6 +8,7 @@ pub mod client_address;
 pub mod client_certificate;
 pub mod confirmation;
 mod defects;
+pub mod delivery;
 pub mod error;
 pub mod form;
 pub mod id;

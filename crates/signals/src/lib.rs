@@ -14,6 +14,7 @@ use events::changes::{Topic, Watcher};
 use events::logout_notices::{self, Notice};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use keyring::Keyring;
+use protocol::delivery::pause;
 use protocol::{ClientId, Clock, Error, Issuer, Timestamp};
 use url::form_urlencoded::Serializer;
 
@@ -39,23 +40,6 @@ const AT_ONCE_PER_CLIENT: usize = egress::AT_ONCE_PER_HOST;
 const LOOK: Duration = Duration::from_secs(1);
 /// Back-Channel Logout §2.5.
 const FORM: &str = "application/x-www-form-urlencoded";
-
-const FIRST_PAUSE: Duration = Duration::from_secs(15);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
-/// With the pauses between them about a day: an app that was away for so long has other worries.
-const MOST_TRIES: i64 = 30;
-
-/// After so many tries that failed, how long until the next; `None` where there is none.
-fn pause(tries: i64) -> Option<Duration> {
-    if tries >= MOST_TRIES {
-        return None;
-    }
-    let doubled = u32::try_from(tries.saturating_sub(1)).unwrap_or_default();
-    let pause = 2_u32
-        .checked_pow(doubled)
-        .and_then(|times| FIRST_PAUSE.checked_mul(times));
-    Some(pause.map_or(LONGEST_PAUSE, |pause| pause.min(LONGEST_PAUSE)))
-}
 
 impl Signals {
     /// Sends what is due as soon as it is; never returns.
@@ -179,30 +163,4 @@ enum Unheard {
     Own(#[from] Error),
     #[error(transparent)]
     Database(#[from] db::Error),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn c056_a_client_that_does_not_answer_is_tried_ever_more_rarely_for_about_a_day() {
-        assert_eq!(pause(1), Some(FIRST_PAUSE));
-        assert_eq!(pause(2), Some(2 * FIRST_PAUSE));
-        let pauses: Vec<Duration> = (1..).map_while(pause).collect();
-        assert!(pauses.is_sorted());
-        assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
-        assert_eq!(i64::try_from(pauses.len()).unwrap(), MOST_TRIES - 1);
-        let hours = pauses.iter().sum::<Duration>().as_secs() / 3600;
-        assert!((18..30).contains(&hours), "{hours}");
-        // Ten minutes away cost at most as much again.
-        let early: Duration = pauses.iter().take(6).sum();
-        assert!(
-            early > Duration::from_secs(600) && early < Duration::from_secs(1200),
-            "{early:?}"
-        );
-        // A count that no honest row has.
-        assert_eq!(pause(i64::MIN), Some(FIRST_PAUSE));
-        assert_eq!(pause(i64::MAX), None);
-    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use db::testing::both;
+use protocol::delivery::LONGEST_PAUSE;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -220,16 +221,4 @@ async fn a_relay_elsewhere_is_spoken_to_with_tls_that_checks_or_not_at_all() {
             false => assert_eq!(server.count(), 0),
         }
     }
-}
-
-#[test]
-fn a_mail_is_tried_ever_more_rarely_for_about_a_day() {
-    let pauses: Vec<Duration> = (1..).map_while(pause).collect();
-    assert_eq!(pauses[0], FIRST_PAUSE);
-    assert!(pauses.is_sorted());
-    assert_eq!(i64::try_from(pauses.len()).unwrap(), MOST_TRIES - 1);
-    let hours = pauses.iter().sum::<Duration>().as_secs() / 3600;
-    assert!((18..30).contains(&hours), "{hours}");
-    assert_eq!(pause(i64::MIN), Some(FIRST_PAUSE));
-    assert_eq!(pause(i64::MAX), None);
 }
