@@ -174,6 +174,10 @@ on_both_databases! {
             let token = jws(&head, &genuine.access, |message| own.sign(message));
             shown(&world, &token).await.assert_refusal(401, "invalid_token");
         }
+        // Whoever stole a key that is withdrawn by its name would not name it.
+        let nameless = json!({ "typ": "at+jwt", "alg": "ES256" });
+        let token = jws(&nameless, &genuine.access, |message| own.sign(message));
+        shown(&world, &token).await.assert_refusal(401, "invalid_token");
     }
 
     async fn c041_what_is_not_one_strict_compact_jws_of_the_right_type_is_refused(world: World) {

@@ -591,6 +591,21 @@ on_both_databases! {
         answer(request()).await.assert_refusal(401, "invalid_token");
     }
 
+    /// Keys behind a URL, and secrets that are gone, do not show in the record that it was judged by.
+    async fn a_stream_by_an_assertion_ends_after_some_minutes(world: World) {
+        let (api, _) = api(&world, SigningAlg::Es256).await;
+        let key = Key::new("ES256");
+        give_keys(&world, &api, Some(PublicKeys::Set(key.jwks()))).await;
+        let claims = assertion(&api.identifier, &world.issuer, world.now().as_secs(), &json!({}));
+        let request = client().post(world.at("/revocations")).form(&asserted(key.sign(&claims)));
+        let mut stream = Events::open(request).await;
+        stream.backlog().await;
+        world.pass(Duration::from_secs(5 * 60));
+        assert_eq!(stream.next().await.expect("no end").name, "beat");
+        world.pass(Duration::from_secs(1));
+        stream.ends().await;
+    }
+
     async fn a_poll_waits_until_there_is_something(world: World) {
         let reader = reader(&world).await;
         let held = snapshot(&world, &reader).await;
@@ -625,7 +640,12 @@ on_both_databases! {
         let unused = app.code(&world, &user, &offline).await;
         let online = app.grant(&world, &user, &[]).await;
         let held = snapshot(&world, &reader).await;
-        let newer = app.refresh(&world, tokens.refresh()).await.json()["refresh_token"].as_str().unwrap().to_owned();
+        let rotated = async |token: &str| {
+            let answer = app.refresh(&world, token).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            answer.json()["refresh_token"].as_str().unwrap().to_owned()
+        };
+        let newer = rotated(&rotated(tokens.refresh()).await).await;
         set(&world.db, "UPDATE families SET generation = 1").await;
         world.pass(Duration::from_secs(2));
 
@@ -650,7 +670,11 @@ on_both_databases! {
         visitor.get(&app.url(&[("prompt", "none")])).await.assert_error("login_required");
         app.redeem(&world, &unused).await.assert_refusal(400, "invalid_grant");
         userinfo(&world, online.access()).await.assert_refusal(401, "invalid_token");
-        assert_eq!(app.refresh(&world, tokens.refresh()).await.status, 200);
+        rotated(tokens.refresh()).await;
+        // That its row was written anew is no news of a further restore: one person could go on like that for ever.
+        world.pass(Duration::from_secs(2));
+        app.refresh(&world, &newer).await.assert_refusal(400, "invalid_grant");
+        assert_eq!(told_of_restores(&world.db).await, ["refresh_token"]);
         // Signing in again is all that it takes, with the same browser.
         let redirect = visitor.authorize(&app.url(&[]), user.email.shown()).await;
         let again = app.tokens(&world, &redirect).await;
