@@ -196,7 +196,7 @@ impl One {
 }
 
 /// What the database knows of a master key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) id: String,
     check: String,
@@ -205,7 +205,7 @@ pub(crate) struct Row {
 }
 
 /// Every master key that there ever was.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rows(pub(crate) Vec<Row>);
 
 impl Rows {
@@ -268,9 +268,18 @@ impl MasterKey {
             })
         })
         .await?;
-        let rows = Rows::read(&mut db.reader().await?).await?;
-        let current = chosen(&held, &rows, &source)?;
-        Ok(Self::with(source, held, current))
+        // The file of a key is there before its row, and gone only after its row says so: rows first. When they change
+        // meanwhile, a resealing is under way, and both are read once more.
+        let mut rows = Rows::read(&mut db.reader().await?).await?;
+        loop {
+            held = source.read()?;
+            let chosen = chosen(&held, &rows, &source);
+            let newest = Rows::read(&mut db.reader().await?).await?;
+            if chosen.is_ok() || newest == rows {
+                return Ok(Self::with(source, held, chosen?));
+            }
+            rows = newest;
+        }
     }
 
     /// A key that no file holds, for tests.
