@@ -10,6 +10,7 @@
 #[macro_use]
 mod harness;
 
+mod account;
 mod anonymous;
 mod architecture;
 mod at_rest;

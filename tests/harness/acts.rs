@@ -25,7 +25,12 @@ impl World {
             | Act::WithdrawConsent(_)
             | Act::DisableUser(_)
             | Act::RevokeUser(_)
-            | Act::PasswordRecovered(_) => self.heard_elsewhere().await,
+            | Act::PasswordRecovered(_)
+            | Act::EndSessionOf(..)
+            | Act::EndOtherSessions { .. }
+            | Act::RemoveApp(..)
+            | Act::CredentialsChanged { .. }
+            | Act::DeletionAsked(_) => self.heard_elsewhere().await,
         }
     }
 

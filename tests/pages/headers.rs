@@ -6,7 +6,7 @@ use super::{as_it_comes, bare};
 use crate::harness::world::{Own, PASSWORD};
 use crate::harness::{Answer, World};
 
-const PATHS: [&str; 19] = [
+const PATHS: [&str; 31] = [
     "/authorize",
     "/login",
     "/consent",
@@ -19,6 +19,18 @@ const PATHS: [&str; 19] = [
     "/verify",
     "/verify/sent",
     "/verify/done",
+    "/account",
+    "/account/switch",
+    "/account/sessions",
+    "/account/apps",
+    "/account/apps/none",
+    "/account/password",
+    "/account/profile",
+    "/account/email",
+    "/account/activity",
+    "/account/export",
+    "/account/delete",
+    "/.well-known/change-password",
     "/token",
     "/userinfo",
     "/jwks",

@@ -15,6 +15,8 @@ use pages::{BRAND, Locale, Texts};
 use protocol::{Clock, Issuer, Secret, Subject, Timestamp, path};
 use serde::{Deserialize, Serialize};
 
+use crate::notices::Notice;
+
 /// What a row of the queue holds. Once written it keeps its meaning, for the length of a day.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Job {
@@ -29,6 +31,9 @@ pub(crate) enum Job {
     /// Whether the address is theirs.
     #[serde(rename = "verify")]
     Verify { sub: Subject, locale: String },
+    /// Something changed about an account, or somebody with its password did something.
+    #[serde(rename = "notice")]
+    Notice(Notice),
     /// Another password was set by a link.
     #[serde(rename = "recovered")]
     Recovered {
@@ -47,12 +52,12 @@ pub struct Letters {
 }
 
 /// What a letter says, for both of its forms.
-struct Words {
-    subject: String,
+pub(crate) struct Words {
+    pub(crate) subject: String,
     /// Paragraphs before the link, and after it.
-    before: Vec<String>,
-    link: Option<(String, String)>,
-    after: Vec<String>,
+    pub(crate) before: Vec<String>,
+    pub(crate) link: Option<(String, String)>,
+    pub(crate) after: Vec<String>,
 }
 
 #[derive(Template)]
@@ -98,6 +103,7 @@ impl Letters {
                 let compose = |(user, link): (User, Secret)| self.verify(&user, &link, texts(&locale));
                 link.map(compose).transpose()
             }
+            Job::Notice(notice) => notice.letter(texts(&notice.locale)).map(Some),
             Job::Recovered { to, at, locale } => self.recovered(to, at, texts(&locale)).map(Some),
         }
     }
@@ -166,7 +172,7 @@ impl Letters {
 
     /// Has no link: one in a mail that nobody asked for is what phishing looks like.
     fn recovered(&self, to: String, at: Timestamp, texts: Texts) -> db::Result<Letter> {
-        let at = at.to_string().replacen('T', " ", 1).replacen('Z', " UTC", 1);
+        let at = instant(at);
         let words = Words {
             subject: texts.words("mail-recovered-subject", &[("brand", BRAND)]),
             before: vec![
@@ -196,11 +202,16 @@ impl Whose {
     }
 }
 
+/// As people everywhere read it.
+pub(crate) fn instant(at: Timestamp) -> String {
+    at.to_string().replacen('T', " ", 1).replacen('Z', " UTC", 1)
+}
+
 fn texts(locale: &str) -> Texts {
     Texts::of(Locale::negotiate(Some(locale), None))
 }
 
-fn written(to: &str, words: &Words, texts: Texts) -> db::Result<Letter> {
+pub(crate) fn written(to: &str, words: &Words, texts: Texts) -> db::Result<Letter> {
     let html = Html {
         words,
         brand: BRAND,

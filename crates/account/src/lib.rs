@@ -5,7 +5,9 @@
 
 mod letters;
 pub mod mailbox;
+mod notices;
 mod outbox;
+mod own;
 mod password;
 mod recover;
 mod verify;
@@ -13,12 +15,13 @@ mod views;
 
 use std::sync::Arc;
 
-use accounts::attempts::TooMany;
+use accounts::attempts::{Attempts, TooMany};
 use accounts::links::Found;
 use accounts::passwords::Hasher;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use clients::Directory;
 use grants::Flow;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -35,6 +38,9 @@ use crate::views::{Dead, DeadLink, Renewal};
 pub struct Account {
     pub front: Front,
     pub hasher: Hasher,
+    /// Passwords that are given once more count like those at sign-in.
+    pub attempts: Attempts,
+    pub clients: Directory,
     /// None where no mail is sent: then nothing that needs it is offered.
     pub outbox: Option<Outbox>,
 }
@@ -48,6 +54,7 @@ pub fn router(account: Account) -> Router {
         .route(path::VERIFY, get(verify::show).post(verify::submit))
         .route(path::VERIFY_SENT, get(verify::sent))
         .route(path::VERIFY_DONE, get(verify::done))
+        .merge(own::router())
         .with_state(Arc::new(account))
 }
 

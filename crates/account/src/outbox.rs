@@ -89,7 +89,7 @@ impl Outbox {
     pub(crate) async fn put(&self, job: &Job, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
         let within = match job {
             Job::Recover { .. } | Job::Verify { .. } => WITHIN_HALF_AN_HOUR,
-            Job::Recovered { .. } => WITHIN_A_DAY,
+            Job::Recovered { .. } | Job::Notice(_) => WITHIN_A_DAY,
         };
         let content = serde_json::to_vec(job).map_err(db::Error::corrupt)?;
         mail::put(&content, within, &self.sealer(), conn, now).await

@@ -120,7 +120,7 @@ fn about(link: &str) -> String {
     format!("password {}", seal::digest(link))
 }
 
-fn chosen(given: Option<&str>) -> Result<Password, PasswordFault> {
+pub(crate) fn chosen(given: Option<&str>) -> Result<Password, PasswordFault> {
     let given = given.filter(|given| !given.is_empty());
     let given = given.ok_or(PasswordFault::Missing)?;
     Password::chosen(&Secret::from(given)).map_err(PasswordFault::Bad)

@@ -3,7 +3,7 @@
 use accounts::passwords::BadPassword;
 use askama::Template;
 use mail::Delivered;
-use pages::{FormTarget, Markup, Shell, View};
+use pages::{FormTarget, Markup, Shell, Texts, View};
 
 /// `templates/account/recover.html`: whose password it is.
 #[derive(Debug, Template)]
@@ -167,16 +167,21 @@ impl Recover {
     }
 }
 
-impl NewPassword {
-    fn words_of(&self, fault: &PasswordFault) -> Markup {
-        let texts = self.shell.texts;
-        match fault {
+impl PasswordFault {
+    pub(crate) fn words(&self, texts: Texts) -> Markup {
+        match self {
             PasswordFault::Missing => texts.text("password-missing"),
             PasswordFault::Bad(BadPassword::TooShort) => texts.text("password-too-short"),
             PasswordFault::Bad(BadPassword::TooLong) => texts.text("password-too-long"),
             PasswordFault::Bad(BadPassword::Control) => texts.text("password-control"),
             PasswordFault::Busy => texts.text("password-busy"),
         }
+    }
+}
+
+impl NewPassword {
+    fn words_of(&self, fault: &PasswordFault) -> Markup {
+        fault.words(self.shell.texts)
     }
 
     fn at_field(&self) -> Option<PasswordFault> {

@@ -6,6 +6,7 @@
 //! statement.
 
 mod current;
+mod devices;
 mod sign_in;
 mod sign_out;
 
@@ -15,6 +16,7 @@ use db::{Conn, execute, run};
 use protocol::{FlowId, SessionId, Subject, Timestamp, wire_enum};
 
 pub use current::{BrowserSessions, current};
+pub use devices::{Device, of_user};
 pub use sign_in::{SignIn, SignedIn, sign_in};
 pub use sign_out::{Left, leave};
 
@@ -135,6 +137,22 @@ pub async fn end(session_id: &SessionId, conn: &mut Conn, now: Timestamp) -> db:
     let touched = execute!(
         conn,
         sqlx::query(END).bind(session_id.as_str()).bind(now.as_secs())
+    )?;
+    Ok(touched == 1)
+}
+
+const TAKE_OVER: &str =
+    "UPDATE sessions SET epoch = $3 WHERE session_id = $1 AND epoch = $2 AND ended_at IS NULL";
+
+/// Lets a session of the first epoch of its user live on in the second, when that user changed a credential in it;
+/// `false` when it has ended, or is of another. Expects the user to be locked by that change.
+pub async fn take_over(session_id: &SessionId, (from, to): (i64, i64), conn: &mut Conn) -> db::Result<bool> {
+    let touched = execute!(
+        conn,
+        sqlx::query(TAKE_OVER)
+            .bind(session_id.as_str())
+            .bind(from)
+            .bind(to)
     )?;
     Ok(touched == 1)
 }

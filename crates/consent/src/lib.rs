@@ -8,6 +8,7 @@ mod choose;
 mod login;
 mod logo;
 mod logout;
+mod own;
 mod views;
 
 use std::sync::Arc;

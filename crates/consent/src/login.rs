@@ -11,13 +11,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use events::Context;
 use grants::Flow;
-use grants::flow::{Answer, Binding};
+use grants::flow::{Answer, Binding, Request};
 use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::front::session_for;
 use pages::{Lifetime, Page};
 use protocol::form::Form;
-use protocol::{Error, Params, Prompt, RequestId, Secret, Subject, path};
+use protocol::{Error, FlowId, Params, Prompt, RequestId, Secret, Subject, path};
 
 use crate::choose::Wish;
 use crate::views::{Login, LoginFault, Person, Who};
@@ -35,6 +35,9 @@ pub(crate) async fn show(
     let visit = consent.visit(id, headers);
     let outcome = async {
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
+        if let Some(own) = consent.to_a_page_of_ours(&params, &visit).await? {
+            return consent.show_own(own, &params, &visit).await;
+        }
         let carried = consent.carried(&params, &visit).await?;
         let flow = &carried.flow;
         let (switch, other) = (params.get("switch").is_some(), params.get("other").is_some());
@@ -65,6 +68,9 @@ pub(crate) async fn submit(
     let outcome = async {
         consent.front.check_origin(&visit.headers)?;
         let Form(params) = form?;
+        if let Some(own) = consent.to_a_page_of_ours(&params, &visit).await? {
+            return consent.submit_own(own, params, &by, &visit).await;
+        }
         let carried = consent.carried(&params, &visit).await?;
         consent
             .front
@@ -75,7 +81,7 @@ pub(crate) async fn submit(
         if let Some(account) = params.get("account") {
             return consent.choose(carried, account, &visit).await;
         }
-        match consent.sign_in(&params, &carried.flow, &by, &visit).await? {
+        match consent.sign_in(&params, &carried.flow.id, &by, &visit).await? {
             Ok(signed_in) => consent.signed_in(&signed_in, carried),
             Err(fault) => consent.again(carried, &params, fault, &visit).await,
         }
@@ -86,15 +92,38 @@ pub(crate) async fn submit(
 }
 
 /// What the form is about, for its CSRF token.
-fn about(flow: &Flow) -> String {
+pub(crate) fn about<R: Request>(flow: &Flow<R>) -> String {
     format!("login {}", flow.id)
 }
 
 /// What the try before left in the form.
 #[derive(Default)]
-struct Try {
-    remember: bool,
-    faults: Vec<LoginFault>,
+pub(crate) struct Try {
+    pub(crate) remember: bool,
+    pub(crate) faults: Vec<LoginFault>,
+}
+
+impl Try {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self.faults.as_slice() {
+            [] => StatusCode::OK,
+            [LoginFault::Busy, ..] => StatusCode::SERVICE_UNAVAILABLE,
+            [LoginFault::TooMany, ..] => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// The page as it is sent.
+pub(crate) fn sent(view: Login, status: StatusCode) -> Response {
+    let mut response = Page::new(view).with_status(status).into_response();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        // RFC 6585 §4. As long as the page says.
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    response
 }
 
 impl Consent {
@@ -127,12 +156,7 @@ impl Consent {
     }
 
     async fn page(&self, carried: Carried, who: Who, before: Try, visit: &Visit) -> Result<Response, Stop> {
-        let status = match before.faults.as_slice() {
-            [] => StatusCode::OK,
-            [LoginFault::Busy, ..] => StatusCode::SERVICE_UNAVAILABLE,
-            [LoginFault::TooMany, ..] => StatusCode::TOO_MANY_REQUESTS,
-            _ => StatusCode::BAD_REQUEST,
-        };
+        let status = before.status();
         let client = self
             .client(&carried.flow, &mut self.front.db.reader().await?)
             .await?;
@@ -152,14 +176,7 @@ impl Consent {
             remember: before.remember,
             faults: before.faults,
         };
-        let mut response = Page::new(view).with_status(status).into_response();
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            // RFC 6585 §4. As long as the page says.
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("60"));
-        }
-        Ok(response)
+        Ok(sent(view, status))
     }
 
     /// The form once more, still filled, saying what was wrong.
@@ -192,10 +209,10 @@ impl Consent {
 
     /// Checks the password and records the proof. An unknown name, a wrong password and a disabled account get
     /// the same answer after the same work: one look-up and one hash.
-    async fn sign_in(
+    pub(crate) async fn sign_in(
         &self,
         params: &Params,
-        flow: &Flow,
+        flow: &FlowId,
         by: &Context,
         visit: &Visit,
     ) -> Result<Result<SignedIn, LoginFault>, Stop> {
@@ -257,7 +274,7 @@ impl Consent {
         &self,
         user: &User,
         params: &Params,
-        flow: &Flow,
+        flow: &FlowId,
         by: &Context,
         visit: &Visit,
     ) -> Result<Option<SignedIn>, Stop> {
@@ -276,7 +293,7 @@ impl Consent {
                 .filter(|c| !c.is_control())
                 .take(MAX_USER_AGENT)
                 .collect(),
-            flow_id: Some(flow.id.clone()),
+            flow_id: Some(flow.clone()),
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
         };
@@ -292,14 +309,19 @@ impl Consent {
         // Whoever signs in goes on with that, not with what was chosen before.
         let flow = carried.flow.choosing(None);
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
+        let mut response = self.resume(&flow, &sealed);
+        self.keep(signed_in, &mut response);
+        Ok(response)
+    }
+
+    /// Gives the browser its new cookie.
+    pub(crate) fn keep(&self, signed_in: &SignedIn, response: &mut Response) {
         let lifetime = signed_in
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
-        let mut response = self.resume(&flow, &sealed);
         let cookie = self.front.cookies.set_browser(&signed_in.cookie, lifetime);
         response.headers_mut().append(SET_COOKIE, cookie);
         tracing::info!(sub = %signed_in.session.sub, "signed in");
-        Ok(response)
     }
 
     /// Parameters have risen since the hash was made. If this fails, the old hash stays as good as it was.

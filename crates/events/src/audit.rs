@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use context::{Context, Origin};
-pub use event::{Credentials, Event, Kind};
+pub use event::{Changed, Credentials, Event, Kind};
 
 /// A little more than a year, so that the same month of last year can be looked at.
 pub const KEEP: Duration = Duration::from_secs(400 * 24 * 60 * 60);

@@ -40,12 +40,15 @@ const BY_PAIR: &str = "SELECT consent_id, sub, client_id, scope, resources, clai
 const BY_PAIR_FOR_UPDATE: &str = "SELECT consent_id, sub, client_id, scope, resources, claims, client_version, flow_id, \
     granted_at FROM consents WHERE sub = $1 AND client_id = $2 AND ended_at IS NULL FOR UPDATE";
 const RECORD: &str = "INSERT INTO consents \
-    (consent_id, sub, client_id, scope, resources, client_version, session_id, flow_id, granted_at, claims) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+    (consent_id, sub, client_id, scope, resources, client_version, session_id, flow_id, granted_at, claims, \
+    first_granted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9) \
     ON CONFLICT (sub, client_id) DO UPDATE SET \
     consent_id = CASE WHEN consents.ended_at IS NULL THEN consents.consent_id ELSE excluded.consent_id END, \
     scope = excluded.scope, resources = excluded.resources, claims = excluded.claims, \
     client_version = excluded.client_version, \
+    first_granted_at = CASE WHEN consents.ended_at IS NULL THEN consents.first_granted_at \
+    ELSE excluded.first_granted_at END, \
+    last_used_at = CASE WHEN consents.ended_at IS NULL THEN consents.last_used_at END, \
     session_id = excluded.session_id, flow_id = excluded.flow_id, granted_at = excluded.granted_at, \
     ended_at = NULL";
 const LOCK: &str = "SELECT scope, resources, claims FROM consents WHERE consent_id = $1 AND ended_at IS NULL";

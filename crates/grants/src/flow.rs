@@ -7,6 +7,7 @@
 
 mod authorization;
 mod logout;
+mod own;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use authorization::{Answer, AuthorizationRequest};
 pub use logout::{Hinted, LogoutAnswer, LogoutRequest};
+pub use own::{OwnAnswer, OwnRequest};
 
 /// How long a person may take from the first page to the last.
 pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -34,8 +36,9 @@ pub trait Request: Serialize + DeserializeOwned {
     type Answer: Copy + Serialize + DeserializeOwned;
     /// Part of the seal: a flow of one kind opens as no other.
     const KIND: &'static str;
+
     /// The path that goes on with such a flow.
-    const RESUMES_AT: &'static str;
+    fn resumes_at(&self) -> &str;
 }
 
 /// One flow.
@@ -148,8 +151,8 @@ impl<R: Request> Flow<R> {
     }
 
     /// The path that goes on with this flow.
-    pub fn resume(&self) -> &'static str {
-        R::RESUMES_AT
+    pub fn resume(&self) -> &str {
+        self.request.resumes_at()
     }
 
     /// # Errors

@@ -1,5 +1,6 @@
 //! Consents, approvals and every credential that hangs from them; the sealed flow.
 
+pub mod allowed;
 pub mod approvals;
 pub mod codes;
 pub mod consents;
@@ -11,7 +12,7 @@ pub use approvals::{Approval, ByUser, Party};
 pub use codes::Code;
 pub use consents::Consent;
 pub use families::Family;
-pub use flow::{AuthorizationRequest, Flow, LogoutRequest};
+pub use flow::{AuthorizationRequest, Flow, LogoutRequest, OwnRequest};
 
 /// A column that holds a JSON array of strings.
 fn strings(column: &'static str, json: &str) -> db::Result<Vec<String>> {

@@ -1,9 +1,9 @@
-//! Our two cookies: RFC 6265bis, with the `__Host-` prefix wherever the issuer is https.
+//! Our cookies: RFC 6265bis, with the `__Host-` prefix wherever the issuer is https.
 //!
 //! *Browser* names a browser and, through it, its sessions. *Flow* binds what is being done to the browser
-//! that began it, names no session, and does not change at sign-in. A cookie counts only in our own shape and
-//! only once: a neighbour on another subdomain or port can plant a second one of the same name, and nothing
-//! tells which is ours.
+//! that began it, names no session, and does not change at sign-in. *Account* says which of several accounts the person
+//! looks at. A cookie counts only in our own shape and only once: a neighbour on another subdomain or port can plant a
+//! second one of the same name, and nothing tells which is ours.
 
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use protocol::opaque::{self, Kind};
-use protocol::{Secret, random};
+use protocol::{Secret, SessionId, random};
 
 /// The names of our cookies on this site, and how they are read and set.
 #[derive(Clone, Debug)]
 pub struct Cookies {
     browser: String,
     flow: String,
+    account: String,
     attributes: &'static str,
 }
 
@@ -38,6 +39,7 @@ impl Cookies {
             return Self {
                 browser: "__Host-cs_browser".to_owned(),
                 flow: "__Host-cs_flow".to_owned(),
+                account: "__Host-cs_account".to_owned(),
                 attributes: "Path=/; Secure; HttpOnly; SameSite=Lax",
             };
         }
@@ -46,6 +48,7 @@ impl Cookies {
         Self {
             browser: format!("cs_browser_{port}"),
             flow: format!("cs_flow_{port}"),
+            account: format!("cs_account_{port}"),
             attributes: "Path=/; HttpOnly; SameSite=Lax",
         }
     }
@@ -67,6 +70,18 @@ impl Cookies {
     /// A new flow cookie is [`flow_binding`]; it is never renewed while the browser has one.
     pub fn set_flow(&self, value: &Secret) -> HeaderValue {
         self.set(&self.flow, value.expose(), Lifetime::UntilBrowserCloses)
+    }
+
+    /// Whether the person wants to see the account of this session. It only picks among the sessions of the browser, so it
+    /// is no secret and proves nothing.
+    pub fn prefers(&self, session: &SessionId, headers: &HeaderMap) -> bool {
+        only(headers, &self.account).is_some_and(|value| value.expose() == seal::digest(session.as_str()))
+    }
+
+    /// Makes the pages of the account show that of this session, until the browser closes.
+    pub fn set_preferred(&self, session: &SessionId) -> HeaderValue {
+        let value = seal::digest(session.as_str());
+        self.set(&self.account, &value, Lifetime::UntilBrowserCloses)
     }
 
     /// Makes the browser forget who it is.

@@ -88,7 +88,89 @@ link-new = Get a new link
 link-send = Send a new link
 link-too-many = Too many links were asked for. Use the newest one in your mailbox, or try again later.
 
+## Your account
+
+own-title = Your account
+own-lead = Who you are here, and everything about it
+own-nav = Your account
+own-skip = Skip to content
+own-not-you = Not you? Use another account
+own-switch-title = Switch account
+own-switch-lead = Other accounts on this browser
+own-switch-now = You're looking at
+own-switch-others = Also signed in on this browser
+
+change-title = Password
+change-lead = Set a new password
+change-current = Current password
+change-current-missing = Enter your current password
+change-too-many = Too many passwords were tried. Wait a minute, then try again.
+change-apps = Disconnect apps as well
+change-apps-hint = Do this if someone else may have used your account. You'll sign in to your apps again.
+change-ends = This signs you out everywhere else.
+change-submit = Set new password
+change-done = Your new password is set. You're signed out everywhere else.
+
+devices-title = Where you're signed in
+devices-lead = Browsers and devices that are signed in to your account. Sign out any that you don't know.
+devices-this = This device
+devices-since = Signed in on { $day }
+devices-apps = Used for
+devices-others = Sign out everywhere else
+device-browser-on = { $browser } on { $system }
+device-unknown = Unknown device
+ago-now = Active now
+ago-minutes = { $n } minutes ago
+ago-hour = An hour ago
+ago-hours = { $n } hours ago
+ago-day = Yesterday
+ago-days = { $n } days ago
+
+apps-title = Connected apps
+apps-lead = Apps and sites that you allowed to use your account
+apps-none = No app uses your account. When you sign in to one with it, it's listed here.
+apps-unverified = We haven't checked this app
+apps-since = Allowed on { $day }.
+apps-last-used = Last used on { $day }
+apps-profile = See your name and profile
+apps-email = See your email address
+apps-phone = See your phone number
+apps-address = See your postal address
+apps-claim = See a detail of yours: { $claim }
+app-title = Connected app
+app-may = { $app } may:
+app-remove-title = Remove access
+app-remove-lead = { $app } is signed out and can't use your account any more. To use it again, you sign in and allow it anew.
+app-remove = Remove access
+
+claim-name = Full name
+claim-given-name = First name
+claim-family-name = Last name
+claim-middle-name = Middle name
+claim-nickname = Nickname
+claim-preferred-username = Username you prefer
+claim-profile = Profile page
+claim-picture = Picture
+claim-website = Website
+claim-gender = Gender
+claim-birthdate = Date of birth
+claim-zoneinfo = Time zone
+claim-locale = Language
+claim-updated-at = When your profile was last changed
+claim-email = Email
+claim-email-verified = Whether your email is confirmed
+claim-address = Postal address
+claim-phone-number = Phone number
+claim-phone-number-verified = Whether your phone number is confirmed
+
 ## Mails
+
+mail-changed = Your { $brand } password was changed on { $time }.
+mail-changed-all = You're signed out everywhere else, and all apps are disconnected.
+mail-changed-apps-kept = You're signed out everywhere else. Apps stay connected.
+mail-elsewhere-subject = You were signed out of { $brand } everywhere else
+mail-elsewhere = On { $time } you were signed out of { $brand } on every device but the one where that was asked for.
+mail-notice-stranger = If it wasn't you, someone knows your password. Set a new one now: choose "Forgot your password?" where you sign in to { $brand }.
 
 mail-recover-subject = Set a new password for { $brand }
 mail-recover = Someone asked to set a new password for your { $brand } account. If it was you, open this link:

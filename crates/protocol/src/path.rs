@@ -29,6 +29,23 @@ pub const RECOVER_DONE: &str = "/recover/done";
 pub const VERIFY: &str = "/verify";
 pub const VERIFY_SENT: &str = "/verify/sent";
 pub const VERIFY_DONE: &str = "/verify/done";
+/// What people come back for.
+pub const ACCOUNT: &str = "/account";
+/// Which of the accounts that are signed in on this browser.
+pub const ACCOUNT_SWITCH: &str = "/account/switch";
+pub const ACCOUNT_SESSIONS: &str = "/account/sessions";
+pub const ACCOUNT_APPS: &str = "/account/apps";
+pub const ACCOUNT_APP: &str = "/account/apps/{consent_id}";
+pub const ACCOUNT_PASSWORD: &str = "/account/password";
+pub const ACCOUNT_PROFILE: &str = "/account/profile";
+pub const ACCOUNT_EMAIL: &str = "/account/email";
+/// Behind a link that was mailed to a new address.
+pub const ACCOUNT_EMAIL_CONFIRM: &str = "/account/email/confirm";
+pub const ACCOUNT_ACTIVITY: &str = "/account/activity";
+pub const ACCOUNT_EXPORT: &str = "/account/export";
+pub const ACCOUNT_DELETE: &str = "/account/delete";
+/// A Well-Known URL for Changing Passwords: W3C.
+pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
 /// What would have been mailed; only where nothing is.
 pub const DEV_MAILBOX: &str = "/dev/mailbox";
 pub const DEV_MAIL: &str = "/dev/mailbox/{mail_id}";

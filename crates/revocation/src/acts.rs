@@ -2,9 +2,9 @@
 
 use db::{Conn, Database, execute, run};
 use events::changes::{self, Topic};
-use protocol::{ApprovalId, ClientId, Timestamp, access_token};
+use protocol::{ApprovalId, ClientId, SessionId, Subject, Timestamp, access_token};
 
-use crate::{Act, Outcome, Reason, audience};
+use crate::{Act, Apps, Outcome, Reason, audience};
 
 /// The live approvals that an act ends.
 struct Covered {
@@ -33,6 +33,13 @@ macro_rules! covered {
 
 const ONE: Covered = covered!("approval_id = $1");
 const OF_SESSION: Covered = covered!("session_id = $1 AND NOT offline");
+/// Of sessions of this user that have ended: what does not outlive them, and codes that nobody has redeemed yet. An app
+/// that is only now being signed in to is not one that is to stay.
+const OF_ENDED_SESSIONS: Covered = covered!(
+    "sub = $1 AND EXISTS (SELECT 1 FROM sessions s WHERE s.session_id = approvals.session_id \
+     AND s.ended_at IS NOT NULL) AND (NOT offline OR EXISTS (SELECT 1 FROM codes k \
+     WHERE k.approval_id = approvals.approval_id AND k.claimed_at IS NULL))"
+);
 const OF_CONSENT: Covered = covered!("consent_id = $1");
 const OF_USER: Covered = covered!("sub = $1");
 const OF_CLIENT: Covered = covered!("client_id = $1 AND sub IS NOT NULL");
@@ -42,6 +49,12 @@ const DELETE_STANDING: &str = "DELETE FROM approvals WHERE client_id = $1 AND su
 const CLOSE_SESSION: &str = "UPDATE sessions SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL";
 const CLOSE_SESSIONS: &str =
     "UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL RETURNING session_id";
+const CLOSE_SESSION_OF: &str =
+    "UPDATE sessions SET ended_at = $2 WHERE session_id = $1 AND sub = $3 AND ended_at IS NULL";
+const CLOSE_OTHER_SESSIONS: &str = "UPDATE sessions SET ended_at = $2 \
+    WHERE sub = $1 AND session_id <> $3 AND ended_at IS NULL RETURNING session_id";
+const CLOSE_CONSENT_OF: &str =
+    "UPDATE consents SET ended_at = $2 WHERE consent_id = $1 AND sub = $3 AND ended_at IS NULL";
 const CLOSE_CONSENT: &str = "UPDATE consents SET ended_at = $2 WHERE consent_id = $1 AND ended_at IS NULL";
 const DISABLE: &str = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE sub = $1";
 /// Takes the user's lock, so that no approval is written in between.
@@ -89,7 +102,57 @@ pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::R
             Ok(Outcome::Ended(0))
         }
         Act::DeleteClient(id) => delete_client(id, conn, now).await,
+        Act::EndSessionOf(id, sub) => {
+            if !change_of(CLOSE_SESSION_OF, id.as_str(), sub, conn, now).await? {
+                return Ok(Outcome::Unknown);
+            }
+            let ended = end(&OF_SESSION, id.as_str(), Reason::SignedOut, conn, now).await?;
+            audience::notify(id.as_str(), conn, now).await?;
+            Ok(ended)
+        }
+        Act::EndOtherSessions { sub, kept } => {
+            end_others(sub, kept, (&OF_ENDED_SESSIONS, Reason::SignedOut), conn, now).await
+        }
+        Act::RemoveApp(id, sub) => {
+            if !change_of(CLOSE_CONSENT_OF, id.as_str(), sub, conn, now).await? {
+                return Ok(Outcome::Unknown);
+            }
+            let ended = end(&OF_CONSENT, id.as_str(), Reason::ConsentWithdrawn, conn, now).await?;
+            audience::notify_app(id.as_str(), conn, now).await?;
+            Ok(ended)
+        }
+        Act::CredentialsChanged { sub, kept, apps, .. } => {
+            let covered = match apps {
+                Apps::Disconnected => &OF_USER,
+                Apps::Kept => &OF_ENDED_SESSIONS,
+            };
+            end_others(sub, kept, (covered, Reason::CredentialsChanged), conn, now).await
+        }
+        Act::DeletionAsked(sub) => end_user(TOUCH, sub.as_str(), Reason::DeletionAsked, conn, now).await,
     }
+}
+
+/// Ends every session of a user but one, and the approvals that are covered.
+async fn end_others(
+    sub: &Subject,
+    kept: &SessionId,
+    (covered, reason): (&Covered, Reason),
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Outcome> {
+    if !change(TOUCH, sub.as_str(), conn, now).await? {
+        return Ok(Outcome::Unknown);
+    }
+    let closed: Vec<(String,)> = run!(conn, |c| sqlx::query_as(CLOSE_OTHER_SESSIONS)
+        .bind(sub.as_str())
+        .bind(now.as_secs())
+        .bind(kept.as_str())
+        .fetch_all(c))?;
+    let ended = end(covered, sub.as_str(), reason, conn, now).await?;
+    for (session,) in closed {
+        audience::notify(&session, conn, now).await?;
+    }
+    Ok(ended)
 }
 
 async fn delete_client(id: &ClientId, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
@@ -144,6 +207,24 @@ async fn end_user(
 
 async fn change(statement: &'static str, id: &str, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
     Ok(execute!(conn, sqlx::query(statement).bind(id).bind(now.as_secs()))? > 0)
+}
+
+/// The same for what belongs to this user only: whose it is stands in the statement (C086).
+async fn change_of(
+    statement: &'static str,
+    id: &str,
+    sub: &Subject,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<bool> {
+    let changed = execute!(
+        conn,
+        sqlx::query(statement)
+            .bind(id)
+            .bind(now.as_secs())
+            .bind(sub.as_str())
+    )?;
+    Ok(changed > 0)
 }
 
 impl Covered {

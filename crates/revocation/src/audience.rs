@@ -6,7 +6,7 @@
 
 use db::{Conn, execute, run};
 use events::changes::{self, Topic};
-use protocol::{ClientId, SessionId, Timestamp};
+use protocol::{ClientId, SessionId, Timestamp, access_token};
 
 /// As the metadata of a client is stored. The text cannot stand inside a value: there, its quotes are escaped.
 const REMEMBER: &str = "INSERT INTO session_clients (session_id, client_id) \
@@ -37,6 +37,43 @@ pub(crate) async fn notify(session: &str, conn: &mut Conn, now: Timestamp) -> db
         0 => Ok(()),
         _ => changes::bump(Topic::Notices, conn).await,
     }
+}
+
+const NOTIFY_APP: &str = "INSERT INTO logout_notices (session_id, client_id, sub, ended_at, due_at) \
+    SELECT s.session_id, c.client_id, s.sub, CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM consents k \
+    JOIN clients c ON c.client_id = k.client_id \
+    JOIN sessions s ON s.sub = k.sub AND s.ended_at IS NULL AND (EXISTS (SELECT 1 FROM approvals a \
+    WHERE a.session_id = s.session_id AND a.client_id = k.client_id) OR EXISTS (SELECT 1 FROM session_clients n \
+    WHERE n.session_id = s.session_id AND n.client_id = k.client_id)) \
+    WHERE k.consent_id = $1 AND c.metadata LIKE '%\"backchannel_logout_uri\":%' ON CONFLICT DO NOTHING";
+
+/// Writes, in the transaction that takes a consent back, that its client is to sign the person out wherever it signed
+/// them in by a session that lives.
+pub(crate) async fn notify_app(consent: &str, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
+    let written = execute!(conn, sqlx::query(NOTIFY_APP).bind(consent).bind(now.as_secs()))?;
+    match written {
+        0 => Ok(()),
+        _ => changes::bump(Topic::Notices, conn).await,
+    }
+}
+
+const REMEMBER_USE: &str = "UPDATE consents SET last_used_at = (SELECT MAX(a.access_until) - $2 FROM approvals a \
+    WHERE a.consent_id = consents.consent_id AND a.live_until < $1) \
+    WHERE consent_id IN (SELECT a.consent_id FROM approvals a WHERE a.live_until < $1 AND a.consent_id IS NOT NULL) \
+    AND COALESCE(last_used_at, 0) < (SELECT MAX(a.access_until) - $2 FROM approvals a \
+    WHERE a.consent_id = consents.consent_id AND a.live_until < $1)";
+
+/// Notes what approvals that are about to be forgotten say of when apps were used. Expects the transaction that forgets
+/// them. The hot path writes nothing for this.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remember_use(conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
+    let life = i64::try_from(access_token::LIFE.as_secs()).map_err(db::Error::corrupt)?;
+    Ok(execute!(
+        conn,
+        sqlx::query(REMEMBER_USE).bind(now.as_secs()).bind(life)
+    )?)
 }
 
 const CLIENTS_OF: &str = "SELECT client_id FROM approvals WHERE session_id = $1 AND sub IS NOT NULL \

@@ -14,7 +14,7 @@ use db::{Conn, Database};
 use events::Context;
 use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
 
-pub use audience::{clients_of, remember_clients};
+pub use audience::{clients_of, remember_clients, remember_use};
 pub use restored::{Evidence, begin_feed, restored};
 pub use unused::expire_unused;
 
@@ -33,6 +33,8 @@ wire_enum! {
         ConsentWithdrawn => "consent_withdrawn",
         SignedOut => "signed_out",
         PasswordRecovered => "password_recovered",
+        CredentialsChanged => "credentials_changed",
+        DeletionAsked => "deletion_asked",
     }
 }
 
@@ -59,6 +61,41 @@ pub enum Act {
     /// The same, because they had forgotten their password: whoever knew the old one is out.
     PasswordRecovered(Subject),
     DeleteClient(ClientId),
+    /// Sign-out of a session by its own person; another's is unknown to them (C086).
+    EndSessionOf(SessionId, Subject),
+    /// Every session of the person but this one, with what does not outlive them.
+    EndOtherSessions {
+        sub: Subject,
+        kept: SessionId,
+    },
+    /// The person takes back what they allowed an app, which is told to sign them out as well; another's consent is
+    /// unknown to them.
+    RemoveApp(ConsentId, Subject),
+    /// Another password or address: every session but this one ends, and on wish everything that apps have (C067).
+    CredentialsChanged {
+        sub: Subject,
+        kept: SessionId,
+        change: Change,
+        apps: Apps,
+    },
+    /// The person wants their account deleted: everything of it ends now.
+    DeletionAsked(Subject),
+}
+
+/// What a person changed about how they sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Password,
+    Email,
+}
+
+/// What becomes of apps when a credential changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apps {
+    /// Their access ends as well.
+    Disconnected,
+    /// What was allowed to outlive a session stays.
+    Kept,
 }
 
 /// What an act did.

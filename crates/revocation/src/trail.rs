@@ -1,10 +1,11 @@
 //! What the audit trail says of each act.
 
 use db::{Conn, run};
+use events::audit::Changed;
 use events::{Context, Event, audit};
 use protocol::{ClientId, Subject, Timestamp};
 
-use crate::{Act, Outcome};
+use crate::{Act, Apps, Change, Outcome};
 
 const OF_APPROVAL: &str = "SELECT sub, client_id FROM approvals WHERE approval_id = $1";
 const OF_SESSION: &str = "SELECT sub, NULL FROM sessions WHERE session_id = $1";
@@ -25,7 +26,15 @@ impl Whom {
             Act::EndApproval(id, _) | Act::RevokeToken { approval: id, .. } => (OF_APPROVAL, id.as_str()),
             Act::EndSession(id) => (OF_SESSION, id.as_str()),
             Act::WithdrawConsent(id) => (OF_CONSENT, id.as_str()),
-            Act::DisableUser(_) | Act::RevokeUser(_) | Act::PasswordRecovered(_) | Act::DeleteClient(_) => {
+            Act::RemoveApp(id, _) => (OF_CONSENT, id.as_str()),
+            Act::DisableUser(_)
+            | Act::RevokeUser(_)
+            | Act::PasswordRecovered(_)
+            | Act::DeleteClient(_)
+            | Act::EndSessionOf(..)
+            | Act::EndOtherSessions { .. }
+            | Act::CredentialsChanged { .. }
+            | Act::DeletionAsked(_) => {
                 return Ok(Self::default());
             }
         };
@@ -79,6 +88,38 @@ pub(crate) async fn record(
             client_id,
             approvals_ended,
         },
+        Act::EndSessionOf(session_id, sub) => Event::SessionEnded {
+            sub: Some(sub),
+            session_id,
+            approvals_ended,
+        },
+        Act::EndOtherSessions { sub, kept } => Event::OtherSessionsEnded {
+            sub,
+            session_id: kept,
+            approvals_ended,
+        },
+        Act::RemoveApp(consent_id, sub) => Event::ConsentWithdrawn {
+            sub: Some(sub),
+            client_id,
+            consent_id,
+            approvals_ended,
+        },
+        Act::CredentialsChanged {
+            sub,
+            kept: session_id,
+            change,
+            apps,
+        } => Event::CredentialsChanged {
+            sub,
+            session_id,
+            what: match change {
+                Change::Password => Changed::Password,
+                Change::Email => Changed::Email,
+            },
+            apps_disconnected: *apps == Apps::Disconnected,
+            approvals_ended,
+        },
+        Act::DeletionAsked(sub) => Event::DeletionAsked { sub, approvals_ended },
     };
     audit::record(&event, by, conn, now).await
 }

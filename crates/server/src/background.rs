@@ -120,6 +120,7 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
     let work = db.transact(move |conn| {
         Box::pin(async move {
             revocation::remember_clients(conn, past).await?;
+            revocation::remember_use(conn, past).await?;
             let approvals = grants::approvals::forget(conn, past).await?;
             let assertions = clients::assertions::forget(BATCH, conn, past).await?;
             let pushed = grants::pushed::forget(BATCH, conn, past).await?;

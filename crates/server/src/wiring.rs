@@ -171,6 +171,8 @@ impl Parts {
             .merge(account::router(Account {
                 front: front.clone(),
                 hasher: self.hasher.clone(),
+                attempts: shell.attempts(),
+                clients: self.clients.clone(),
                 outbox: self.mail.as_ref().map(|_| self.outbox(shell.mails())),
             }))
             .merge(self.mailbox(&front))

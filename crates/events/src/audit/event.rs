@@ -25,6 +25,14 @@ wire_enum! {
         LinkMailed => "link.mailed",
         PasswordRecovered => "password.recovered",
         EmailVerified => "email.verified",
+        OtherSessionsEnded => "session.others_ended",
+        PasswordChanged => "password.changed",
+        EmailChanged => "email.changed",
+        ProfileChanged => "profile.changed",
+        DataExported => "data.exported",
+        DeletionAsked => "deletion.asked",
+        DeletionUndone => "deletion.undone",
+        UserDeleted => "user.deleted",
         ClientCreated => "client.created",
         ClientUpdated => "client.updated",
         ClientTrustSet => "client.trust_set",
@@ -125,6 +133,43 @@ pub enum Event<'e> {
         approvals_ended: usize,
     },
     EmailVerified {
+        sub: &'e Subject,
+    },
+    /// By the person, who stays signed in here.
+    OtherSessionsEnded {
+        sub: &'e Subject,
+        session_id: &'e SessionId,
+        approvals_ended: usize,
+    },
+    /// By the person, who is signed in.
+    CredentialsChanged {
+        sub: &'e Subject,
+        session_id: &'e SessionId,
+        what: Changed,
+        apps_disconnected: bool,
+        approvals_ended: usize,
+    },
+    ProfileChanged {
+        sub: &'e Subject,
+        session_id: &'e SessionId,
+        /// Names of claims, without their values.
+        claims: &'e [&'static str],
+    },
+    DataExported {
+        sub: &'e Subject,
+        session_id: &'e SessionId,
+    },
+    /// The person wants their account deleted.
+    DeletionAsked {
+        sub: &'e Subject,
+        approvals_ended: usize,
+    },
+    /// They came back in time.
+    DeletionUndone {
+        sub: &'e Subject,
+    },
+    /// With all that was kept of them but this trail.
+    UserDeleted {
         sub: &'e Subject,
     },
     ClientCreated {
@@ -239,6 +284,13 @@ pub enum Credentials {
     Kept,
 }
 
+/// How a person signs in, changed by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    Password,
+    Email,
+}
+
 /// What goes into the columns of an event.
 #[derive(Debug, Default)]
 pub(super) struct Told<'e> {
@@ -296,6 +348,19 @@ impl<'e> Event<'e> {
             Self::LinkMailed { .. } => Kind::LinkMailed,
             Self::PasswordRecovered { .. } => Kind::PasswordRecovered,
             Self::EmailVerified { .. } => Kind::EmailVerified,
+            Self::OtherSessionsEnded { .. } => Kind::OtherSessionsEnded,
+            Self::CredentialsChanged {
+                what: Changed::Password,
+                ..
+            } => Kind::PasswordChanged,
+            Self::CredentialsChanged {
+                what: Changed::Email, ..
+            } => Kind::EmailChanged,
+            Self::ProfileChanged { .. } => Kind::ProfileChanged,
+            Self::DataExported { .. } => Kind::DataExported,
+            Self::DeletionAsked { .. } => Kind::DeletionAsked,
+            Self::DeletionUndone { .. } => Kind::DeletionUndone,
+            Self::UserDeleted { .. } => Kind::UserDeleted,
             Self::ClientCreated { .. } => Kind::ClientCreated,
             Self::ClientUpdated { .. } => Kind::ClientUpdated,
             Self::ClientTrustSet { .. } => Kind::ClientTrustSet,
@@ -364,16 +429,43 @@ impl<'e> Event<'e> {
             Self::TokenRevoked { sub, client_id, jti } => {
                 Told::of(json!({ "jti": jti })).user(sub).client(client_id)
             }
-            Self::UserCreated { sub } | Self::UserEnabled { sub } | Self::EmailVerified { sub } => {
-                Told::of(json!({})).user(sub)
+            Self::UserCreated { sub }
+            | Self::UserEnabled { sub }
+            | Self::EmailVerified { sub }
+            | Self::DeletionUndone { sub }
+            | Self::UserDeleted { sub } => Told::of(json!({})).user(sub),
+            Self::OtherSessionsEnded {
+                sub,
+                session_id,
+                approvals_ended,
+            } => ended(approvals_ended).user(sub).session(session_id),
+            Self::CredentialsChanged {
+                sub,
+                session_id,
+                what: _,
+                apps_disconnected,
+                approvals_ended,
+            } => {
+                let details =
+                    json!({ "apps_disconnected": apps_disconnected, "approvals_ended": approvals_ended });
+                Told::of(details).user(sub).session(session_id)
             }
+            Self::ProfileChanged {
+                sub,
+                session_id,
+                claims,
+            } => Told::of(json!({ "claims": claims }))
+                .user(sub)
+                .session(session_id),
+            Self::DataExported { sub, session_id } => Told::of(json!({})).user(sub).session(session_id),
             Self::LinkMailed { sub, purpose } => Told::of(json!({ "purpose": purpose })).user(sub),
             Self::UserUpdated { sub, credentials } => {
                 Told::of(json!({ "credentials_changed": credentials == Credentials::Changed })).user(sub)
             }
             Self::UserDisabled { sub, approvals_ended }
             | Self::UserRevoked { sub, approvals_ended }
-            | Self::PasswordRecovered { sub, approvals_ended } => ended(approvals_ended).user(sub),
+            | Self::PasswordRecovered { sub, approvals_ended }
+            | Self::DeletionAsked { sub, approvals_ended } => ended(approvals_ended).user(sub),
             Self::ClientCreated { client_id, trust } | Self::ClientTrustSet { client_id, trust } => {
                 Told::of(json!({ "trust": trust })).client(client_id)
             }

@@ -73,5 +73,8 @@ pub enum Answer {
 impl Request for AuthorizationRequest {
     type Answer = Answer;
     const KIND: &'static str = "authorization";
-    const RESUMES_AT: &'static str = path::AUTHORIZE;
+
+    fn resumes_at(&self) -> &str {
+        path::AUTHORIZE
+    }
 }

@@ -46,5 +46,8 @@ pub enum LogoutAnswer {
 impl Request for LogoutRequest {
     type Answer = LogoutAnswer;
     const KIND: &'static str = "logout";
-    const RESUMES_AT: &'static str = path::LOGOUT;
+
+    fn resumes_at(&self) -> &str {
+        path::LOGOUT
+    }
 }

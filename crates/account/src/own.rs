@@ -1,0 +1,230 @@
+//! `/account`: what a person sees and changes of their own account. C062, C068, C086, C092.
+//!
+//! Decides whose pages these are. A browser may hold sessions of several people; one of them is looked at, by the
+//! person's own choice. A form acts for the account that it was shown for: its token names the session, so choosing
+//! another account in another tab changes nothing about it. Whoever is not signed in signs in first and comes back.
+
+mod apps;
+mod devices;
+mod home;
+mod password;
+mod proof;
+mod switch;
+mod user_agent;
+mod views;
+mod when;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounts::sessions::{self, Amr, BrowserSessions, Session};
+use axum::Router;
+use axum::response::Response;
+use axum::routing::get;
+use grants::flow::Binding;
+use grants::{Flow, OwnRequest};
+use http::header::SET_COOKIE;
+use http::{HeaderValue, StatusCode};
+use pages::{Page, Shell, View, error, see_other};
+use protocol::form::Form;
+use protocol::{Error, Params, SessionId, path};
+
+use crate::own::views::{Frame, Here, Person};
+use crate::{Account, Visit, with_cookie};
+
+pub(crate) fn router() -> Router<Arc<Account>> {
+    Router::new()
+        .route(path::ACCOUNT, get(home::show))
+        .route(path::ACCOUNT_SWITCH, get(switch::show).post(switch::submit))
+        .route(path::ACCOUNT_SESSIONS, get(devices::show).post(devices::submit))
+        .route(path::ACCOUNT_APPS, get(apps::list))
+        .route(path::ACCOUNT_APP, get(apps::show).post(apps::submit))
+        .route(path::ACCOUNT_PASSWORD, get(password::show).post(password::submit))
+        .route(path::CHANGE_PASSWORD, get(password::well_known))
+}
+
+/// For so long a proof is fresh enough to change what keeps others out.
+const FRESH: Duration = Duration::from_secs(10 * 60);
+
+/// The person whose account is looked at, by a live session of this browser.
+pub(crate) struct Owner {
+    pub(crate) session: Session,
+    /// Other accounts that are signed in here.
+    pub(crate) others: Vec<Session>,
+}
+
+/// Why a handler shows no page of its own.
+pub(crate) enum Stop {
+    /// Elsewhere first: signing in.
+    Away(Box<Response>),
+    Error(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl Owner {
+    fn of(sessions: BrowserSessions, is_meant: impl Fn(&Session) -> bool) -> Option<Self> {
+        let mut all = vec![sessions.active];
+        all.extend(sessions.others);
+        let at = all.iter().position(is_meant)?;
+        let session = all.remove(at);
+        Some(Self { session, others: all })
+    }
+
+    /// Whether they proved who they are by this, in this session, a short while ago (C068).
+    pub(crate) fn has_proven(&self, method: Amr, visit: &Visit) -> bool {
+        let mut proofs = std::iter::once(&self.session.proof).chain(&self.session.earlier);
+        proofs.any(|proof| proof.amr.contains(&method) && visit.now.since(proof.auth_time) < FRESH)
+    }
+}
+
+impl Account {
+    pub(crate) fn answered(&self, outcome: Result<Response, Stop>, visit: &Visit) -> Response {
+        match outcome {
+            Ok(response) => response,
+            Err(Stop::Away(response)) => *response,
+            Err(Stop::Error(error)) => {
+                error::page(&self.shell(visit, None), &visit.headers, &error, visit.now)
+            }
+        }
+    }
+
+    /// Whose page this is. Whoever is not signed in is led to do that, and then to this path.
+    pub(crate) async fn owner(&self, path: &str, visit: &Visit) -> Result<Owner, Stop> {
+        let sessions = self.signed_in_here(visit).await?;
+        let Some(sessions) = sessions else {
+            return Err(self.sign_in_first(path, None, visit)?);
+        };
+        let cookies = &self.front.cookies;
+        let preferred = sessions
+            .iter()
+            .find(|session| cookies.prefers(&session.session_id, &visit.headers))
+            .unwrap_or(&sessions.active)
+            .session_id
+            .clone();
+        let owner = Owner::of(sessions, |session| session.session_id == preferred);
+        let owner = owner.ok_or_else(|| Error::server_error("a session of the browser is not there"))?;
+        self.touch(&owner.session, visit).await;
+        Ok(owner)
+    }
+
+    /// The same for a page that needs a fresh proof: whoever gave theirs longer ago gives it once more, and comes back.
+    pub(crate) async fn fresh_owner(&self, path: &str, visit: &Visit) -> Result<Owner, Stop> {
+        let owner = self.owner(path, visit).await?;
+        self.demand_proof(&owner, path, visit)?;
+        Ok(owner)
+    }
+
+    pub(crate) fn demand_proof(&self, owner: &Owner, path: &str, visit: &Visit) -> Result<(), Stop> {
+        match owner.has_proven(Amr::Pwd, visit) {
+            true => Ok(()),
+            false => Err(self.sign_in_first(path, Some(&owner.session.session_id), visit)?),
+        }
+    }
+
+    /// Who sent a form of the page at this path, with what stands in it: a form of ours, from the account that it was
+    /// shown for.
+    pub(crate) async fn submitted(
+        &self,
+        path: &str,
+        form: Result<Form, Error>,
+        visit: &Visit,
+    ) -> Result<(Owner, Params), Stop> {
+        self.front.check_origin(&visit.headers)?;
+        let Form(params) = form?;
+        let Some(sessions) = self.signed_in_here(visit).await? else {
+            return Err(self.sign_in_first(path, None, visit)?);
+        };
+        let is_of = |session: &Session| {
+            let about = about(path, &session.session_id);
+            self.front.check_csrf(&visit.headers, &about, params.get("csrf"))
+        };
+        // Says why, when it is of nobody here.
+        let refused = is_of(&sessions.active);
+        match Owner::of(sessions, |session| is_of(session).is_ok()) {
+            Some(owner) => Ok((owner, params)),
+            None => Err(refused
+                .err()
+                .unwrap_or_else(|| Error::access_denied("the form was made for another account"))
+                .into()),
+        }
+    }
+
+    pub(crate) async fn signed_in_here(&self, visit: &Visit) -> Result<Option<BrowserSessions>, Error> {
+        let mut conn = self.front.db.reader().await?;
+        self.front.sessions(&visit.headers, &mut conn, visit.now).await
+    }
+
+    /// To the sign-in page, and from there to this path. With a session, its user gives a proof once more.
+    pub(crate) fn sign_in_first(
+        &self,
+        path: &str,
+        session: Option<&SessionId>,
+        visit: &Visit,
+    ) -> Result<Stop, Error> {
+        let request = OwnRequest {
+            path: path.to_owned(),
+            session: session.cloned(),
+        };
+        let cookie = self.front.flow_cookie(&visit.headers);
+        let flow = Flow::start(request, visit.now);
+        let sealed = self.front.seal(&flow, Binding::Browser(&cookie.value))?;
+        let mut response = see_other(&self.front.at(path::LOGIN, &sealed));
+        if let Some(fresh) = cookie.fresh {
+            response.headers_mut().append(SET_COOKIE, fresh);
+        }
+        Ok(Stop::Away(Box::new(response)))
+    }
+
+    /// What every page of the account is framed with, and the cookie to set with it.
+    pub(crate) fn frame(
+        &self,
+        here: Here,
+        path: &str,
+        owner: &Owner,
+        visit: &Visit,
+    ) -> Result<(Shell, Frame, Option<HeaderValue>), Error> {
+        let (csrf, fresh) = self.form(&about(path, &owner.session.session_id), visit)?;
+        let frame = Frame {
+            here,
+            csrf,
+            person: Person::of(&owner.session),
+        };
+        Ok((self.shell(visit, None), frame, fresh))
+    }
+
+    /// Notes that the session is in use. Losing this note costs nothing but a little of its idle time.
+    async fn touch(&self, session: &Session, visit: &Visit) {
+        if !session.is_to_be_touched(visit.now) {
+            return;
+        }
+        let (id, now) = (session.session_id.clone(), visit.now);
+        let touch = self
+            .front
+            .db
+            .transact(move |conn| Box::pin(async move { sessions::touch(&id, conn, now).await }));
+        if let Err(error) = touch.await {
+            tracing::warn!(%error, "a session could not be touched");
+        }
+    }
+}
+
+/// What the forms of a page are about, for their CSRF token.
+fn about(path: &str, session: &SessionId) -> String {
+    format!("own {path} {session}")
+}
+
+pub(crate) fn page<V: View>(view: V, status: StatusCode, fresh: Option<HeaderValue>) -> Response {
+    with_cookie(Page::new(view).with_status(status), fresh)
+}
+
+/// There is no such thing, or it is somebody else's: nobody can tell which (C086).
+pub(crate) fn absent() -> Stop {
+    Error::invalid_request("there is nothing at this address")
+        .with_status(StatusCode::NOT_FOUND)
+        .into()
+}

@@ -1,0 +1,159 @@
+//! Apps that a person allowed to use their account, and how they take it back: C020, C086.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use clients::{Client, Trust, logos};
+use db::Conn;
+use events::Context;
+use grants::allowed::{self, Allowed};
+use http::{HeaderMap, StatusCode};
+use pages::{Shell, see_other};
+use protocol::form::Form;
+use protocol::{ConsentId, Error, RequestId, path};
+use revocation::{Act, Outcome};
+
+use super::views::{App, AppPage, Apps, Group, Here, Permission};
+use super::{absent, page};
+use crate::Account;
+
+const HERE: &str = path::ACCOUNT_APPS;
+
+pub(crate) async fn list(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let owner = account.owner(HERE, &visit).await?;
+        let (shell, frame, fresh) = account.frame(Here::Apps, HERE, &owner, &visit)?;
+        let mut conn = account.front.db.reader().await?;
+        let mut apps = Vec::new();
+        for allowed in allowed::of_user(&owner.session.sub, &mut conn).await? {
+            if let Some(client) = clients::records::by_id(&allowed.client_id, &mut conn).await? {
+                apps.push(account.app(&allowed, &client, &shell, &mut conn).await?);
+            }
+        }
+        Ok(page(Apps { shell, frame, apps }, StatusCode::OK, fresh))
+    };
+    account.answered(outcome.await, &visit)
+}
+
+pub(crate) async fn show(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(consent): Path<String>,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let here = one(&consent);
+        let owner = account.owner(&here, &visit).await?;
+        let (shell, frame, fresh) = account.frame(Here::Apps, &here, &owner, &visit)?;
+        let mut conn = account.front.db.reader().await?;
+        let consent = ConsentId::from(consent);
+        let allowed = allowed::one(&owner.session.sub, &consent, &mut conn).await?;
+        let allowed = allowed.ok_or_else(absent)?;
+        let client = clients::records::by_id(&allowed.client_id, &mut conn).await?;
+        let client = client.ok_or_else(absent)?;
+        let app = account.app(&allowed, &client, &shell, &mut conn).await?;
+        drop(conn);
+        let groups = account.groups(&allowed).await?;
+        Ok(page(
+            AppPage {
+                shell,
+                frame,
+                app,
+                groups,
+            },
+            StatusCode::OK,
+            fresh,
+        ))
+    };
+    account.answered(outcome.await, &visit)
+}
+
+pub(crate) async fn submit(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    by: Context,
+    headers: HeaderMap,
+    Path(consent): Path<String>,
+    form: Result<Form, Error>,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let (owner, _) = account.submitted(&one(&consent), form, &visit).await?;
+        let act = Act::RemoveApp(consent.into(), owner.session.sub.clone());
+        match revocation::perform(act, &by, &account.front.db, visit.now).await? {
+            Outcome::Unknown => Err(absent()),
+            Outcome::Ended(_) => {
+                tracing::info!(sub = %owner.session.sub, "an app was disconnected");
+                Ok(see_other(&account.at(HERE, &[])))
+            }
+        }
+    };
+    account.answered(outcome.await, &visit)
+}
+
+/// The path of one app's page.
+fn one(consent: &str) -> String {
+    format!("{HERE}/{consent}")
+}
+
+impl Account {
+    async fn app(
+        &self,
+        allowed: &Allowed,
+        client: &Client,
+        shell: &Shell,
+        conn: &mut Conn,
+    ) -> Result<App, Error> {
+        let logo = match client.metadata.logo_uri {
+            Some(_) => logos::of(client, conn).await?,
+            None => None,
+        };
+        Ok(App {
+            id: allowed.id.to_string(),
+            name: client.name_in(shell.locale().tag()),
+            logo: logo.map(|digest| format!("{}/logos/{digest}.png", shell.base)),
+            is_unverified: client.trust == Trust::Unverified,
+            since: allowed.since,
+            last_used_at: allowed.last_used_at,
+        })
+    }
+
+    /// What was allowed, by who gives it: ourselves first, then each API.
+    async fn groups(&self, allowed: &Allowed) -> Result<Vec<Group>, Error> {
+        let mut own = Vec::new();
+        for token in super::views::OWN_SCOPES {
+            if allowed.scope.contains(token) {
+                own.extend(Permission::of_scope(token));
+            }
+        }
+        let by_name = allowed.claims.iter().filter_map(|name| name.parse().ok());
+        own.extend(by_name.map(Permission::Claim));
+        let mut groups = vec![Group {
+            api: None,
+            permissions: own,
+        }];
+        for identifier in &allowed.resources {
+            let Some(resource) = self.clients.resource(identifier).await? else {
+                continue;
+            };
+            let texts = allowed
+                .scope
+                .iter()
+                .filter_map(|token| resource.scopes.get(token));
+            groups.push(Group {
+                api: Some(resource.name.clone()),
+                permissions: texts.map(|text| Permission::Api(text.clone())).collect(),
+            });
+        }
+        groups.retain(|group| !group.permissions.is_empty());
+        Ok(groups)
+    }
+}

@@ -1,0 +1,179 @@
+//! Where a person is signed in, and how they end it: one session, or all but this one. C086, C092.
+
+use std::sync::Arc;
+
+use accounts::sessions::{self, Left};
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use db::Conn;
+use events::Context;
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use pages::{Lifetime, see_other};
+use protocol::form::Form;
+use protocol::{Error, RequestId, SessionId, path};
+use revocation::{Act, Outcome};
+
+use super::views::{Device, Devices, Here};
+use super::{Owner, Stop, absent, page, user_agent};
+use crate::letters::Job;
+use crate::notices::{Notice, What};
+use crate::{Account, Visit};
+
+const HERE: &str = path::ACCOUNT_SESSIONS;
+
+pub(crate) async fn show(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let owner = account.owner(HERE, &visit).await?;
+        account.devices_page(&owner, &visit).await
+    };
+    account.answered(outcome.await, &visit)
+}
+
+pub(crate) async fn submit(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    by: Context,
+    headers: HeaderMap,
+    form: Result<Form, Error>,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let (owner, params) = account.submitted(HERE, form, &visit).await?;
+        match (params.get("session"), params.get("others")) {
+            (Some(session), None) => account.end_one(&owner, session.into(), by, &visit).await,
+            (None, Some(_)) => account.end_others(&owner, by, &visit).await,
+            _ => Err(Error::invalid_request("names one session, or all others").into()),
+        }
+    };
+    account.answered(outcome.await, &visit)
+}
+
+impl Account {
+    async fn devices_page(&self, owner: &Owner, visit: &Visit) -> Result<Response, Stop> {
+        let (shell, frame, fresh) = self.frame(Here::Devices, HERE, owner, visit)?;
+        let texts = shell.texts;
+        let mut conn = self.front.db.reader().await?;
+        let mut devices = Vec::new();
+        for device in sessions::of_user(&owner.session.sub, &mut conn, visit.now).await? {
+            let apps = self
+                .apps_of(&device.session_id, texts.locale().tag(), &mut conn)
+                .await?;
+            devices.push(Device {
+                is_this: device.session_id == owner.session.session_id,
+                name: user_agent::named(&device.user_agent, texts),
+                session: device.session_id.into_string(),
+                since: device.created_at,
+                last_seen: super::when::ago(device.last_seen_at, visit.now, texts),
+                last_seen_at: device.last_seen_at,
+                apps,
+            });
+        }
+        // One's own comes first, wherever else the person was meanwhile.
+        devices.sort_by_key(|device| !device.is_this);
+        Ok(page(
+            Devices {
+                shell,
+                frame,
+                devices,
+            },
+            StatusCode::OK,
+            fresh,
+        ))
+    }
+
+    /// The names of the apps that were signed in to by a session.
+    async fn apps_of(
+        &self,
+        session: &SessionId,
+        language: &str,
+        conn: &mut Conn,
+    ) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for client in revocation::clients_of(session, conn).await? {
+            if let Some(client) = clients::records::by_id(&client, conn).await? {
+                names.push(client.name_in(language));
+            }
+        }
+        Ok(names)
+    }
+
+    async fn end_one(
+        &self,
+        owner: &Owner,
+        session: SessionId,
+        by: Context,
+        visit: &Visit,
+    ) -> Result<Response, Stop> {
+        let is_own = session == owner.session.session_id;
+        let act = Act::EndSessionOf(session, owner.session.sub.clone());
+        let ended = revocation::perform(act, &by, &self.front.db, visit.now).await?;
+        if ended == Outcome::Unknown {
+            return Err(absent());
+        }
+        tracing::info!(sub = %owner.session.sub, "signed out from the list of sessions");
+        let mut response = see_other(&self.at(HERE, &[]));
+        if is_own && let Some(cookie) = self.leave(visit).await? {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
+    async fn end_others(&self, owner: &Owner, by: Context, visit: &Visit) -> Result<Response, Stop> {
+        let act = Act::EndOtherSessions {
+            sub: owner.session.sub.clone(),
+            kept: owner.session.session_id.clone(),
+        };
+        let told = self.told(owner, What::SignedOutElsewhere, visit);
+        let (outbox, now) = (self.outbox.clone(), visit.now);
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                revocation::perform_in(&act, &by, conn, now).await?;
+                if let Some(outbox) = outbox {
+                    outbox.put(&told, conn, now).await?;
+                }
+                Ok::<_, db::Error>(())
+            })
+        });
+        work.await?;
+        tracing::info!(sub = %owner.session.sub, "signed out everywhere else");
+        Ok(see_other(&self.at(HERE, &[])))
+    }
+
+    /// A mail to the person, at the address that the account has.
+    pub(crate) fn told(&self, owner: &Owner, what: What, visit: &Visit) -> Job {
+        Job::Notice(Notice {
+            to: owner.session.email.clone(),
+            what,
+            at: visit.now,
+            locale: self.shell(visit, None).locale().tag().to_owned(),
+        })
+    }
+
+    /// What the browser is to do with its cookie, when a session of it has ended (C062).
+    pub(crate) async fn leave(&self, visit: &Visit) -> Result<Option<HeaderValue>, Error> {
+        let cookies = &self.front.cookies;
+        let Some(presented) = cookies.browser(&visit.headers) else {
+            return Ok(None);
+        };
+        let now = visit.now;
+        let left = self
+            .front
+            .db
+            .transact(move |conn| Box::pin(async move { sessions::leave(&presented, conn, now).await }));
+        Ok(match left.await? {
+            Left::Renewed { cookie, max_age } => {
+                let lifetime = max_age.map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
+                Some(cookies.set_browser(&cookie, lifetime))
+            }
+            Left::Empty => Some(cookies.clear_browser()),
+            Left::Unknown => None,
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! Another password, for who knows the old one: C062, C067, C068, C074.
+//!
+//! The old password is the fresh proof. The new one is judged and hashed first; then one transaction sets it, takes this
+//! session over to the new epoch under a new cookie, ends every other one, on wish disconnects all apps, and queues the
+//! mail that tells the person. Links that were mailed before are void by the epoch.
+
+use std::sync::Arc;
+
+use accounts::passwords::StoredHash;
+use accounts::sessions::{self, Acr, Amr, SignIn, SignedIn};
+use accounts::users::{self, User};
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use events::Context;
+use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use pages::{Lifetime, see_other};
+use protocol::form::Form;
+use protocol::{Error, Params, RequestId, path};
+use revocation::{Act, Apps, Change};
+
+use super::proof::Unproven;
+use super::views::{ChangeFault, ChangePassword, Here};
+use super::{Owner, Stop, page};
+use crate::notices::What;
+use crate::views::PasswordFault;
+use crate::{Account, Lost, Visit, password};
+
+const HERE: &str = path::ACCOUNT_PASSWORD;
+
+/// A Well-Known URL for Changing Passwords: where password managers send people.
+pub(crate) async fn well_known(State(account): State<Arc<Account>>) -> Response {
+    let mut response = see_other(&account.at(HERE, &[]));
+    // The specification wants 302, 303 or 307; the first is what every manager knows.
+    *response.status_mut() = StatusCode::FOUND;
+    response
+}
+
+pub(crate) async fn show(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
+        let owner = account.owner(HERE, &visit).await?;
+        let form = Filled {
+            apps: Apps::Disconnected,
+            is_done: params.get("done").is_some(),
+            faults: Vec::new(),
+        };
+        account.change_page(&owner, form, &visit)
+    };
+    account.answered(outcome.await, &visit)
+}
+
+pub(crate) async fn submit(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    by: Context,
+    headers: HeaderMap,
+    form: Result<Form, Error>,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let (owner, params) = account.submitted(HERE, form, &visit).await?;
+        let apps = match params.get("apps") {
+            Some(_) => Apps::Disconnected,
+            None => Apps::Kept,
+        };
+        let again = |faults| {
+            let form = Filled {
+                apps,
+                is_done: false,
+                faults,
+            };
+            account.change_page(&owner, form, &visit)
+        };
+        let chosen = match (params.get("current"), password::chosen(params.get("password"))) {
+            (Some(_), Ok(chosen)) => chosen,
+            (current, chosen) => {
+                let missing = current
+                    .is_none()
+                    .then_some(ChangeFault::Current(Unproven::Missing));
+                let bad = chosen.err().map(ChangeFault::New);
+                return again(missing.into_iter().chain(bad).collect());
+            }
+        };
+        let user = match account.prove(&owner, params.get("current"), &by, &visit).await? {
+            Ok(user) => user,
+            Err(unproven) => return again(vec![ChangeFault::Current(unproven)]),
+        };
+        let hash = match account.hasher.hash(chosen).await {
+            Ok(hash) => hash,
+            Err(overloaded) => {
+                tracing::warn!(%overloaded, "a new password was refused");
+                return again(vec![ChangeFault::New(PasswordFault::Busy)]);
+            }
+        };
+        match account
+            .change_password(&owner, &user, hash, apps, by, &visit)
+            .await
+        {
+            Ok(signed_in) => {
+                tracing::info!(sub = %user.sub, "a password was changed");
+                let mut response = see_other(&account.at(HERE, &[("done", Some("1"))]));
+                account.renew(&signed_in, &mut response);
+                Ok(response)
+            }
+            Err(Lost::Database(error)) => Err(error.into()),
+            // Another change came first, and ended this session.
+            Err(Lost::Race | Lost::TooMany(_)) => Err(account.sign_in_first(HERE, None, &visit)?),
+        }
+    };
+    account.answered(outcome.await, &visit)
+}
+
+/// What stands in the form.
+struct Filled {
+    apps: Apps,
+    is_done: bool,
+    faults: Vec<ChangeFault>,
+}
+
+impl Account {
+    fn change_page(&self, owner: &Owner, form: Filled, visit: &Visit) -> Result<Response, Stop> {
+        let status = match form.faults.first() {
+            None => StatusCode::OK,
+            Some(ChangeFault::Current(Unproven::Busy) | ChangeFault::New(PasswordFault::Busy)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Some(ChangeFault::Current(Unproven::TooMany)) => StatusCode::TOO_MANY_REQUESTS,
+            Some(ChangeFault::Current(_) | ChangeFault::New(_)) => StatusCode::BAD_REQUEST,
+        };
+        let (shell, frame, fresh) = self.frame(Here::Password, HERE, owner, visit)?;
+        let view = ChangePassword {
+            shell,
+            frame,
+            disconnects: form.apps == Apps::Disconnected,
+            is_done: form.is_done,
+            faults: form.faults,
+        };
+        let mut response = page(view, status, fresh);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            // RFC 6585 §4. As long as the page says.
+            let a_minute = HeaderValue::from_static("60");
+            response.headers_mut().insert(RETRY_AFTER, a_minute);
+        }
+        Ok(response)
+    }
+
+    async fn change_password(
+        &self,
+        owner: &Owner,
+        user: &User,
+        hash: StoredHash,
+        apps: Apps,
+        by: Context,
+        visit: &Visit,
+    ) -> Result<SignedIn, Lost> {
+        let epoch = user.epoch;
+        let proof = self.proof(owner, epoch + 1, visit);
+        let told = self.told(owner, What::PasswordChanged(apps == Apps::Disconnected), visit);
+        let (outbox, now) = (self.outbox.clone(), visit.now);
+        let (sub, kept) = (user.sub.clone(), owner.session.session_id.clone());
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                let set = users::replace_password(&sub, epoch, &hash, conn).await?;
+                if !set || !sessions::take_over(&kept, (epoch, epoch + 1), conn).await? {
+                    return Err(Lost::Race);
+                }
+                let signed_in = sessions::sign_in(proof, &by, conn, now).await?;
+                let signed_in = signed_in.ok_or(Lost::Race)?;
+                let act = Act::CredentialsChanged {
+                    sub,
+                    kept: signed_in.session.session_id.clone(),
+                    change: Change::Password,
+                    apps,
+                };
+                revocation::perform_in(&act, &by, conn, now).await?;
+                if let Some(outbox) = outbox {
+                    outbox.put(&told, conn, now).await?;
+                }
+                Ok(signed_in)
+            })
+        });
+        work.await
+    }
+
+    /// That they proved who they are, in this session.
+    fn proof(&self, owner: &Owner, epoch: i64, visit: &Visit) -> SignIn {
+        let user_agent = visit.headers.get(USER_AGENT);
+        let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        SignIn {
+            presented: self.front.cookies.browser(&visit.headers),
+            sub: owner.session.sub.clone(),
+            epoch,
+            persistent: owner.session.persistent,
+            user_agent: user_agent.unwrap_or_default().into_owned(),
+            flow_id: None,
+            acr: Acr::Pwd,
+            amr: vec![Amr::Pwd],
+        }
+    }
+
+    /// Gives the browser its new cookie (C062), and goes on looking at the same account.
+    fn renew(&self, signed_in: &SignedIn, response: &mut Response) {
+        let cookies = &self.front.cookies;
+        let lifetime = signed_in
+            .max_age
+            .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
+        for cookie in [
+            cookies.set_browser(&signed_in.cookie, lifetime),
+            cookies.set_preferred(&signed_in.session.session_id),
+        ] {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+    }
+}

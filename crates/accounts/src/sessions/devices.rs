@@ -1,0 +1,46 @@
+//! Where a person is signed in: their live sessions on all browsers.
+
+use db::{Conn, run};
+use protocol::{SessionId, Subject, Timestamp};
+
+/// More than a person looks through.
+const MOST: i64 = 100;
+
+/// One session as its person may see it: nothing of the browser's cookie, nor of others who use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    pub session_id: SessionId,
+    /// What the browser says of itself.
+    pub user_agent: String,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+}
+
+const OF_USER: &str = "SELECT s.session_id, s.user_agent, s.created_at, s.last_seen_at \
+    FROM sessions s JOIN browsers b ON b.browser_id = s.browser_id JOIN users u ON u.sub = s.sub \
+    WHERE s.sub = $1 AND b.expires_at > $2 \
+        AND s.ended_at IS NULL AND s.idle_until > $2 AND s.expires_at > $2 \
+        AND s.created_at > (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) \
+        AND u.disabled_at IS NULL AND u.epoch = s.epoch \
+    ORDER BY s.last_seen_at DESC, s.session_id LIMIT $3";
+
+/// The live sessions of this user, the one seen last first; at most a hundred.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_user(sub: &Subject, conn: &mut Conn, now: Timestamp) -> db::Result<Vec<Device>> {
+    let rows: Vec<(String, String, i64, i64)> = run!(conn, |c| sqlx::query_as(OF_USER)
+        .bind(sub.as_str())
+        .bind(now.as_secs())
+        .bind(MOST)
+        .fetch_all(c))?;
+    let devices = rows
+        .into_iter()
+        .map(|(session_id, user_agent, created_at, last_seen_at)| Device {
+            session_id: session_id.into(),
+            user_agent,
+            created_at: Timestamp::from_secs(created_at),
+            last_seen_at: Timestamp::from_secs(last_seen_at),
+        });
+    Ok(devices.collect())
+}

@@ -1,0 +1,77 @@
+//! The pages of the account in a browser: every page in every look.
+
+use clients::Trust;
+use serde_json::json;
+
+use super::looks::Reader;
+use crate::harness::letters::world_with;
+use crate::harness::world::{Own, PASSWORD};
+
+const OFFLINE: &[(&str, &str)] = &[("scope", "openid profile email offline_access")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_the_account_fit_every_look() {
+    let (world, _letters) = world_with(db::testing::sqlite_url(), Own::default()).await;
+    let (user, second) = (world.user().await, world.user().await);
+    let reader = Reader::of(&world.issuer).await;
+
+    reader.open("/account").await;
+    reader.judge("account-sign-in", "Sign in").await;
+    reader.sign_in(user.email.shown(), PASSWORD).await;
+    reader.judge("account", "Your account").await;
+    reader.open("/account/switch").await;
+    reader.judge("account-switch-alone", "Switch account").await;
+    reader.browser.click("account-other").await;
+    reader.sign_in(second.email.shown(), PASSWORD).await;
+    reader.browser.await_text(second.email.shown()).await;
+    reader.open("/account/switch").await;
+    reader.judge("account-switch", "Switch account").await;
+
+    reader.open("/account/password").await;
+    reader.judge("account-password", "Password").await;
+    let lift = "document.getElementById('new-password').removeAttribute('minlength')";
+    reader.browser.execute(lift, vec![]).await;
+    reader.browser.type_into("current", "wrong").await;
+    reader.browser.type_into("password", "quite long enough").await;
+    reader.browser.click("password-submit").await;
+    reader.browser.await_text("There is a problem").await;
+    reader.judge("account-password-wrong", "Password").await;
+    reader.browser.type_into("current", PASSWORD).await;
+    reader.browser.type_into("password", "quite long enough").await;
+    reader.browser.click("password-submit").await;
+    reader.browser.await_text("Your new password is set").await;
+    reader.judge("account-password-done", "Password").await;
+
+    reader.open("/account/apps").await;
+    reader.judge("account-apps-none", "Connected apps").await;
+    reader.open("/account/sessions").await;
+    reader
+        .judge("account-sessions-one", "Where you're signed in")
+        .await;
+
+    let (app, stranger) = (
+        world.app().await,
+        world
+            .app_with(json!({ "client_name": "A stranger with quite a long name" }))
+            .await,
+    );
+    world.trust(&stranger, Trust::Unverified).await;
+    for (app, changes) in [(&app, OFFLINE), (&stranger, &[])] {
+        let mut visitor = world.visitor();
+        let login = visitor.open(&app.url(changes)).await;
+        let consent = visitor
+            .sign_in_with(&login, second.email.shown(), "quite long enough")
+            .await;
+        visitor.decide(&consent, "allow").await.code();
+    }
+    reader.open("/account/sessions").await;
+    reader.judge("account-sessions", "Where you're signed in").await;
+    reader.open("/account/apps").await;
+    reader.judge("account-apps", "Connected apps").await;
+    let first = "return document.querySelector('.row-app').getAttribute('href')";
+    let href = reader.browser.execute(first, vec![]).await;
+    reader.open(href.as_str().expect("a path")).await;
+    let name = "return document.querySelector('h1').innerText";
+    let name = reader.browser.execute(name, vec![]).await;
+    reader.judge("account-app", name.as_str().expect("a name")).await;
+}
