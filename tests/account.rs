@@ -1,8 +1,10 @@
 //! The pages of the account over plain HTTP, without JavaScript: C020, C062, C064, C067, C068, C077, C086, C087, C092.
 
 mod apps;
+mod data;
 mod frame;
 mod password;
+mod profile;
 mod sessions;
 
 use accounts::users::User;

@@ -1,5 +1,7 @@
 //! The pages of the account in a browser: every page in every look.
 
+use std::time::Duration;
+
 use clients::Trust;
 use serde_json::json;
 
@@ -26,6 +28,19 @@ async fn the_pages_of_the_account_fit_every_look() {
     reader.browser.await_text(second.email.shown()).await;
     reader.open("/account/switch").await;
     reader.judge("account-switch", "Switch account").await;
+
+    reader.open("/account/activity").await;
+    reader.judge("account-activity", "Security activity").await;
+    reader.open("/account/profile").await;
+    reader.judge("account-profile", "Profile").await;
+    reader.browser.type_into("birthdate", "31.12.1990").await;
+    reader.browser.click("profile-submit").await;
+    reader.browser.await_text("There is a problem").await;
+    reader.judge("account-profile-wrong", "Profile").await;
+    reader.browser.type_into("birthdate", "1990-12-31").await;
+    reader.browser.click("profile-submit").await;
+    reader.browser.await_text("Saved.").await;
+    reader.judge("account-profile-done", "Profile").await;
 
     reader.open("/account/password").await;
     reader.judge("account-password", "Password").await;
@@ -74,4 +89,57 @@ async fn the_pages_of_the_account_fit_every_look() {
     let name = "return document.querySelector('h1').innerText";
     let name = reader.browser.execute(name, vec![]).await;
     reader.judge("account-app", name.as_str().expect("a name")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_about_another_address_and_the_end_of_an_account_fit_every_look() {
+    let (world, letters) = world_with(db::testing::sqlite_url(), Own::default()).await;
+    let (user, other) = (world.user().await, world.user().await);
+    let reader = Reader::of(&world.issuer).await;
+    reader.open("/account/profile").await;
+    reader.sign_in(user.email.shown(), PASSWORD).await;
+    reader.browser.click("email-change").await;
+    reader.judge("account-email", "Change your email").await;
+    // The browser itself would hold it back.
+    let lift = "document.querySelector('form').noValidate = true";
+    reader.browser.execute(lift, vec![]).await;
+    reader.browser.type_into("email", "alex").await;
+    reader.browser.click("email-submit").await;
+    reader.browser.await_text("There is a problem").await;
+    reader.judge("account-email-wrong", "Change your email").await;
+    let new = user.email.shown().replace("alex-", "new-");
+    reader.browser.type_into("email", &new).await;
+    reader.browser.click("email-submit").await;
+    reader.judge("account-email-sent", "Check your email").await;
+    let link = letters.newest_link(&new, 1).await;
+    let path = link.split_once("/account").expect("a path").1;
+    reader.open(&format!("/account{path}")).await;
+    reader
+        .judge("account-email-confirm", "Confirm your new email")
+        .await;
+    let wanted = accounts::email::Email::parse(&new).expect("an address");
+    world.user_with(move |draft| draft.email = wanted).await;
+    reader.browser.click("email-confirm").await;
+    reader.browser.await_text("This address can't be used").await;
+    reader
+        .judge("account-email-taken", "Confirm your new email")
+        .await;
+
+    reader.open("/account/export").await;
+    reader.judge("account-data", "Your data").await;
+    world.pass(Duration::from_secs(10 * 60));
+    reader.open("/account/delete").await;
+    reader.judge("account-sudo", "Confirm it's you").await;
+    reader.browser.type_into("password", PASSWORD).await;
+    reader.browser.click("login-submit").await;
+    reader.judge("account-delete", "Delete account").await;
+    reader.browser.type_into("email", other.email.shown()).await;
+    reader.browser.click("delete-submit").await;
+    reader.browser.await_text("There is a problem").await;
+    reader.judge("account-delete-wrong", "Delete account").await;
+    reader.browser.type_into("email", user.email.shown()).await;
+    reader.browser.click("delete-submit").await;
+    reader
+        .judge("account-deleted", "Your account will be deleted")
+        .await;
 }

@@ -31,6 +31,13 @@ pub(crate) enum Job {
     /// Whether the address is theirs.
     #[serde(rename = "verify")]
     Verify { sub: Subject, locale: String },
+    /// The person wants this address instead of theirs.
+    #[serde(rename = "address")]
+    Address {
+        sub: Subject,
+        address: String,
+        locale: String,
+    },
     /// Something changed about an account, or somebody with its password did something.
     #[serde(rename = "notice")]
     Notice(Notice),
@@ -103,6 +110,14 @@ impl Letters {
                 let compose = |(user, link): (User, Secret)| self.verify(&user, &link, texts(&locale));
                 link.map(compose).transpose()
             }
+            Job::Address { sub, address, locale } => {
+                let Ok(email) = Email::parse(&address) else {
+                    return Ok(None);
+                };
+                let link = self.address_link(sub, email.clone()).await?;
+                let compose = |link: Secret| self.moved(&email, &link, texts(&locale));
+                link.as_ref().map(|link| compose(link.clone())).transpose()
+            }
             Job::Notice(notice) => notice.letter(texts(&notice.locale)).map(Some),
             Job::Recovered { to, at, locale } => self.recovered(to, at, texts(&locale)).map(Some),
         }
@@ -130,6 +145,42 @@ impl Letters {
             })
         });
         made.await
+    }
+
+    /// A link for this user to have that address; none where somebody else has it, which nobody who asked can see.
+    async fn address_link(&self, sub: Subject, email: Email) -> db::Result<Option<Secret>> {
+        let now = self.clock.now();
+        let made = self.db.transact(move |conn| {
+            Box::pin(async move {
+                let user = users::by_sub(&sub, conn).await?;
+                let Some(user) = user.filter(|user| user.disabled_at.is_none()) else {
+                    return Ok(None);
+                };
+                let owner = users::by_email(&email, conn).await?;
+                if owner.is_some_and(|owner| owner.sub != user.sub) {
+                    return Ok(None);
+                }
+                links::make_for_address(&user, &email, conn, now).await.map(Some)
+            })
+        });
+        made.await
+    }
+
+    fn moved(&self, email: &Email, link: &Secret, texts: Texts) -> db::Result<Letter> {
+        let brand = [("brand", BRAND)];
+        let words = Words {
+            subject: texts.words("mail-verify-subject", &brand),
+            before: vec![texts.words("mail-address", &brand)],
+            link: Some((
+                texts.words("verify-submit", &[]),
+                self.address(path::ACCOUNT_EMAIL_CONFIRM, link),
+            )),
+            after: vec![
+                texts.words("mail-link-life", &[]),
+                texts.words("mail-verify-ignore", &[]),
+            ],
+        };
+        written(email.shown(), &words, texts)
     }
 
     fn address(&self, path: &str, link: &Secret) -> String {

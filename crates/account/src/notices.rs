@@ -26,6 +26,13 @@ pub(crate) enum What {
     /// And whether apps were disconnected.
     #[serde(rename = "password_changed")]
     PasswordChanged(bool),
+    #[serde(rename = "email_changed")]
+    EmailChanged,
+    #[serde(rename = "data_exported")]
+    DataExported,
+    /// And the day on which it cannot be had back any more.
+    #[serde(rename = "deletion_asked")]
+    DeletionAsked(String),
 }
 
 impl Notice {
@@ -48,9 +55,31 @@ impl Notice {
                     },
                 ],
             ),
+            What::EmailChanged => (
+                texts.words("mail-moved-subject", &brand),
+                vec![texts.words("mail-moved", &values)],
+            ),
+            What::DataExported => (
+                texts.words("mail-exported-subject", &brand),
+                vec![texts.words("mail-exported", &values)],
+            ),
+            What::DeletionAsked(day) => (
+                texts.words("mail-deletion-subject", &brand),
+                vec![
+                    texts.words("mail-deletion", &values),
+                    texts.words("mail-deletion-undo", &[("brand", BRAND), ("day", day)]),
+                ],
+            ),
         };
         let mut before = first;
-        before.push(texts.words("mail-notice-stranger", &brand));
+        before.push(match self.what {
+            // A link to a new password would go to the new address.
+            What::EmailChanged => texts.words("mail-moved-stranger", &brand),
+            What::SignedOutElsewhere
+            | What::PasswordChanged(_)
+            | What::DataExported
+            | What::DeletionAsked(_) => texts.words("mail-notice-stranger", &brand),
+        });
         let words = Words {
             subject,
             before,

@@ -88,7 +88,7 @@ impl Outbox {
     /// Queues a mail in the transaction of the act that it is about.
     pub(crate) async fn put(&self, job: &Job, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
         let within = match job {
-            Job::Recover { .. } | Job::Verify { .. } => WITHIN_HALF_AN_HOUR,
+            Job::Recover { .. } | Job::Verify { .. } | Job::Address { .. } => WITHIN_HALF_AN_HOUR,
             Job::Recovered { .. } | Job::Notice(_) => WITHIN_A_DAY,
         };
         let content = serde_json::to_vec(job).map_err(db::Error::corrupt)?;

@@ -4,10 +4,15 @@
 //! person's own choice. A form acts for the account that it was shown for: its token names the session, so choosing
 //! another account in another tab changes nothing about it. Whoever is not signed in signs in first and comes back.
 
+mod activity;
 mod apps;
+mod delete;
 mod devices;
+mod email;
+mod export;
 mod home;
 mod password;
+mod profile;
 mod proof;
 mod switch;
 mod user_agent;
@@ -27,7 +32,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
 use pages::{Page, Shell, View, error, see_other};
 use protocol::form::Form;
-use protocol::{Error, Params, SessionId, path};
+use protocol::{Error, Params, SessionId, Subject, path};
 
 use crate::own::views::{Frame, Here, Person};
 use crate::{Account, Visit, with_cookie};
@@ -40,6 +45,16 @@ pub(crate) fn router() -> Router<Arc<Account>> {
         .route(path::ACCOUNT_APPS, get(apps::list))
         .route(path::ACCOUNT_APP, get(apps::show).post(apps::submit))
         .route(path::ACCOUNT_PASSWORD, get(password::show).post(password::submit))
+        .route(path::ACCOUNT_PROFILE, get(profile::show).post(profile::submit))
+        .route(path::ACCOUNT_EMAIL, get(email::show).post(email::submit))
+        .route(
+            path::ACCOUNT_EMAIL_CONFIRM,
+            get(email::followed).post(email::confirm),
+        )
+        .route(path::ACCOUNT_ACTIVITY, get(activity::show))
+        .route(path::ACCOUNT_EXPORT, get(export::show).post(export::submit))
+        .route(path::ACCOUNT_DELETE, get(delete::show).post(delete::submit))
+        .route(path::ACCOUNT_DELETED, get(delete::done))
         .route(path::CHANGE_PASSWORD, get(password::well_known))
 }
 
@@ -71,6 +86,15 @@ impl Owner {
         let mut all = vec![sessions.active];
         all.extend(sessions.others);
         let at = all.iter().position(is_meant)?;
+        let session = all.remove(at);
+        Some(Self { session, others: all })
+    }
+
+    /// The same browser, as this person; none where they are not signed in on it.
+    pub(crate) fn as_user(self, sub: &Subject) -> Option<Self> {
+        let mut all = vec![self.session];
+        all.extend(self.others);
+        let at = all.iter().position(|session| session.sub == *sub)?;
         let session = all.remove(at);
         Some(Self { session, others: all })
     }

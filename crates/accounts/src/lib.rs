@@ -3,6 +3,7 @@
 pub mod allowances;
 pub mod attempts;
 pub mod claims;
+pub mod deletion;
 pub mod email;
 pub mod import;
 pub mod links;

@@ -13,6 +13,7 @@ use events::{Context, Event};
 use protocol::opaque::{self, Kind};
 use protocol::{Secret, Subject, Timestamp, wire_enum};
 
+use crate::email::Email;
 use crate::users::User;
 
 /// For so long a link works.
@@ -27,6 +28,8 @@ wire_enum! {
         Recovery => "recovery",
         /// To show that the address is theirs.
         Email => "email",
+        /// To have another address, to which it was sent.
+        Address => "address",
     }
 }
 
@@ -41,6 +44,8 @@ pub struct Link {
     pub email: String,
     /// The sealed flow of whoever asked for it.
     pub flow: Option<String>,
+    /// The address that they want instead.
+    pub wanted: Option<String>,
 }
 
 /// What a link is by now.
@@ -57,14 +62,34 @@ pub enum Found {
     Foreign,
 }
 
-const MAKE: &str = "INSERT INTO mailed_links (digest, purpose, sub, epoch, flow, expires_at) \
-    VALUES ($1, $2, $3, $4, $5, $6)";
+const MAKE: &str = "INSERT INTO mailed_links (digest, purpose, sub, epoch, flow, expires_at, email) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 /// Makes a link for this user. It is told once, here.
 pub async fn make(
     purpose: Purpose,
     user: &User,
     flow: Option<&str>,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Secret> {
+    write(purpose, user, (flow, None), conn, now).await
+}
+
+/// Makes a link that is mailed to another address than the user's: whoever follows it reads the mail of that one.
+pub async fn make_for_address(
+    user: &User,
+    wanted: &Email,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Secret> {
+    write(Purpose::Address, user, (None, Some(wanted.shown())), conn, now).await
+}
+
+async fn write(
+    purpose: Purpose,
+    user: &User,
+    (flow, wanted): (Option<&str>, Option<&str>),
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Secret> {
@@ -78,6 +103,7 @@ pub async fn make(
             .bind(user.epoch)
             .bind(flow)
             .bind((now + LIFE).as_secs())
+            .bind(wanted)
     )?;
     let made = Event::LinkMailed {
         sub: &user.sub,
@@ -95,12 +121,13 @@ struct Row {
     expires_at: i64,
     used_at: Option<i64>,
     email: String,
+    wanted: Option<String>,
     epoch_now: i64,
     disabled_at: Option<i64>,
 }
 
 const FIND: &str = "SELECT l.sub, l.epoch, l.flow, l.expires_at, l.used_at, \
-        u.email, u.epoch AS epoch_now, u.disabled_at \
+        l.email AS wanted, u.email, u.epoch AS epoch_now, u.disabled_at \
     FROM mailed_links l JOIN users u ON u.sub = l.sub WHERE l.digest = $1 AND l.purpose = $2";
 
 /// What is known of a link. Changes nothing.
@@ -128,6 +155,7 @@ pub async fn find(purpose: Purpose, given: &str, conn: &mut Conn, now: Timestamp
         epoch: row.epoch,
         email: row.email,
         flow: row.flow,
+        wanted: row.wanted,
     };
     Ok(match now < Timestamp::from_secs(row.expires_at) {
         true => Found::Live(link),
@@ -164,7 +192,6 @@ mod tests {
     use db::testing::both;
 
     use super::*;
-    use crate::email::Email;
     use crate::passwords::StoredHash;
     use crate::users::{self, Draft};
 

@@ -13,8 +13,13 @@ use protocol::{Asked, Scope, Subject, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::claims::{Claim, Claims};
+use crate::deletion;
 use crate::email::Email;
 use crate::passwords::StoredHash;
+
+mod own;
+
+pub use own::{EDITABLE, Moved, change_email, set_claims};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -168,6 +173,11 @@ const INSERT: &str = columns!(
 /// # Errors
 /// [`Error::EmailTaken`] or [`Error::SubTaken`]; the transaction is still usable then.
 pub async fn insert(draft: Draft, by: &Context, conn: &mut Conn, now: Timestamp) -> Result<User, Error> {
+    if let Some(sub) = &draft.sub
+        && deletion::is_former(sub, conn).await?
+    {
+        return Err(Error::SubTaken(sub.clone()));
+    }
     let sub = draft.sub.unwrap_or_else(Subject::random);
     let claims = json(&draft.claims)?;
     let row: Option<Row> = run!(conn, |c| sqlx::query_as(INSERT)

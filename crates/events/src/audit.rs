@@ -134,6 +134,7 @@ macro_rules! select {
     };
 }
 const AFTER: &str = select!("WHERE event_id > $1 ORDER BY event_id LIMIT $2");
+const OF_USER: &str = select!("WHERE sub = $1 AND event_id > $2 ORDER BY event_id DESC LIMIT $3");
 const NEWEST: &str = select!("ORDER BY event_id DESC LIMIT $1");
 
 /// The events behind this one, at most `limit`, in the order of time. Transactions end in another order than they
@@ -158,6 +159,24 @@ pub async fn newest(limit: u32, conn: &mut Conn) -> db::Result<Vec<Recorded>> {
         .bind(i64::from(limit))
         .fetch_all(c))?;
     rows.into_iter().rev().map(Recorded::try_from).collect()
+}
+
+/// What happened with this user since then, the newest first; at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_user(
+    sub: &Subject,
+    since: Timestamp,
+    limit: u32,
+    conn: &mut Conn,
+) -> db::Result<Vec<Recorded>> {
+    let rows: Vec<Row> = run!(conn, |c| sqlx::query_as(OF_USER)
+        .bind(sub.as_str())
+        .bind(time_part(since))
+        .bind(i64::from(limit))
+        .fetch_all(c))?;
+    rows.into_iter().map(Recorded::try_from).collect()
 }
 
 const SWEEP: &str = "DELETE FROM audit_events WHERE event_id IN \

@@ -44,6 +44,7 @@ pub const ACCOUNT_EMAIL_CONFIRM: &str = "/account/email/confirm";
 pub const ACCOUNT_ACTIVITY: &str = "/account/activity";
 pub const ACCOUNT_EXPORT: &str = "/account/export";
 pub const ACCOUNT_DELETE: &str = "/account/delete";
+pub const ACCOUNT_DELETED: &str = "/account/deleted";
 /// A Well-Known URL for Changing Passwords: W3C.
 pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
 /// What would have been mailed; only where nothing is.

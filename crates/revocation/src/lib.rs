@@ -6,6 +6,7 @@
 
 mod acts;
 mod audience;
+mod deleted;
 mod restored;
 mod trail;
 mod unused;
@@ -15,6 +16,7 @@ use events::Context;
 use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
 
 pub use audience::{clients_of, remember_clients, remember_use};
+pub use deleted::delete_overdue;
 pub use restored::{Evidence, begin_feed, restored};
 pub use unused::expire_unused;
 

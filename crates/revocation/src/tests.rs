@@ -76,7 +76,105 @@ async fn acts(scene: &Scene, approvals: &[ApprovalId]) -> Vec<(Act, &'static [&'
             },
             &[],
         ),
+        (
+            Act::EndSessionOf(scene.alex.session.clone(), scene.alex.sub.clone()),
+            &["alex online", "alex quiet"],
+        ),
+        (
+            Act::RemoveApp(
+                scene.consent(&scene.alex, &scene.app).await,
+                scene.alex.sub.clone(),
+            ),
+            &["alex app"],
+        ),
+        // No code of theirs has been redeemed: what is only being signed in to ends with the session.
+        (
+            Act::EndOtherSessions {
+                sub: scene.alex.sub.clone(),
+                kept: SessionId::random(),
+            },
+            &["alex"],
+        ),
+        (
+            Act::EndOtherSessions {
+                sub: scene.alex.sub.clone(),
+                kept: scene.alex.session.clone(),
+            },
+            &[],
+        ),
+        (credentials_changed(scene, Apps::Disconnected), &["alex"]),
+        (credentials_changed(scene, Apps::Kept), &[]),
+        (Act::DeletionAsked(scene.alex.sub.clone()), &["alex"]),
     ]
+}
+
+/// In the session of the scene.
+fn credentials_changed(scene: &Scene, apps: Apps) -> Act {
+    Act::CredentialsChanged {
+        sub: scene.alex.sub.clone(),
+        kept: scene.alex.session.clone(),
+        change: Change::Password,
+        apps,
+    }
+}
+
+#[tokio::test]
+async fn c086_what_belongs_to_another_is_unknown_and_stays() {
+    both(|db| async move {
+        let gate = gate(&db).await;
+        let scene = Scene::new(&db, &gate).await;
+        scene.approve().await;
+        let before = ended(&db).await;
+        let eve = scene.jane.sub.clone();
+        let consent = scene.consent(&scene.alex, &scene.app).await;
+        for act in [
+            Act::EndSessionOf(scene.alex.session.clone(), eve.clone()),
+            Act::EndSessionOf(SessionId::random(), eve.clone()),
+            Act::RemoveApp(consent.clone(), eve.clone()),
+            Act::RemoveApp(ConsentId::random(), eve),
+        ] {
+            let outcome = perform(act.clone(), &Context::server(), &db, NOW).await.unwrap();
+            assert_eq!(outcome, Outcome::Unknown, "{act:?}");
+        }
+        assert_eq!(ended(&db).await, before);
+        assert_eq!(scene.consent(&scene.alex, &scene.app).await, consent);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn when_an_app_was_used_is_remembered_beyond_its_approvals() {
+    both(|db| async move {
+        let gate = gate(&db).await;
+        let scene = Scene::new(&db, &gate).await;
+        scene.approve().await;
+        let last_use = |now: Timestamp| {
+            let (sub, db) = (scene.alex.sub.clone(), db.clone());
+            async move {
+                db.transact(move |conn| {
+                    Box::pin(async move {
+                        remember_use(conn, now).await?;
+                        grants::approvals::forget(conn, now).await
+                    })
+                })
+                .await
+                .unwrap();
+                let mut conn = db.reader().await.unwrap();
+                let allowed = grants::allowed::of_user(&sub, &mut conn).await.unwrap();
+                allowed.into_iter().map(|allowed| allowed.last_used_at).max()
+            }
+        };
+        let minted = (OUT - access_token::LIFE).max(NOW);
+        assert_eq!(last_use(NOW).await, Some(minted));
+        let later = NOW + Duration::from_secs(400 * 24 * 60 * 60);
+        assert_eq!(last_use(later).await, Some(minted));
+        assert_eq!(
+            column(&db, "SELECT approval_id FROM approvals").await.len(),
+            0,
+            "they are forgotten"
+        );
+    })
+    .await;
 }
 
 fn is_one_of(name: &str, all: &[&str]) -> bool {
@@ -92,7 +190,7 @@ fn is_one_of(name: &str, all: &[&str]) -> bool {
 async fn each_act_ends_what_it_covers_and_leaves_the_rest() {
     both(|db| async move {
         let gate = gate(&db).await;
-        for at in 0..7 {
+        for at in 0..14 {
             let scene = Scene::new(&db, &gate).await;
             let ids = scene.approve().await;
             let (act, covered) = acts(&scene, &ids).await.remove(at);

@@ -24,22 +24,35 @@ pub(crate) struct Frame {
 pub(crate) enum Here {
     Home,
     Switch,
+    Profile,
     Password,
     Devices,
     Apps,
+    Activity,
+    Data,
 }
 
 impl Here {
     /// Where the navigation leads, in its order.
-    const PLACES: [Self; 3] = [Self::Password, Self::Devices, Self::Apps];
+    const PLACES: [Self; 6] = [
+        Self::Profile,
+        Self::Password,
+        Self::Devices,
+        Self::Apps,
+        Self::Activity,
+        Self::Data,
+    ];
 
     fn path(self) -> &'static str {
         match self {
             Self::Home => path::ACCOUNT,
             Self::Switch => path::ACCOUNT_SWITCH,
+            Self::Profile => path::ACCOUNT_PROFILE,
             Self::Password => path::ACCOUNT_PASSWORD,
             Self::Devices => path::ACCOUNT_SESSIONS,
             Self::Apps => path::ACCOUNT_APPS,
+            Self::Activity => path::ACCOUNT_ACTIVITY,
+            Self::Data => path::ACCOUNT_EXPORT,
         }
     }
 
@@ -47,9 +60,12 @@ impl Here {
         match self {
             Self::Home => texts.text("own-title"),
             Self::Switch => texts.text("own-switch-title"),
+            Self::Profile => texts.text("profile-title"),
             Self::Password => texts.text("change-title"),
             Self::Devices => texts.text("devices-title"),
             Self::Apps => texts.text("apps-title"),
+            Self::Activity => texts.text("activity-title"),
+            Self::Data => texts.text("data-title"),
         }
     }
 
@@ -58,9 +74,12 @@ impl Here {
         match self {
             Self::Home => texts.text("own-lead"),
             Self::Switch => texts.text("own-switch-lead"),
+            Self::Profile => texts.text("profile-about"),
             Self::Password => texts.text("change-lead"),
             Self::Devices => texts.text("devices-lead"),
             Self::Apps => texts.text("apps-lead"),
+            Self::Activity => texts.text("activity-lead"),
+            Self::Data => texts.text("data-lead"),
         }
     }
 }
@@ -318,6 +337,192 @@ impl ChangePassword {
     }
 }
 
+/// `templates/account/own/profile.html`: what the person says about themselves.
+#[derive(Debug, Template)]
+#[template(path = "account/own/profile.html")]
+pub(crate) struct Profile {
+    pub(crate) shell: Shell,
+    pub(crate) frame: Frame,
+    pub(crate) email: String,
+    pub(crate) is_verified: bool,
+    /// Whether the address can be changed: mail is sent.
+    pub(crate) can_move: bool,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) is_done: bool,
+}
+
+/// One claim in a form.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) claim: Claim,
+    pub(crate) value: String,
+    pub(crate) is_wrong: bool,
+}
+
+impl Profile {
+    fn has_faults(&self) -> bool {
+        self.fields.iter().any(|field| field.is_wrong)
+    }
+}
+
+impl Field {
+    fn label(&self, texts: &Texts) -> Markup {
+        label(self.claim, *texts)
+    }
+
+    /// What an unusual value looks like.
+    fn hint(&self, texts: &Texts) -> Option<Markup> {
+        match self.claim {
+            Claim::Birthdate => Some(texts.text("profile-hint-birthdate")),
+            Claim::Website => Some(texts.text("profile-hint-website")),
+            Claim::Zoneinfo => Some(texts.text("profile-hint-zoneinfo")),
+            Claim::Locale => Some(texts.text("profile-hint-locale")),
+            _ => None,
+        }
+    }
+
+    fn fault(&self, texts: &Texts) -> Markup {
+        match self.claim {
+            Claim::Birthdate => texts.text("profile-odd-birthdate"),
+            Claim::Website => texts.text("profile-odd-website"),
+            Claim::Zoneinfo => texts.text("profile-odd-zoneinfo"),
+            Claim::Locale => texts.text("profile-odd-locale"),
+            other => texts.with("profile-odd", &[("claim", label(other, *texts))]),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.claim {
+            Claim::PhoneNumber => "tel",
+            Claim::Website => "url",
+            _ => "text",
+        }
+    }
+
+    /// WCAG 2.2, 1.3.5.
+    fn autocomplete(&self) -> Option<&'static str> {
+        match self.claim {
+            Claim::Name => Some("name"),
+            Claim::GivenName => Some("given-name"),
+            Claim::FamilyName => Some("family-name"),
+            Claim::Nickname => Some("nickname"),
+            Claim::Birthdate => Some("bday"),
+            Claim::PhoneNumber => Some("tel"),
+            Claim::Website => Some("url"),
+            Claim::Locale => Some("language"),
+            _ => None,
+        }
+    }
+
+    fn described_by(&self) -> Option<String> {
+        let has_hint = matches!(
+            self.claim,
+            Claim::Birthdate | Claim::Website | Claim::Zoneinfo | Claim::Locale
+        );
+        let hint = has_hint.then(|| format!("{}-hint", self.claim));
+        let fault = self.is_wrong.then(|| format!("{}-fault", self.claim));
+        let all: Vec<String> = hint.into_iter().chain(fault).collect();
+        (!all.is_empty()).then(|| all.join(" "))
+    }
+}
+
+/// `templates/account/own/email.html`: another address.
+#[derive(Debug, Template)]
+#[template(path = "account/own/email.html")]
+pub(crate) struct MoveEmail {
+    pub(crate) shell: Shell,
+    pub(crate) frame: Frame,
+    pub(crate) typed: String,
+    /// The mail is on its way.
+    pub(crate) is_sent: bool,
+    pub(crate) fault: Option<EmailFault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EmailFault {
+    Missing,
+    NotAnAddress,
+    /// Send the page with 429.
+    TooMany,
+    /// No mail is sent here.
+    Unavailable,
+}
+
+impl EmailFault {
+    fn words(self, texts: &Texts) -> Markup {
+        match self {
+            Self::Missing => texts.text("email-missing"),
+            Self::NotAnAddress => texts.text("recover-email-odd"),
+            Self::TooMany => texts.text("recover-too-many"),
+            Self::Unavailable => texts.text("email-unavailable"),
+        }
+    }
+}
+
+impl MoveEmail {
+    fn at_field(&self) -> Option<EmailFault> {
+        let at_field = |fault: &EmailFault| matches!(fault, EmailFault::Missing | EmailFault::NotAnAddress);
+        self.fault.filter(at_field)
+    }
+}
+
+/// `templates/account/own/confirm_email.html`: behind the link that went to the new address.
+#[derive(Debug, Template)]
+#[template(path = "account/own/confirm_email.html")]
+pub(crate) struct ConfirmEmail {
+    pub(crate) shell: Shell,
+    pub(crate) frame: Frame,
+    pub(crate) link: String,
+    pub(crate) old: String,
+    pub(crate) new: String,
+    /// Somebody else has it by now.
+    pub(crate) is_taken: bool,
+}
+
+/// `templates/account/own/activity.html`: what happened with the account.
+#[derive(Debug, Template)]
+#[template(path = "account/own/activity.html")]
+pub(crate) struct Activity {
+    pub(crate) shell: Shell,
+    pub(crate) frame: Frame,
+    pub(crate) entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) words: Markup,
+    pub(crate) at: Timestamp,
+    pub(crate) time: String,
+    pub(crate) address: Option<String>,
+}
+
+/// `templates/account/own/data.html`: a copy of everything, and the way to its end.
+#[derive(Debug, Template)]
+#[template(path = "account/own/data.html")]
+pub(crate) struct Data {
+    pub(crate) shell: Shell,
+    pub(crate) frame: Frame,
+}
+
+/// `templates/account/own/delete.html`: what the end means.
+#[derive(Debug, Template)]
+#[template(path = "account/own/delete.html")]
+pub(crate) struct Delete {
+    pub(crate) shell: Shell,
+    pub(crate) frame: Frame,
+    /// From when on nothing can be had back.
+    pub(crate) day: String,
+    pub(crate) typed: String,
+    pub(crate) is_wrong: bool,
+}
+
+/// `templates/account/own/deleted.html`: for who is not signed in any more.
+#[derive(Debug, Template)]
+#[template(path = "account/own/deleted.html")]
+pub(crate) struct Deleted {
+    pub(crate) shell: Shell,
+}
+
 macro_rules! framed {
     ($($view:ident)+) => {$(
         impl View for $view {
@@ -332,4 +537,14 @@ macro_rules! framed {
     )+};
 }
 
-framed!(Home Switch Devices Apps AppPage ChangePassword);
+framed!(Home Switch Devices Apps AppPage ChangePassword Profile MoveEmail ConfirmEmail Activity Data Delete);
+
+impl View for Deleted {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+
+    fn form_target(&self) -> FormTarget {
+        FormTarget::Ourselves
+    }
+}

@@ -10,6 +10,8 @@ use events::{Context, Event, audit};
 use protocol::opaque::{self, Kind};
 use protocol::{BrowserId, FlowId, Secret, SessionId, Subject, Timestamp};
 
+use crate::deletion;
+
 use super::{ABSOLUTE, Acr, Amr, BrowserSessions, IDLE, Session, current};
 
 /// What was proven, by whom, where.
@@ -46,8 +48,11 @@ pub async fn sign_in(
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Option<SignedIn>> {
-    if !lock_user(&sign_in, conn).await? {
+    let Some(delete_at) = lock_user(&sign_in, conn, now).await? else {
         return Ok(None);
+    };
+    if delete_at.is_some() {
+        deletion::undo(&sign_in.sub, by, conn, now).await?;
     }
     let cookie = opaque::random(Kind::Browser);
     let (browser_id, ordinal) = enter_browser(sign_in.presented.as_ref(), &cookie, conn, now).await?;
@@ -80,18 +85,29 @@ pub(super) fn max_age(sessions: &BrowserSessions) -> Option<Duration> {
         .then_some(ABSOLUTE)
 }
 
-const USER: &str = "SELECT epoch FROM users WHERE sub = $1 AND disabled_at IS NULL AND epoch = $2";
-const USER_LOCKED: &str =
-    "SELECT epoch FROM users WHERE sub = $1 AND disabled_at IS NULL AND epoch = $2 FOR SHARE";
+macro_rules! user {
+    ($lock:literal) => {
+        concat!(
+            "SELECT delete_at FROM users WHERE sub = $1 AND disabled_at IS NULL AND epoch = $2 \
+             AND (delete_at IS NULL OR delete_at > $3)",
+            $lock
+        )
+    };
+}
+
+const USER: &str = user!("");
+const USER_LOCKED: &str = user!(" FOR SHARE");
 
 /// The password was checked outside of any transaction; what was read with it may have changed meanwhile.
-async fn lock_user(sign_in: &SignIn, conn: &mut Conn) -> db::Result<bool> {
+/// Says from when on the account is to be deleted, if its person wanted that.
+async fn lock_user(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<Option<Option<i64>>> {
     let statement = conn.either(USER, USER_LOCKED);
-    let row: Option<(i64,)> = run!(conn, |c| sqlx::query_as(statement)
+    let row: Option<(Option<i64>,)> = run!(conn, |c| sqlx::query_as(statement)
         .bind(sign_in.sub.as_str())
         .bind(sign_in.epoch)
+        .bind(now.as_secs())
         .fetch_optional(c))?;
-    Ok(row.is_some())
+    Ok(row.map(|(delete_at,)| delete_at))
 }
 
 const ROTATE: &str = "UPDATE browsers SET token_digest = $2, sign_ins = sign_ins + 1, expires_at = $3 \

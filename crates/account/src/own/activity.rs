@@ -1,0 +1,125 @@
+//! What happened with the account in the last 90 days, in words: C092 for the person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use db::Conn;
+use events::audit::{self, Kind, Recorded};
+use http::{HeaderMap, StatusCode};
+use pages::{Markup, Texts};
+use protocol::{ClientId, Error, RequestId, path};
+
+use super::page;
+use super::views::{Activity, Entry, Here};
+use crate::Account;
+use crate::letters::instant;
+
+const HERE: &str = path::ACCOUNT_ACTIVITY;
+const SHOWN: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// As many as a person looks through; the newest.
+const MOST: u32 = 200;
+
+pub(crate) async fn show(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let owner = account.owner(HERE, &visit).await?;
+        let (shell, frame, fresh) = account.frame(Here::Activity, HERE, &owner, &visit)?;
+        let mut conn = account.front.db.reader().await?;
+        let since = visit.now - SHOWN;
+        let events = audit::of_user(&owner.session.sub, since, MOST, &mut conn).await?;
+        let mut entries = Vec::new();
+        for event in events {
+            if let Some(words) = words(&event, shell.texts, &mut conn).await? {
+                entries.push(Entry {
+                    words,
+                    at: event.at,
+                    time: instant(event.at),
+                    address: event.address,
+                });
+            }
+        }
+        let view = Activity {
+            shell,
+            frame,
+            entries,
+        };
+        Ok(page(view, StatusCode::OK, fresh))
+    };
+    account.answered(outcome.await, &visit)
+}
+
+/// What an event means to its person; none where it means nothing to them, or this version does not know it.
+async fn words(event: &Recorded, texts: Texts, conn: &mut Conn) -> Result<Option<Markup>, Error> {
+    let Ok(kind) = event.kind.parse::<Kind>() else {
+        return Ok(None);
+    };
+    let app = match &event.client_id {
+        Some(id) => {
+            let client = clients::records::by_id(&ClientId::from(id.as_str()), conn).await?;
+            client.map_or_else(
+                || texts.text("activity-former-app"),
+                |client| Markup::isolated(&client.name_in(texts.locale().tag())),
+            )
+        }
+        None => texts.text("activity-former-app"),
+    };
+    let app = [("app", app)];
+    let failures = event.details["failures"].as_i64().unwrap_or(1).to_string();
+    Ok(Some(match kind {
+        Kind::SignInSucceeded => texts.text("activity-signed-in"),
+        Kind::SignInFailed => texts.with("activity-failed", &[("n", Markup::plain(&failures))]),
+        Kind::SessionEnded => texts.text("activity-signed-out"),
+        Kind::OtherSessionsEnded => texts.text("activity-signed-out-elsewhere"),
+        Kind::ConsentGiven => texts.with("activity-allowed", &app),
+        Kind::ConsentWithdrawn => texts.with("activity-removed", &app),
+        Kind::ApprovalEnded => texts.with("activity-ended", &app),
+        Kind::UserCreated => texts.text("activity-created"),
+        Kind::UserUpdated => texts.text("activity-updated"),
+        Kind::UserDisabled => texts.text("activity-disabled"),
+        Kind::UserEnabled => texts.text("activity-enabled"),
+        Kind::UserRevoked => texts.text("activity-revoked"),
+        Kind::LinkMailed => texts.text("activity-link"),
+        Kind::PasswordRecovered => texts.text("activity-recovered"),
+        Kind::PasswordChanged => texts.text("activity-password"),
+        Kind::EmailVerified => texts.text("activity-verified"),
+        Kind::EmailChanged => texts.text("activity-email"),
+        Kind::ProfileChanged => texts.text("activity-profile"),
+        Kind::DataExported => texts.text("activity-exported"),
+        Kind::DeletionAsked => texts.text("activity-deletion"),
+        Kind::DeletionUndone => texts.text("activity-undone"),
+        // Apps give back tokens all the time; who is deleted reads nothing; and the rest is about no person.
+        Kind::TokenRevoked
+        | Kind::UserDeleted
+        | Kind::ClientCreated
+        | Kind::ClientUpdated
+        | Kind::ClientTrustSet
+        | Kind::ClientSecretAdded
+        | Kind::ClientSecretDeleted
+        | Kind::ClientDeleted
+        | Kind::InitialTokenMade
+        | Kind::InitialTokenDeleted
+        | Kind::ResourceCreated
+        | Kind::ResourceUpdated
+        | Kind::ResourceSecretAdded
+        | Kind::ResourceSecretDeleted
+        | Kind::ResourceDeleted
+        | Kind::MasterKeyMade
+        | Kind::MasterKeyRetired
+        | Kind::SigningKeyPublished
+        | Kind::SigningKeyWithdrawn
+        | Kind::SigningKeyImported
+        | Kind::SigningKeyCompromised
+        | Kind::DecryptionKeyMade
+        | Kind::DecryptionKeyWithdrawn
+        | Kind::DecryptionKeyCompromised
+        | Kind::PurposeSecretMade
+        | Kind::DatabaseRestored => return Ok(None),
+    }))
+}

@@ -1,0 +1,266 @@
+//! Another address: C067, C068, C073.
+//!
+//! Whoever asks has proven a short while ago who they are. A link goes to the new address, and nothing changes before
+//! it is followed, by the same person, signed in: then the address is theirs and verified, every other session ends,
+//! older links are void, and the old address is told. Whether somebody else has the new address is told to nobody: then
+//! no mail comes.
+
+use std::sync::Arc;
+
+use accounts::email::Email;
+use accounts::links::{self, Found, Link, Purpose};
+use accounts::sessions;
+use accounts::users::{self, Moved};
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use events::Context;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use pages::see_other;
+use protocol::form::Form;
+use protocol::{Error, Params, RequestId, path};
+use revocation::{Act, Apps, Change};
+
+use super::views::{ConfirmEmail, EmailFault, Here, MoveEmail};
+use super::{Owner, Stop, page};
+use crate::letters::Job;
+use crate::notices::What;
+use crate::views::Renewal;
+use crate::{Account, Lost, Visit};
+
+const HERE: &str = path::ACCOUNT_EMAIL;
+const CONFIRM: &str = path::ACCOUNT_EMAIL_CONFIRM;
+
+pub(crate) async fn show(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
+        if params.get("sent").is_some() {
+            let owner = account.owner(HERE, &visit).await?;
+            return account.move_page(&owner, String::new(), Step::Sent, &visit);
+        }
+        let owner = account.fresh_owner(HERE, &visit).await?;
+        account.move_page(&owner, String::new(), Step::Ask(None), &visit)
+    };
+    account.answered(outcome.await, &visit)
+}
+
+pub(crate) async fn submit(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    by: Context,
+    headers: HeaderMap,
+    form: Result<Form, Error>,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let (owner, params) = account.submitted(HERE, form, &visit).await?;
+        account.demand_proof(&owner, HERE, &visit)?;
+        let typed = params.get("email").unwrap_or_default().to_owned();
+        let again = |fault| account.move_page(&owner, typed.clone(), Step::Ask(Some(fault)), &visit);
+        if typed.is_empty() {
+            return again(EmailFault::Missing);
+        }
+        let Ok(email) = Email::parse(&typed) else {
+            return again(EmailFault::NotAnAddress);
+        };
+        match account.queue_move(&owner, &email, by, &visit).await {
+            Ok(()) => Ok(see_other(&account.at(HERE, &[("sent", Some("1"))]))),
+            Err(Lost::TooMany(too_many)) => {
+                let mut page = again(EmailFault::TooMany)?;
+                let seconds = HeaderValue::from(too_many.retry_after.as_secs());
+                page.headers_mut().insert(RETRY_AFTER, seconds);
+                Ok(page)
+            }
+            Err(Lost::Database(error)) => Err(error.into()),
+            Err(Lost::Race) => again(EmailFault::Unavailable),
+        }
+    };
+    account.answered(outcome.await, &visit)
+}
+
+/// Looking at the page uses nothing up.
+pub(crate) async fn followed(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
+        let given = params.get("link").unwrap_or_default();
+        let found = account.found(given, &visit).await?;
+        let Found::Live(link) = &found else {
+            return Ok(account.dead(&found, Renewal::None, None, &visit));
+        };
+        let Some(new) = link.wanted.clone() else {
+            return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
+        };
+        let owner = account.owner(&confirming(given), &visit).await?;
+        let Some(owner) = owner.as_user(&link.sub) else {
+            return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
+        };
+        let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;
+        let view = ConfirmEmail {
+            shell,
+            frame,
+            link: given.to_owned(),
+            old: link.email.clone(),
+            new,
+            is_taken: false,
+        };
+        Ok(page(view, StatusCode::OK, fresh))
+    };
+    account.answered(outcome.await, &visit)
+}
+
+pub(crate) async fn confirm(
+    State(account): State<Arc<Account>>,
+    Extension(id): Extension<RequestId>,
+    by: Context,
+    headers: HeaderMap,
+    form: Result<Form, Error>,
+) -> Response {
+    let visit = account.visit(id, headers);
+    let outcome = async {
+        let (owner, params) = account.submitted(CONFIRM, form, &visit).await?;
+        let given = params.get("link").unwrap_or_default();
+        let found = account.found(given, &visit).await?;
+        let (link, new) = match &found {
+            Found::Live(link) if link.sub == owner.session.sub => (link, link.wanted.clone()),
+            Found::Live(_) => return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit)),
+            dead => return Ok(account.dead(dead, Renewal::None, None, &visit)),
+        };
+        let Some((new, email)) = new.and_then(|new| Some((new.clone(), Email::parse(&new).ok()?))) else {
+            return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
+        };
+        match account.move_to(&owner, link, &email, by, &visit).await {
+            Ok(Moved::Done) => {
+                tracing::info!(sub = %owner.session.sub, "an address was changed");
+                Ok(see_other(
+                    &account.at(path::ACCOUNT_PROFILE, &[("done", Some("1"))]),
+                ))
+            }
+            Ok(Moved::Taken) => {
+                let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;
+                let view = ConfirmEmail {
+                    shell,
+                    frame,
+                    link: given.to_owned(),
+                    old: link.email.clone(),
+                    new,
+                    is_taken: true,
+                };
+                Ok(page(view, StatusCode::CONFLICT, fresh))
+            }
+            Err(Lost::Database(error)) => Err(error.into()),
+            Ok(Moved::Changed) | Err(Lost::Race | Lost::TooMany(_)) => {
+                let found = account.found(given, &visit).await?;
+                Ok(account.dead(&found, Renewal::None, None, &visit))
+            }
+        }
+    };
+    account.answered(outcome.await, &visit)
+}
+
+/// Where the person is on the way to another address.
+enum Step {
+    Ask(Option<EmailFault>),
+    Sent,
+}
+
+/// The path of the page behind a link.
+fn confirming(given: &str) -> String {
+    format!("{CONFIRM}?link={given}")
+}
+
+impl Account {
+    async fn found(&self, given: &str, visit: &Visit) -> Result<Found, Error> {
+        let mut conn = self.front.db.reader().await?;
+        Ok(links::find(Purpose::Address, given, &mut conn, visit.now).await?)
+    }
+
+    fn move_page(&self, owner: &Owner, typed: String, step: Step, visit: &Visit) -> Result<Response, Stop> {
+        let (is_sent, fault) = match step {
+            Step::Sent => (true, None),
+            Step::Ask(_) if self.outbox.is_none() => (false, Some(EmailFault::Unavailable)),
+            Step::Ask(fault) => (false, fault),
+        };
+        let status = match fault {
+            None | Some(EmailFault::Unavailable) => StatusCode::OK,
+            Some(EmailFault::TooMany) => StatusCode::TOO_MANY_REQUESTS,
+            Some(EmailFault::Missing | EmailFault::NotAnAddress) => StatusCode::BAD_REQUEST,
+        };
+        let (shell, frame, fresh) = self.frame(Here::Profile, HERE, owner, visit)?;
+        let view = MoveEmail {
+            shell,
+            frame,
+            typed,
+            is_sent,
+            fault,
+        };
+        Ok(page(view, status, fresh))
+    }
+
+    async fn queue_move(&self, owner: &Owner, email: &Email, by: Context, visit: &Visit) -> Result<(), Lost> {
+        let outbox = self.outbox.clone().ok_or(Lost::Race)?;
+        let job = Job::Address {
+            sub: owner.session.sub.clone(),
+            address: email.shown().to_owned(),
+            locale: self.shell(visit, None).locale().tag().to_owned(),
+        };
+        let (whose, now) = (email.canonical().to_owned(), visit.now);
+        let work = self
+            .front
+            .db
+            .transact(move |conn| Box::pin(async move { outbox.ask(&job, &whose, &by, conn, now).await }));
+        work.await
+    }
+
+    async fn move_to(
+        &self,
+        owner: &Owner,
+        link: &Link,
+        email: &Email,
+        by: Context,
+        visit: &Visit,
+    ) -> Result<Moved, Lost> {
+        let (link, email, now) = (link.clone(), email.clone(), visit.now);
+        let kept = owner.session.session_id.clone();
+        let told = self.told(owner, What::EmailChanged, visit);
+        let outbox = self.outbox.clone();
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                match users::change_email(&link.sub, link.epoch, &email, conn, now).await? {
+                    Moved::Done => {}
+                    // Nothing was written.
+                    other => return Ok(other),
+                }
+                let epochs = (link.epoch, link.epoch + 1);
+                if !sessions::take_over(&kept, epochs, conn).await? || !links::claim(&link, conn, now).await?
+                {
+                    return Err(Lost::Race);
+                }
+                let act = Act::CredentialsChanged {
+                    sub: link.sub,
+                    kept,
+                    change: Change::Email,
+                    apps: Apps::Kept,
+                };
+                revocation::perform_in(&act, &by, conn, now).await?;
+                if let Some(outbox) = outbox {
+                    outbox.put(&told, conn, now).await?;
+                }
+                Ok(Moved::Done)
+            })
+        });
+        work.await
+    }
+}

@@ -1,0 +1,76 @@
+//! Accounts that their people want deleted: when, and how they think better of it. C093.
+
+use std::time::Duration;
+
+use db::{Conn, execute, run};
+use events::{Context, Event, audit};
+use protocol::{Subject, Timestamp};
+
+/// For so long the account can be had back.
+pub const GRACE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+const ASK: &str =
+    "UPDATE users SET delete_at = $2 WHERE sub = $1 AND delete_at IS NULL AND disabled_at IS NULL";
+
+/// Notes from when on the account is to be deleted; `false` when that was noted before, or it is disabled. Whoever asks
+/// ends what hangs from it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ask(sub: &Subject, at: Timestamp, conn: &mut Conn) -> db::Result<bool> {
+    let touched = execute!(conn, sqlx::query(ASK).bind(sub.as_str()).bind(at.as_secs()))?;
+    Ok(touched == 1)
+}
+
+const UNDO: &str = "UPDATE users SET delete_at = NULL WHERE sub = $1 AND delete_at IS NOT NULL";
+
+/// Whoever signs in wants their account back.
+pub(crate) async fn undo(sub: &Subject, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
+    let touched = execute!(conn, sqlx::query(UNDO).bind(sub.as_str()))?;
+    match touched {
+        0 => Ok(()),
+        _ => audit::record(&Event::DeletionUndone { sub }, by, conn, now).await,
+    }
+}
+
+const OVERDUE: &str = "SELECT sub FROM users WHERE delete_at <= $1 ORDER BY delete_at, sub LIMIT $2";
+
+/// Accounts whose time is over, at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn overdue(limit: u32, conn: &mut Conn, now: Timestamp) -> db::Result<Vec<Subject>> {
+    let rows: Vec<(String,)> = run!(conn, |c| sqlx::query_as(OVERDUE)
+        .bind(now.as_secs())
+        .bind(i64::from(limit))
+        .fetch_all(c))?;
+    Ok(rows.into_iter().map(|(sub,)| sub.into()).collect())
+}
+
+const DELETE: &str = "DELETE FROM users WHERE sub = $1 AND delete_at <= $2";
+const REMEMBER: &str = "INSERT INTO former_users (sub, deleted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
+/// Deletes the record of a user, with all that refers to it, and remembers its name alone; `false` when they came back
+/// in time.
+///
+/// # Errors
+/// When the database fails.
+pub async fn carry_out(sub: &Subject, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+    let gone = execute!(conn, sqlx::query(DELETE).bind(sub.as_str()).bind(now.as_secs()))?;
+    if gone == 0 {
+        return Ok(false);
+    }
+    execute!(conn, sqlx::query(REMEMBER).bind(sub.as_str()).bind(now.as_secs()))?;
+    audit::record(&Event::UserDeleted { sub }, &Context::server(), conn, now).await?;
+    Ok(true)
+}
+
+const IS_FORMER: &str = "SELECT COUNT(*) FROM former_users WHERE sub = $1";
+
+/// Whether this was somebody's name, which is nobody's again.
+pub(crate) async fn is_former(sub: &Subject, conn: &mut Conn) -> db::Result<bool> {
+    let (count,): (i64,) = run!(conn, |c| sqlx::query_as(IS_FORMER)
+        .bind(sub.as_str())
+        .fetch_one(c))?;
+    Ok(count > 0)
+}
