@@ -158,6 +158,8 @@ with_mail! {
         assert_eq!(delete_overdue(&world).await, 0);
         let mut back = at_home(&world, &user).await;
         assert_eq!(trail(&world, &user).await.iter().filter(|kind| *kind == "deletion.undone").count(), 1);
+        let letter = letters.newest(user.email.shown(), 2).await;
+        assert_eq!(letter.letter.subject, "Your Countersign account stays");
         world.pass(DAY);
         assert_eq!(delete_overdue(&world).await, 0);
         assert!(back.open("/account").await.has(user.email.shown()));

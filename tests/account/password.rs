@@ -65,7 +65,6 @@ everywhere! {
             ("", NEW, "Enter your current password"),
             (PASSWORD, "", "Enter a new password"),
             (PASSWORD, "short", "Use 8 characters or more"),
-            ("", "short", "Use 8 characters or more"),
         ] {
             let answer = visitor.submit(&form.clone().with("current", current).with("password", new)).await;
             answer.assert_page(400, words);

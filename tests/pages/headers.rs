@@ -6,7 +6,7 @@ use super::{as_it_comes, bare};
 use crate::harness::world::{Own, PASSWORD};
 use crate::harness::{Answer, World};
 
-const PATHS: [&str; 31] = [
+const PATHS: [&str; 33] = [
     "/authorize",
     "/login",
     "/consent",
@@ -27,6 +27,8 @@ const PATHS: [&str; 31] = [
     "/account/password",
     "/account/profile",
     "/account/email",
+    "/account/email/confirm",
+    "/account/deleted",
     "/account/activity",
     "/account/export",
     "/account/delete",

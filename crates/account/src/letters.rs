@@ -59,6 +59,7 @@ pub struct Letters {
 }
 
 /// What a letter says, for both of its forms.
+#[derive(Default)]
 pub(crate) struct Words {
     pub(crate) subject: String,
     /// Paragraphs before the link, and after it.

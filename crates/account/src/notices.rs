@@ -33,6 +33,8 @@ pub(crate) enum What {
     /// And the day on which it cannot be had back any more.
     #[serde(rename = "deletion_asked")]
     DeletionAsked(String),
+    #[serde(rename = "deletion_undone")]
+    DeletionUndone,
 }
 
 impl Notice {
@@ -70,6 +72,10 @@ impl Notice {
                     texts.words("mail-deletion-undo", &[("brand", BRAND), ("day", day)]),
                 ],
             ),
+            What::DeletionUndone => (
+                texts.words("mail-undone-subject", &brand),
+                vec![texts.words("mail-undone", &values)],
+            ),
         };
         let mut before = first;
         before.push(match self.what {
@@ -78,13 +84,13 @@ impl Notice {
             What::SignedOutElsewhere
             | What::PasswordChanged(_)
             | What::DataExported
-            | What::DeletionAsked(_) => texts.words("mail-notice-stranger", &brand),
+            | What::DeletionAsked(_)
+            | What::DeletionUndone => texts.words("mail-notice-stranger", &brand),
         });
         let words = Words {
             subject,
             before,
-            link: None,
-            after: Vec::new(),
+            ..Words::default()
         };
         written(&self.to, &words, texts)
     }

@@ -13,6 +13,7 @@ use protocol::{Subject, Timestamp};
 
 use crate::Lost;
 use crate::letters::Job;
+use crate::notices::{Notice, What};
 
 /// The queue, behind any number of clones.
 #[derive(Clone, Debug)]
@@ -82,6 +83,26 @@ impl Outbox {
             sub: sub.clone(),
             locale: locale.to_owned(),
         };
+        self.put(&job, conn, now).await
+    }
+
+    /// Queues the mail that tells a person that their account stays. Expects to be inside a transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn came_back(
+        &self,
+        address: String,
+        locale: &str,
+        conn: &mut Conn,
+        now: Timestamp,
+    ) -> db::Result<()> {
+        let job = Job::Notice(Notice {
+            to: address,
+            what: What::DeletionUndone,
+            at: now,
+            locale: locale.to_owned(),
+        });
         self.put(&job, conn, now).await
     }
 

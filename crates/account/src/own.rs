@@ -91,7 +91,7 @@ impl Owner {
     }
 
     /// The same browser, as this person; none where they are not signed in on it.
-    pub(crate) fn as_user(self, sub: &Subject) -> Option<Self> {
+    pub(crate) fn into_user(self, sub: &Subject) -> Option<Self> {
         let mut all = vec![self.session];
         all.extend(self.others);
         let at = all.iter().position(|session| session.sub == *sub)?;

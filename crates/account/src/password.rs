@@ -63,16 +63,9 @@ pub(crate) async fn submit(
             Found::Live(link) => link,
             dead => return Ok(account.dead_recovery(&dead, &visit)),
         };
-        let password = match chosen(params.get("password")) {
-            Ok(password) => password,
-            Err(fault) => return account.ask_password(given, &link, Some(fault), &visit),
-        };
-        let hash = match account.hasher.hash(password).await {
+        let hash = match account.chosen(params.get("password"), &link.email, None).await {
             Ok(hash) => hash,
-            Err(overloaded) => {
-                tracing::warn!(%overloaded, "a new password was refused");
-                return account.ask_password(given, &link, Some(PasswordFault::Busy), &visit);
-            }
+            Err(fault) => return account.ask_password(given, &link, Some(fault), &visit),
         };
         match account.recover(&link, hash, by, &visit).await {
             Ok(()) => {
@@ -120,16 +113,26 @@ fn about(link: &str) -> String {
     format!("password {}", seal::digest(link))
 }
 
-pub(crate) fn chosen(given: Option<&str>) -> Result<Password, PasswordFault> {
-    let given = given.filter(|given| !given.is_empty());
-    let given = given.ok_or(PasswordFault::Missing)?;
-    Password::chosen(&Secret::from(given)).map_err(PasswordFault::Bad)
-}
-
 impl Account {
     async fn followed(&self, given: &str, visit: &Visit) -> Result<Found, Error> {
         let mut conn = self.front.db.reader().await?;
         Ok(links::find(Purpose::Recovery, given, &mut conn, visit.now).await?)
+    }
+
+    /// The hash of a password that somebody with this address and name chose. It passes the same judge everywhere.
+    pub(crate) async fn chosen(
+        &self,
+        given: Option<&str>,
+        _email: &str,
+        _name: Option<&str>,
+    ) -> Result<StoredHash, PasswordFault> {
+        let given = given.filter(|given| !given.is_empty());
+        let given = given.ok_or(PasswordFault::Missing)?;
+        let password = Password::chosen(&Secret::from(given)).map_err(PasswordFault::Bad)?;
+        self.hasher.hash(password).await.map_err(|overloaded| {
+            tracing::warn!(%overloaded, "a new password was refused");
+            PasswordFault::Busy
+        })
     }
 
     fn ask_password(

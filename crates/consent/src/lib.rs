@@ -4,6 +4,7 @@
 //! logout that endpoint is here.
 
 mod agree;
+mod came_back;
 mod choose;
 mod login;
 mod logo;
@@ -26,6 +27,8 @@ use http::HeaderMap;
 use pages::{Front, Shell, error, front, see_other};
 use protocol::{Error, Issuer, Params, RequestId, Secret, Timestamp, path};
 
+pub use came_back::CameBack;
+
 use crate::views::{App, Destination, Links, Trust};
 
 /// What these pages lean on.
@@ -39,6 +42,8 @@ pub struct Consent {
     pub recipients: Recipients,
     pub issuer: Issuer,
     pub recovery: Recovery,
+    /// Hears of people whose accounts stay after all.
+    pub came_back: CameBack,
 }
 
 /// Whether whoever forgot their password can set another by a mailed link.

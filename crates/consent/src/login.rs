@@ -297,11 +297,22 @@ impl Consent {
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
         };
-        let (by, now) = (by.clone(), visit.now);
-        let work = self
-            .front
-            .db
-            .transact(move |conn| Box::pin(async move { sessions::sign_in(proof, &by, conn, now).await }));
+        let language = self.front.shell(&visit.headers, None, &visit.id).locale().tag();
+        let (by, now, came_back) = (by.clone(), visit.now, self.came_back.clone());
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                let signed_in = sessions::sign_in(proof, &by, conn, now).await?;
+                if let Some(SignedIn {
+                    session,
+                    came_back: true,
+                    ..
+                }) = &signed_in
+                {
+                    came_back.tell(session, language, conn, now).await?;
+                }
+                Ok::<_, db::Error>(signed_in)
+            })
+        });
         Ok(work.await?)
     }
 

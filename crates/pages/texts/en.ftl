@@ -139,6 +139,7 @@ change-ends = This signs you out everywhere else.
 change-submit = Set new password
 change-done = Your new password is set. You're signed out everywhere else.
 
+devices-label = Devices
 devices-title = Where you're signed in
 devices-lead = Browsers and devices that are signed in to your account. Sign out any that you don't know.
 devices-this = This device
@@ -154,6 +155,7 @@ ago-hours = { $n } hours ago
 ago-day = Yesterday
 ago-days = { $n } days ago
 
+apps-label = Apps
 apps-title = Connected apps
 apps-lead = Apps and sites that you allowed to use your account
 apps-none = No app uses your account. When you sign in to one with it, it's listed here.
@@ -171,6 +173,7 @@ app-remove-title = Remove access
 app-remove-lead = { $app } is signed out and can't use your account any more. To use it again, you sign in and allow it anew.
 app-remove = Remove access
 
+activity-label = Activity
 activity-title = Security activity
 activity-lead = Sign-ins and changes of the last 90 days
 activity-about = What happened with your account in the last 90 days, the newest first.
@@ -200,6 +203,7 @@ activity-exported = Copy of your data downloaded
 activity-deletion = Deletion of the account asked for
 activity-undone = Deletion of the account undone
 
+data-label = Data
 data-title = Your data
 data-lead = Download a copy, or delete your account
 export-title = Download your data
@@ -253,6 +257,8 @@ mail-exported = On { $time } a copy of everything in your { $brand } account was
 mail-deletion-subject = Your { $brand } account will be deleted
 mail-deletion = On { $time } the deletion of your { $brand } account was asked for. You're signed out everywhere, and no app can use it.
 mail-deletion-undo = To keep it, sign in to { $brand } before { $day }. From then on it can't be had back.
+mail-undone-subject = Your { $brand } account stays
+mail-undone = On { $time } someone signed in to your { $brand } account. So it won't be deleted.
 mail-elsewhere-subject = You were signed out of { $brand } everywhere else
 mail-elsewhere = On { $time } you were signed out of { $brand } on every device but the one where that was asked for.
 mail-notice-stranger = If it wasn't you, someone knows your password. Set a new one now: choose "Forgot your password?" where you sign in to { $brand }.

@@ -8,7 +8,7 @@ use authorize::{Authorize, Objects};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use clients::{Authenticator, Directory, Keys, Recipients, Vault, logos};
-use consent::{Consent, Recovery};
+use consent::{CameBack, Consent, Recovery};
 use db::Database;
 use discovery::feed::{self, Feed, Tail};
 use discovery::{Discovery, Offered};
@@ -163,6 +163,7 @@ impl Parts {
                 clients: self.clients.clone(),
                 recipients: self.recipients(),
                 issuer: self.issuer.clone(),
+                came_back: self.came_back(shell.mails()),
                 recovery: match self.mail {
                     Some(_) => Recovery::Offered,
                     None => Recovery::NotOffered,
@@ -201,6 +202,20 @@ impl Parts {
     /// Where mails are queued.
     pub fn outbox(&self, mails: Mails) -> Outbox {
         Outbox::new(self.keyring.clone(), mails)
+    }
+
+    /// A mail, where any is sent.
+    fn came_back(&self, mails: Mails) -> CameBack {
+        let outbox = self.mail.as_ref().map(|_| self.outbox(mails));
+        CameBack::new(move |session, language, conn, now| {
+            let (outbox, address) = (outbox.clone(), session.email.clone());
+            Box::pin(async move {
+                match outbox {
+                    Some(outbox) => outbox.came_back(address, language, conn, now).await,
+                    None => Ok(()),
+                }
+            })
+        })
     }
 
     /// Pages with what would have been mailed, where nothing is.

@@ -71,7 +71,8 @@ async fn words(event: &Recorded, texts: Texts, conn: &mut Conn) -> Result<Option
         None => texts.text("activity-former-app"),
     };
     let app = [("app", app)];
-    let failures = event.details["failures"].as_i64().unwrap_or(1).to_string();
+    let failures = event.details.get("failures").and_then(serde_json::Value::as_i64);
+    let failures = failures.unwrap_or(1).to_string();
     Ok(Some(match kind {
         Kind::SignInSucceeded => texts.text("activity-signed-in"),
         Kind::SignInFailed => texts.with("activity-failed", &[("n", Markup::plain(&failures))]),

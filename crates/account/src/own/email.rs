@@ -104,7 +104,7 @@ pub(crate) async fn followed(
             return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
         };
         let owner = account.owner(&confirming(given), &visit).await?;
-        let Some(owner) = owner.as_user(&link.sub) else {
+        let Some(owner) = owner.into_user(&link.sub) else {
             return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
         };
         let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;

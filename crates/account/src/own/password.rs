@@ -1,11 +1,12 @@
 //! Another password, for who knows the old one: C062, C067, C068, C074.
 //!
-//! The old password is the fresh proof. The new one is judged and hashed first; then one transaction sets it, takes this
-//! session over to the new epoch under a new cookie, ends every other one, on wish disconnects all apps, and queues the
+//! The old password is the fresh proof. The new one is judged and hashed; then one transaction sets it, takes this session
+//! over to the new epoch under a new cookie, ends every other one, on wish disconnects all apps, and queues the
 //! mail that tells the person. Links that were mailed before are void by the epoch.
 
 use std::sync::Arc;
 
+use accounts::claims::Claim;
 use accounts::passwords::StoredHash;
 use accounts::sessions::{self, Acr, Amr, SignIn, SignedIn};
 use accounts::users::{self, User};
@@ -25,7 +26,7 @@ use super::views::{ChangeFault, ChangePassword, Here};
 use super::{Owner, Stop, page};
 use crate::notices::What;
 use crate::views::PasswordFault;
-use crate::{Account, Lost, Visit, password};
+use crate::{Account, Lost, Visit};
 
 const HERE: &str = path::ACCOUNT_PASSWORD;
 
@@ -79,26 +80,15 @@ pub(crate) async fn submit(
             };
             account.change_page(&owner, form, &visit)
         };
-        let chosen = match (params.get("current"), password::chosen(params.get("password"))) {
-            (Some(_), Ok(chosen)) => chosen,
-            (current, chosen) => {
-                let missing = current
-                    .is_none()
-                    .then_some(ChangeFault::Current(Unproven::Missing));
-                let bad = chosen.err().map(ChangeFault::New);
-                return again(missing.into_iter().chain(bad).collect());
-            }
-        };
         let user = match account.prove(&owner, params.get("current"), &by, &visit).await? {
             Ok(user) => user,
             Err(unproven) => return again(vec![ChangeFault::Current(unproven)]),
         };
-        let hash = match account.hasher.hash(chosen).await {
+        let name = user.claims.text(Claim::Name);
+        let chosen = account.chosen(params.get("password"), user.email.shown(), name);
+        let hash = match chosen.await {
             Ok(hash) => hash,
-            Err(overloaded) => {
-                tracing::warn!(%overloaded, "a new password was refused");
-                return again(vec![ChangeFault::New(PasswordFault::Busy)]);
-            }
+            Err(fault) => return again(vec![ChangeFault::New(fault)]),
         };
         match account
             .change_password(&owner, &user, hash, apps, by, &visit)

@@ -38,6 +38,8 @@ pub struct SignedIn {
     /// `Max-Age` of the cookie; without one it ends with the browser. One cookie carries all sessions of a
     /// browser, so it is kept only when every one of their users wanted that.
     pub max_age: Option<Duration>,
+    /// The account was to be deleted, and stays.
+    pub came_back: bool,
 }
 
 /// Records the proof; `None` when the user has been disabled, or the credential changed, since it was
@@ -75,6 +77,7 @@ pub async fn sign_in(
         max_age: max_age(&sessions),
         session: sessions.active,
         cookie,
+        came_back: delete_at.is_some(),
     }))
 }
 

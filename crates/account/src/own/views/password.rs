@@ -1,0 +1,55 @@
+//! What the page for another password shows.
+
+use askama::Template;
+use pages::{Markup, Shell, Texts};
+
+use super::{Frame, Here};
+use crate::own::proof::Unproven;
+use crate::views::PasswordFault;
+
+/// `templates/account/own/password.html`: another password.
+#[derive(Debug, Template)]
+#[template(path = "account/own/password.html")]
+pub(crate) struct ChangePassword {
+    pub(crate) shell: Shell,
+    pub(crate) frame: Frame,
+    /// Whether apps are to be disconnected as well.
+    pub(crate) disconnects: bool,
+    /// It was changed a moment ago.
+    pub(crate) is_done: bool,
+    pub(crate) faults: Vec<ChangeFault>,
+}
+
+/// What is wrong with which password.
+#[derive(Clone, Debug)]
+pub(crate) enum ChangeFault {
+    Current(Unproven),
+    New(PasswordFault),
+}
+
+impl ChangeFault {
+    /// The field that it is shown at, by its id.
+    fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Current(Unproven::Missing | Unproven::Wrong) => Some("current-password"),
+            Self::Current(Unproven::Busy | Unproven::TooMany) | Self::New(PasswordFault::Busy) => None,
+            Self::New(_) => Some("new-password"),
+        }
+    }
+
+    fn words(&self, texts: &Texts) -> Markup {
+        match self {
+            Self::Current(Unproven::Missing) => texts.text("change-current-missing"),
+            Self::Current(Unproven::Wrong) => texts.text("login-wrong-password"),
+            Self::Current(Unproven::Busy) => texts.text("password-busy"),
+            Self::Current(Unproven::TooMany) => texts.text("change-too-many"),
+            Self::New(fault) => fault.words(*texts),
+        }
+    }
+}
+
+impl ChangePassword {
+    fn at(&self, field: &str) -> Option<&ChangeFault> {
+        self.faults.iter().find(|fault| fault.field() == Some(field))
+    }
+}
