@@ -20,7 +20,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for a lock that another process (the command line) holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
-const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// For batches alone: of the two kinds two each at a time, and whichever connection they come by has their statements
@@ -166,7 +166,8 @@ impl Database {
         match &self.pools {
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;
-                // Whoever listens may not have let go yet, and only the last connection checkpoints by itself.
+                // Whoever listens may not have let go yet, and only the last connection checkpoints by itself. Passively:
+                // a command must not hold up the server beside it.
                 if let Err(error) = sqlx::query(CHECKPOINT).execute(writer).await {
                     tracing::debug!(%error, "the write-ahead log stays");
                 }
