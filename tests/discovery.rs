@@ -23,10 +23,14 @@ const DOCUMENTS: [&str; 2] = [
 ];
 
 everywhere! {
-    async fn both_well_known_addresses_say_the_same(world: World) {
+    async fn both_well_known_addresses_say_the_same_but_for_what_is_ours_alone(world: World) {
         let mut visitor = world.visitor();
         let (one, other) = (visitor.get(DOCUMENTS[0]).await, visitor.get(DOCUMENTS[1]).await);
-        assert_eq!(one.body, other.body);
+        let mut expected = other.json();
+        // The official suite warns of members of the OpenID document that no specification names.
+        let own = expected.as_object_mut().unwrap().remove("revocation_feed_endpoint");
+        assert!(own.is_some());
+        assert_eq!(one.json(), expected);
         for answer in [one, other] {
             assert_eq!(answer.status, 200);
             assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -43,7 +47,7 @@ everywhere! {
     }
 
     async fn every_member_of_the_document_is_true(world: World) {
-        let document = world.visitor().get(DOCUMENTS[0]).await.json();
+        let document = world.visitor().get(DOCUMENTS[1]).await.json();
         let (app, user) = (world.app().await, known_user(&world).await);
         let members = document.as_object().unwrap();
         assert!(members.len() > 20);

@@ -116,7 +116,7 @@ everywhere! {
         // With prompt=login the one who was chosen confirms.
         let page = visitor.open(&app.url(&[("prompt", "login select_account")])).await;
         let page = visitor.choose(&page, one.email.shown()).await;
-        assert!(page.asks_to_sign_in() && page.has(one.email.shown()) && page.has(" readonly "), "{}", page.body);
+        assert!(page.asks_to_sign_in() && page.has(one.email.shown()) && page.has("account-fixed"), "{}", page.body);
         let answer = visitor.sign_in(&page, one.email.shown()).await;
         assert_eq!(app.tokens(&world, &answer).await.id()["sub"], one.sub.as_str());
 

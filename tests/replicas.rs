@@ -105,11 +105,6 @@ async fn everything_is_heard_of(replicas: &[Replica], folder: &Path, environment
     }
     for replica in replicas {
         replica.comes_to(&expected).await;
-        assert!(
-            replica.notices() > 0,
-            "found by looking: {}",
-            replica.process.stderr()
-        );
     }
 
     let uri = "https://app.example.com/cb";
@@ -139,6 +134,12 @@ async fn everything_is_heard_of(replicas: &[Replica], folder: &Path, environment
     command(&["client", "delete", &id]).await;
     for replica in replicas {
         replica.forgets(&id, &second).await;
+        // A look may come between one change and its notice, but not each time.
+        assert!(
+            replica.notices() > 0,
+            "found by looking: {}",
+            replica.process.stderr()
+        );
     }
 }
 

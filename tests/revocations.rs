@@ -19,7 +19,7 @@ use reqwest::{RequestBuilder, Response};
 use revocation::Act;
 use serde_json::{Value, json};
 
-use crate::harness::app::{answer, basic, payload, userinfo};
+use crate::harness::app::{answer, basic, basic_as_it_stands, payload, userinfo};
 use crate::harness::rp::{Key, asserted, assertion};
 use crate::harness::visitor::client;
 use crate::harness::{Answer, App, Installation, World};
@@ -703,6 +703,22 @@ async fn told_of_restores(db: &Database) -> Vec<String> {
     restores
         .map(|event| event.details["evidence"].as_str().expect("a word").to_owned())
         .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_read_the_feed_is_told_what_to_send() {
+    let world = World::sqlite().await;
+    let reader = reader(&world).await;
+    let secret = reader.secret.as_ref().expect("a secret").expose();
+    let get = || client().get(world.at("/revocations"));
+    let nothing = answer(get()).await;
+    nothing.assert_refusal(401, "invalid_token");
+    assert!(nothing.has("HTTP Basic"), "{}", nothing.body);
+    // Cut at the colon of the scheme.
+    assert!(reader.id.contains("://"), "{}", reader.id);
+    let unencoded = answer(get().header(AUTHORIZATION, basic_as_it_stands(&reader.id, secret))).await;
+    unencoded.assert_refusal(401, "invalid_client");
+    assert!(unencoded.has("https%3A%2F%2F"), "{}", unencoded.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

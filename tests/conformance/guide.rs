@@ -10,7 +10,7 @@ use crate::harness::process::{Process, free_port, run};
 use crate::harness::{App, World, rp, visitor};
 
 const GUIDE: &str = include_str!("../../docs/conformance.md");
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     ("user.json", include_str!("../../docs/conformance/user.json")),
     (
         "clients.json",
@@ -20,12 +20,29 @@ const FILES: [(&str, &str); 3] = [
         "browser.json",
         include_str!("../../docs/conformance/browser.json"),
     ),
+    (
+        "override.json",
+        include_str!("../../docs/conformance/override.json"),
+    ),
 ];
 
 fn typed(command: &str) -> impl Iterator<Item = &str> {
     GUIDE
         .lines()
         .filter_map(move |line| line.strip_prefix(&format!("$ {command} ")))
+}
+
+/// The suite makes keys of them for `client_secret_jwt`, and stops at fewer than 256 bits.
+#[test]
+fn the_secrets_of_the_apps_are_long_enough_for_the_suite() {
+    let (_, clients) = FILES[1];
+    let clients: Vec<serde_json::Value> = serde_json::from_str(clients).expect("JSON");
+    for client in clients {
+        assert!(
+            client["client_secret"].as_str().expect("a secret").len() >= 32,
+            "{client}"
+        );
+    }
 }
 
 fn lay_out(folder: &Path) {
@@ -73,7 +90,7 @@ async fn the_guide_to_a_run_of_the_suite_leads_there() {
     let world = World::beside(&issuer, &database).await;
     let app = App {
         id: "suite-1".to_owned(),
-        secret: Some(Secret::from("only-for-a-run-of-the-suite-1")),
+        secret: Some(Secret::from("a-secret-for-nothing-but-runs-of-the-suite-1")),
         redirect_uri: "https://localhost.emobix.co.uk:8443/test/a/countersign/callback".to_owned(),
     };
     let scope = "openid profile email address phone";

@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used
 )]
@@ -48,6 +49,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let nowhere = Arc::new(File::options().write(true).open("/dev/null").expect("/dev/null"));
     countersign::logging::start_into(move || nowhere.clone());
+    // The servers' log goes nowhere; what is wrong with a program itself has to be seen.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     // cargo bench adds --bench.
     let wanted: Vec<String> = std::env::args()
         .skip(1)

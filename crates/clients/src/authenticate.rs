@@ -37,6 +37,12 @@ pub struct Credentials {
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Credentials {
+    /// A URL that was cut at its first colon, because it was not form-encoded. No client has such an id.
+    fn is_cut_url(&self) -> bool {
+        self.method == ClientAuthMethod::ClientSecretBasic
+            && matches!(self.client_id.as_str(), "http" | "https" | "urn")
+    }
+
     /// # Errors
     /// `invalid_request` when the request uses more than one method (RFC 6749 §2.3) or one in a broken form;
     /// `invalid_client` when it uses none, or one we do not know.
@@ -337,6 +343,13 @@ pub(crate) fn refuse(
     credentials: &Credentials,
     reason: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
+    if credentials.is_cut_url() {
+        let error = Error::invalid_client(
+            "client authentication failed: a client_id with a colon in it (the identifier of an API) and its secret are \
+             each form-encoded before they are put into HTTP Basic: https%3A%2F%2Fapi.example.com%2F (RFC 6749 §2.3.1)",
+        );
+        return error.because(reason).with_challenge(Challenge::Basic);
+    }
     let error = Error::invalid_client(
         "client authentication failed: unknown client, wrong or missing client_secret, a client_secret from a \
          client that is registered for another token_endpoint_auth_method, or no certificate of the client, valid \

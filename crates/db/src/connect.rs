@@ -20,6 +20,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for a lock that another process (the command line) holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
+const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// For batches alone: of the two kinds two each at a time, and whichever connection they come by has their statements
@@ -160,11 +161,16 @@ impl Database {
         self.mark.highest()
     }
 
-    /// Closes every connection; on SQLite this checkpoints the write-ahead log.
+    /// Closes every connection. On SQLite everything is in the one file then: who copies that file alone has all of it.
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;
+                // Whoever listens may not have let go yet, and only the last connection checkpoints by itself. Passively:
+                // a command must not hold up the server beside it.
+                if let Err(error) = sqlx::query(CHECKPOINT).execute(writer).await {
+                    tracing::debug!(%error, "the write-ahead log stays");
+                }
                 writer.close().await;
             }
             Pools::Postgres { shared, batches } => {
@@ -258,7 +264,15 @@ async fn postgres(url: &str) -> Result<Database> {
                 Box::pin(async move { Ok(trusted) })
             })
     };
-    let shared = pool(POSTGRES_CONNECTIONS).connect_with(options.clone()).await?;
+    let shared = match pool(POSTGRES_CONNECTIONS).connect_with(options.clone()).await {
+        Ok(shared) => shared,
+        // It waited for a server that may just be starting, and no longer knows what was wrong.
+        Err(sqlx::Error::PoolTimedOut) => {
+            options.connect().await?;
+            return Err(sqlx::Error::PoolTimedOut.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     // A plan for the very rows of a batch is no better than one for any, and takes as long as carrying it out. It is made
     // once, perhaps when the tables are empty; but a batch finds its rows by their keys, however many others there are.
     let options = options.options([
@@ -320,6 +334,27 @@ mod tests {
                     .await;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn after_a_close_the_file_alone_is_the_whole_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copied) = (folder.path().join("t.db"), folder.path().join("copy.db"));
+        let db = Database::connect(&Url::Sqlite(path.clone())).await.unwrap();
+        db.migrate().await.unwrap();
+        let expected = tables(&db).await;
+        let _listening = db.listen("any").await.unwrap();
+        db.close().await;
+        std::fs::copy(&path, &copied).unwrap();
+        let copy = Database::connect(&Url::Sqlite(copied)).await.unwrap();
+        assert!(expected > 10 && tables(&copy).await == expected);
+    }
+
+    async fn tables(db: &Database) -> i64 {
+        const COUNT: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'";
+        let mut conn = db.reader().await.unwrap();
+        let (count,): (i64,) = run!(&mut conn, |c| sqlx::query_as(COUNT).fetch_one(c)).unwrap();
+        count
     }
 
     #[test]

@@ -38,15 +38,18 @@ pub struct Offered {
 pub struct Discovery {
     keyring: Keyring,
     clock: Clock,
-    metadata: Document,
+    openid: Document,
+    oauth: Document,
 }
 
 impl Discovery {
     pub fn new(issuer: &Issuer, keyring: Keyring, clock: Clock, offered: &Offered) -> Self {
+        let openid = metadata::document(issuer, offered);
         Self {
             keyring,
             clock,
-            metadata: Document::of(metadata::document(issuer, offered).to_string()),
+            openid: Document::of(openid.to_string()),
+            oauth: Document::of(metadata::of_authorization_server(issuer, openid).to_string()),
         }
     }
 }
@@ -54,8 +57,8 @@ impl Discovery {
 /// What lives under the issuer's path.
 pub fn router(discovery: Arc<Discovery>) -> Router {
     Router::new()
-        .route(path::OPENID_CONFIGURATION, get(metadata))
-        .route(path::AUTHORIZATION_SERVER, get(metadata))
+        .route(path::OPENID_CONFIGURATION, get(openid))
+        .route(path::AUTHORIZATION_SERVER, get(oauth))
         .route(path::JWKS, get(jwks::publish))
         .with_state(discovery)
 }
@@ -64,13 +67,17 @@ pub fn router(discovery: Arc<Discovery>) -> Router {
 pub fn inserted(discovery: Arc<Discovery>, issuer: &Issuer) -> Router {
     let under = |well_known: &str| format!("{well_known}{}", issuer.path());
     Router::new()
-        .route(&under(path::AUTHORIZATION_SERVER), get(metadata))
-        .route(&under(path::OPENID_CONFIGURATION), get(metadata))
+        .route(&under(path::AUTHORIZATION_SERVER), get(oauth))
+        .route(&under(path::OPENID_CONFIGURATION), get(openid))
         .with_state(discovery)
 }
 
-async fn metadata(State(discovery): State<Arc<Discovery>>, headers: HeaderMap) -> Response {
-    discovery.metadata.answer(&headers)
+async fn openid(State(discovery): State<Arc<Discovery>>, headers: HeaderMap) -> Response {
+    discovery.openid.answer(&headers)
+}
+
+async fn oauth(State(discovery): State<Arc<Discovery>>, headers: HeaderMap) -> Response {
+    discovery.oauth.answer(&headers)
 }
 
 /// JSON that is the same for everybody: bytes made once, with a validator.

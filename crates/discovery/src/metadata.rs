@@ -51,7 +51,6 @@ pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
         "revocation_endpoint": at(path::REVOCATION),
         "introspection_endpoint": at(path::INTROSPECTION),
         "jwks_uri": at(path::JWKS),
-        "revocation_feed_endpoint": at(path::REVOCATIONS),
         "end_session_endpoint": at(path::LOGOUT),
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
@@ -106,6 +105,16 @@ pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
             "tls_client_certificate_bound_access_tokens".to_owned(),
             true.into(),
         );
+    }
+    document
+}
+
+/// The same as RFC 8414 has it, with what is ours alone: the metadata of an authorization server may have members of
+/// its own (§2), while some who check OpenID providers complain of any that they do not know.
+pub(crate) fn of_authorization_server(issuer: &Issuer, mut document: Value) -> Value {
+    if let Some(members) = document.as_object_mut() {
+        let feed = format!("{}{}", issuer.as_str(), path::REVOCATIONS);
+        members.insert("revocation_feed_endpoint".to_owned(), feed.into());
     }
     document
 }

@@ -122,6 +122,7 @@ impl Tls {
     /// As [`Self::load`].
     pub fn of(files: &TlsFiles, clients: Clients) -> Result<Self, String> {
         Self::load(&files.cert, &files.key, clients)
+            .map_err(|fault| format!("COUNTERSIGN_TLS_CERT, COUNTERSIGN_TLS_KEY: {fault}"))
     }
 
     /// For the next handshake.

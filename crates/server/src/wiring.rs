@@ -28,6 +28,9 @@ use crate::restores::Restores;
 use crate::settings::{KeySettings, Mtls};
 use crate::{fallback, health};
 
+/// The setting that a failure to connect is about.
+pub(crate) const DATABASE_URL: &str = "COUNTERSIGN_DATABASE_URL";
+
 /// What the endpoints share. Everything in it is a handle: the state itself is in the database.
 #[derive(Clone, Debug)]
 pub struct Parts {
@@ -71,7 +74,8 @@ impl Parts {
         hasher: HasherSettings,
         clock: Clock,
     ) -> Result<Self, String> {
-        let db = Database::connect(database).await.map_err(line)?;
+        let connected = Database::connect(database).await;
+        let db = connected.map_err(|error| format!("{DATABASE_URL}: {error}"))?;
         let applied = db.migrate().await.map_err(line)?;
         tracing::info!(applied, known = db::MIGRATIONS.len(), "the schema is up to date");
         let now = clock.now();

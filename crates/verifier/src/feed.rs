@@ -98,7 +98,7 @@ impl Default for Pace {
         Self {
             silence: Duration::from_secs(15),
             patience: Duration::from_secs(3),
-            pause: Duration::from_millis(200),
+            pause: Duration::from_millis(50),
             longest_pause: Duration::from_secs(15),
             proper_stream: Duration::from_secs(30),
             wait: Duration::from_secs(10),

@@ -330,7 +330,11 @@ fn what_was_wrong_stands_in_the_title_on_top_and_at_the_field() {
 #[test]
 fn a_known_user_is_asked_for_the_password_alone() {
     let html = login(Some("App"), Who::Known(person(Some("Alex Doe"))), &[]);
-    assert!(html.contains("readonly value=\"alex@example.com\"") && html.contains("Sign in"));
+    assert!(
+        html.contains("required value=\"alex@example.com\"")
+            && html.contains("account-fixed")
+            && html.contains("Sign in")
+    );
     assert!(html.contains("Not <bdi>Alex Doe</bdi>?"));
     assert!(html.contains("href=\"/auth/login?flow=sealed&amp;switch=1\""));
     assert!(!html.contains("name=\"remember\""));

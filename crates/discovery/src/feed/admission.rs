@@ -10,6 +10,7 @@ use clients::{Caller, Client, Credentials, ResourceServer, Trust};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use issuance::{Meant, Proof, Refused, bearer};
+use protocol::error::Challenge;
 use protocol::{ClientCertificate, Error, ErrorCode, Params, Timestamp, path, scope};
 
 use super::{Feed, Sent};
@@ -50,7 +51,8 @@ impl Feed {
         let names = ["client_assertion", "client_assertion_type"];
         let asserted = sent == Sent::InForm && names.iter().any(|name| params.get(name).is_some());
         if !asserted && !headers.contains_key(AUTHORIZATION) {
-            return Err(Error::token_missing());
+            return Err(Error::new(ErrorCode::InvalidToken, WHO_ARE_YOU)
+                .with_challenge(Challenge::BearerWithoutToken));
         }
         if !asserted && is_bearer(headers) {
             let token = bearer::from_header(headers)?
@@ -141,6 +143,9 @@ impl Feed {
 
 /// For how long a stream goes on that an assertion opened. Its reader asserts anew, and goes on where it was.
 const ASSERTED: Duration = Duration::from_secs(5 * 60);
+
+const WHO_ARE_YOU: &str = "the feed is for resource servers: send the identifier and the secret by HTTP Basic, both \
+    form-encoded, or a client_assertion by POST, or an access token with the scope revocations";
 
 const NEEDS: &str = "the feed is for resource servers, and for clients that act for themselves with the scope \
     revocations, which an operator gives them";

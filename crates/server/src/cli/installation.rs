@@ -7,6 +7,7 @@ use protocol::{Clock, Timestamp};
 
 use super::failure::Failure;
 use crate::settings::Settings;
+use crate::wiring::DATABASE_URL;
 
 pub(super) struct Installation {
     pub(super) settings: Settings,
@@ -21,7 +22,8 @@ impl Installation {
     /// Every command works on an empty database: it is made and migrated first.
     pub(super) async fn open(settings: Settings) -> Result<Self, Failure> {
         let url: db::Url = settings.database.expose().parse()?;
-        let db = Database::connect(&url).await?;
+        let connected = Database::connect(&url).await;
+        let db = connected.map_err(|error| format!("{DATABASE_URL}: {error}"))?;
         match db.migrate().await {
             Ok(migrated) => Ok(Self {
                 settings,

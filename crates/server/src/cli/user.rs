@@ -114,7 +114,10 @@ impl Create {
             (Some(_), _) => answer.note("The password is shown this once: only its hash is kept."),
             (None, Some(_)) => answer,
             (None, None) => {
-                answer.note("There is no password: nobody can sign in until `user import` gives one.")
+                answer.note(
+                    "There is no password: they set one by \"Forgot your password?\" where mail is sent, or `user \
+                     import` gives one.",
+                )
             }
         })
     }

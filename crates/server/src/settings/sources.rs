@@ -201,7 +201,12 @@ fn read_table(path: &Path, mistakes: &mut Vec<Mistake>) -> toml::Table {
 fn text_of(value: &toml::Value, form: Form) -> Result<String, &'static str> {
     match value {
         toml::Value::String(text) => Ok(text.clone()),
-        toml::Value::Boolean(value) if form == Form::Value(Name::RegistrationRequirePkce) => {
+        toml::Value::Boolean(value)
+            if matches!(
+                form,
+                Form::Value(Name::RegistrationRequirePkce | Name::RequirePushedAuthorizationRequests)
+            ) =>
+        {
             Ok(value.to_string())
         }
         toml::Value::Array(items) if form.name().is_list() => {

@@ -307,7 +307,8 @@ fn variables_of_kubernetes_and_of_others_are_none_of_ours() {
 #[test]
 fn flags_beat_environment_beats_file_beats_default() {
     let file = "issuer = \"https://file.example.com\"\nlisten = \"127.0.0.1:1\"\nkeys_dir = \"file\"\n\
-                trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nregistration_require_pkce = true\n";
+                trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nregistration_require_pkce = true\n\
+                require_pushed_authorization_requests = true\n";
     let flags = Flags {
         issuer: Some("https://flag.example.com".to_owned()),
         ..Flags::default()
