@@ -42,6 +42,7 @@ mod mtls;
 mod outbound;
 mod pages;
 mod pairwise;
+mod passwords;
 mod prompts;
 mod pushed_requests;
 mod races;

@@ -26,6 +26,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
         .require_issuer()
         .map_err(|mistake| mistake.to_string())?
         .clone();
+    let breached = settings.breached().map_err(|mistake| mistake.to_string())?;
     let database = settings.database.expose().parse()?;
     let mut parts = Parts::open(
         issuer,
@@ -37,6 +38,13 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     )
     .await?
     .admitting(settings.response_types);
+    if let Some(breached) = breached {
+        tracing::info!(
+            passwords = breached.len(),
+            "the list of breached passwords is whole"
+        );
+        parts.hasher = parts.hasher.refusing(breached);
+    }
     parts.registration = settings.registration;
     parts.pushed_requests = settings.pushed_requests;
     parts.mtls.clone_from(&settings.mtls);

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use account::{Mails, Outbox};
 use accounts::claims::Claim;
 use accounts::email::Email;
-use accounts::passwords::{Hasher, HasherSettings, Password};
+use accounts::passwords::{About, Hasher, HasherSettings, Password, StoredHash};
 use accounts::users::{self, Draft};
 use clap::{Args, Subcommand};
 use db::Conn;
 use events::Context;
+use pages::BRAND;
 use protocol::{Secret, Subject};
 use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
@@ -93,14 +94,11 @@ impl Create {
         let generated = self
             .generate_password
             .then(|| Secret::new(protocol::random::id()));
-        let password = match &generated {
-            Some(generated) => Some(Password::chosen(generated)?),
-            None if self.password_stdin => Some(input::password(io::stdin().lock())?),
+        draft.password_hash = match &generated {
+            Some(generated) => Some(hasher()?.hash(Password::chosen(generated)?).await?),
+            None if self.password_stdin => Some(chosen(&draft, on).await?),
             None => None,
         };
-        if let Some(password) = password {
-            draft.password_hash = Some(hasher()?.hash(password).await?);
-        }
         let now = on.now;
         let inserted = on.db.transact(move |conn| {
             Box::pin(async move { users::insert(draft, &Context::command_line(), conn, now).await })
@@ -118,6 +116,18 @@ impl Create {
             }
         })
     }
+}
+
+/// The password on stdin, judged as on the pages.
+async fn chosen(draft: &Draft, on: &Installation) -> Result<StoredHash, Failure> {
+    let password = input::password(io::stdin().lock())?;
+    let name = draft.claims.of(Claim::Name).and_then(Value::as_str);
+    let about = About::of([draft.email.shown(), name.unwrap_or_default(), BRAND]);
+    let hasher = match on.settings.breached()? {
+        Some(breached) => hasher()?.refusing(breached),
+        None => hasher()?,
+    };
+    Ok(hasher.choose(&password, about).await?)
 }
 
 fn hasher() -> Result<Hasher, Failure> {

@@ -29,6 +29,7 @@ protocol::wire_enum! {
         RequirePushedAuthorizationRequests => "REQUIRE_PUSHED_AUTHORIZATION_REQUESTS",
         MailSmtpUrl => "MAIL_SMTP_URL",
         MailFrom => "MAIL_FROM",
+        BreachedPasswords => "BREACHED_PASSWORDS",
     }
 }
 
@@ -82,7 +83,8 @@ impl Name {
             | Self::EgressCa
             | Self::EgressAllowPrivate
             | Self::MailSmtpUrl
-            | Self::MailFrom => None,
+            | Self::MailFrom
+            | Self::BreachedPasswords => None,
             // `--dev` has another than the others.
             Self::Registration => None,
             Self::RegistrationTrust => Some("unverified"),
@@ -118,7 +120,8 @@ impl Name {
             | Self::RegistrationRequirePkce
             | Self::RegistrationAssertionAudience
             | Self::MailSmtpUrl
-            | Self::MailFrom => return None,
+            | Self::MailFrom
+            | Self::BreachedPasswords => return None,
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",
