@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use zeroize::Zeroizing;
 use zxcvbn::feedback::Warning;
 use zxcvbn::matching::patterns::MatchPattern;
 use zxcvbn::{Entropy, Score};
@@ -53,23 +54,30 @@ pub struct About(Vec<String>);
 impl About {
     /// The words of these texts, and the texts themselves.
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
-        let mut all = Vec::new();
-        for text in texts {
-            let text = text.to_lowercase();
-            let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned);
-            all.extend(words.chain([text.clone()]));
-        }
+        let mut all: Vec<String> = texts.into_iter().map(str::to_lowercase).collect();
+        let words = all
+            .iter()
+            .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        all.extend(words);
         all.retain(|word| word.chars().count() >= SHORTEST_WORD);
-        all.sort();
-        all.dedup();
         all.truncate(MOST_WORDS);
         Self(all)
+    }
+
+    fn holds(&self, word: &str) -> bool {
+        self.0.iter().any(|own| own == word)
     }
 }
 
 /// Why this password would soon be guessed; `None` when it would not.
 pub(super) fn weakness(password: &Password, about: &About) -> Option<Weakness> {
+    // However long it is, and in whatever case.
+    if about.holds(&Zeroizing::new(password.0.expose().to_lowercase())) {
+        return Some(Weakness::AboutThem);
+    }
     let text: String = password.0.expose().chars().take(LOOKED_AT).collect();
+    let text = Zeroizing::new(plain(text));
     let words: Vec<&str> = about.0.iter().map(String::as_str).collect();
     // A fault in what estimates must not end the thread that hashes for everybody.
     let entropy = catch_unwind(AssertUnwindSafe(|| zxcvbn::zxcvbn(&text, &words)));
@@ -80,9 +88,24 @@ pub(super) fn weakness(password: &Password, about: &About) -> Option<Weakness> {
     (entropy.score() < Score::Two).then(|| reason(&entropy, about))
 }
 
+/// Signs that zxcvbn takes for a letter, where there are several for one.
+const LOOKALIKES: [&str; 7] = ["4@", "({[<", "69", "1!|", "1|7", "$5", "+7"];
+/// It tries every combination of them. No word is written with so many.
+const MOST_READINGS: usize = 32;
+
+/// The text without signs that stand for letters, if there are so many kinds that to read them takes half a second.
+fn plain(text: String) -> String {
+    let kinds = |signs: &str| signs.chars().filter(|sign| text.contains(*sign)).count();
+    let readings: usize = LOOKALIKES.iter().map(|signs| kinds(signs).max(1)).product();
+    match readings > MOST_READINGS {
+        true => text.replace(['@', '(', '{', '[', '<', '!', '|', '$', '+'], "~"),
+        false => text,
+    }
+}
+
 fn reason(entropy: &Entropy, about: &About) -> Weakness {
     let theirs = entropy.sequence().iter().any(|part| match &part.pattern {
-        MatchPattern::Dictionary(found) => about.0.contains(&found.matched_word),
+        MatchPattern::Dictionary(found) => about.holds(&found.matched_word),
         _ => false,
     });
     if theirs {
@@ -118,7 +141,12 @@ mod tests {
     use super::*;
 
     fn judged(text: &str) -> Option<Weakness> {
-        let about = About::of(["Zaphod.Quill@example.com", "Zaphod Quill", "Countersign"]);
+        let about = About::of([
+            "Zaphod.Quill@example.com",
+            "zaphodquill.xyzzy.vbnmq@mail.example",
+            "Zaphod Quill",
+            "Countersign",
+        ]);
         weakness(&Password::presented(&Secret::from(text)).unwrap(), &about)
     }
 
@@ -132,6 +160,7 @@ mod tests {
             ("password1!", Weakness::Similar),
             ("zaphodquill", Weakness::AboutThem),
             ("Zaphod.Quill@example.com", Weakness::AboutThem),
+            ("ZaPhOdQuIlL.xYzZy.vBnMq@mAiL.eXaMpLe", Weakness::AboutThem),
             ("countersign", Weakness::AboutThem),
             ("c0untersign1", Weakness::AboutThem),
             ("=-098765", Weakness::Keys),
@@ -168,6 +197,15 @@ mod tests {
         ] {
             assert_eq!(judged(&(beginning + &tail)), expected);
         }
+    }
+
+    #[test]
+    fn signs_that_stand_for_letters_are_read_but_not_in_a_thousand_ways() {
+        assert_eq!(judged("P@$$w0rd1!"), Some(Weakness::Similar));
+        assert_eq!(plain("P@$$w0rd1!".to_owned()), "P@$$w0rd1!");
+        let all = "4@8({[<369|1!0$5+7%2";
+        assert_eq!(plain(all.to_owned()), "4~8~~~~369~1~0~5~7%2");
+        assert_eq!(judged(all), None);
     }
 
     proptest! {
