@@ -170,6 +170,7 @@ async fn every_command_has_help_and_refuses_what_it_does_not_know() {
         "user enable",
         "user revoke",
         "user import",
+        "user invite",
         "passwords",
         "passwords build-filter",
     ] {

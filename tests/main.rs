@@ -60,6 +60,7 @@ mod revocations;
 mod revoke;
 mod rings;
 mod rotations;
+mod sign_up;
 mod smoke;
 mod token_protection;
 mod tokens;

@@ -6,7 +6,7 @@ use super::{as_it_comes, bare};
 use crate::harness::world::{Own, PASSWORD};
 use crate::harness::{Answer, World};
 
-const PATHS: [&str; 19] = [
+const PATHS: [&str; 23] = [
     "/authorize",
     "/login",
     "/consent",
@@ -16,6 +16,10 @@ const PATHS: [&str; 19] = [
     "/recover/sent",
     "/recover/password",
     "/recover/done",
+    "/signup",
+    "/signup/sent",
+    "/signup/account",
+    "/signup/done",
     "/verify",
     "/verify/sent",
     "/verify/done",

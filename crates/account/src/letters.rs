@@ -5,6 +5,8 @@
 //! issuer's (the attack: a request with another `Host`, and a link that leads there). Nothing that a person wrote
 //! stands in a mail, and no picture is fetched.
 
+mod sign_up;
+
 use accounts::email::Email;
 use accounts::links::{self, Purpose};
 use accounts::users::{self, User};
@@ -29,6 +31,17 @@ pub(crate) enum Job {
     /// Whether the address is theirs.
     #[serde(rename = "verify")]
     Verify { sub: Subject, locale: String },
+    /// Somebody asks for an account with this address.
+    #[serde(rename = "sign_up")]
+    SignUp {
+        address: String,
+        locale: String,
+        /// What they were about to do.
+        flow: Option<String>,
+    },
+    /// An operator invites whoever has this address.
+    #[serde(rename = "invite")]
+    Invite { address: String, locale: String },
     /// Another password was set by a link.
     #[serde(rename = "recovered")]
     Recovered {
@@ -47,12 +60,15 @@ pub struct Letters {
 }
 
 /// What a letter says, for both of its forms.
+#[derive(Default)]
 struct Words {
     subject: String,
     /// Paragraphs before the link, and after it.
     before: Vec<String>,
     link: Option<(String, String)>,
     after: Vec<String>,
+    /// Another way on, at the end.
+    also: Option<(String, String)>,
 }
 
 #[derive(Template)]
@@ -98,6 +114,12 @@ impl Letters {
                 let compose = |(user, link): (User, Secret)| self.verify(&user, &link, texts(&locale));
                 link.map(compose).transpose()
             }
+            Job::SignUp {
+                address,
+                locale,
+                flow,
+            } => self.sign_up(&address, flow.as_deref(), texts(&locale)).await,
+            Job::Invite { address, locale } => self.invite(&address, texts(&locale)).await,
             Job::Recovered { to, at, locale } => self.recovered(to, at, texts(&locale)).map(Some),
         }
     }
@@ -143,6 +165,7 @@ impl Letters {
                 texts.words("mail-link-life", &[]),
                 texts.words("mail-recover-ignore", &[]),
             ],
+            ..Words::default()
         };
         written(user.email.shown(), &words, texts)
     }
@@ -160,6 +183,7 @@ impl Letters {
                 texts.words("mail-link-life", &[]),
                 texts.words("mail-verify-ignore", &[]),
             ],
+            ..Words::default()
         };
         written(user.email.shown(), &words, texts)
     }
@@ -174,8 +198,7 @@ impl Letters {
                 texts.words("mail-recovered-ended", &[]),
                 texts.words("mail-recovered-stranger", &[]),
             ],
-            link: None,
-            after: Vec::new(),
+            ..Words::default()
         };
         written(&to, &words, texts)
     }

@@ -23,7 +23,7 @@ use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
 use pages::{Front, Shell, error, front, see_other};
-use protocol::{Error, Issuer, Params, RequestId, Secret, Timestamp, path};
+use protocol::{Error, Issuer, Params, RequestId, Secret, SignUp, Timestamp, path};
 
 use crate::views::{App, Destination, Links, Trust};
 
@@ -38,6 +38,8 @@ pub struct Consent {
     pub recipients: Recipients,
     pub issuer: Issuer,
     pub recovery: Recovery,
+    /// Who may make an account for themselves.
+    pub sign_up: SignUp,
 }
 
 /// Whether whoever forgot their password can set another by a mailed link.

@@ -26,6 +26,8 @@ login-username-missing = Enter your email
 login-password-missing = Enter your password
 login-busy = We're busy just now. Wait a few seconds, then sign in again.
 login-forgot = Forgot your password?
+login-new = New here?
+login-create = Create an account
 login-too-many = Too many sign-ins from your network have failed. Wait a minute, then try again.
 
 choose-title = Choose an account
@@ -75,6 +77,44 @@ password-done = You're signed out everywhere, and all apps are disconnected.
 password-done-app = Sign in with your new password to continue to { $app }.
 password-done-alone = Go back to the app you came from, and sign in with your new password.
 
+## A new account
+
+sign-up-title = Create an account
+sign-up-continue = to continue to { $app }
+sign-up-lead = We'll email you a link to go on.
+sign-up-email = Email
+sign-up-submit = Continue
+sign-up-known-already = Already have an account?
+sign-up-sign-in = Sign in
+sign-up-too-many = Too many links were asked for. Use the newest one in your mailbox, or try again later.
+sign-up-sent = We've sent an email to { $email }. Open the link in it to go on.
+sign-up-sent-somewhere = We've sent an email to the address you gave. Open the link in it to go on.
+sign-up-sent-do = It works once, for 30 minutes. If nothing comes, look among unwanted mail.
+sign-up-again = Send another email
+sign-up-other = Use another email
+sign-up-account-title = Create your account
+sign-up-name = Your name (optional)
+sign-up-name-odd = Use at most 256 characters that can be typed
+sign-up-password = Password
+sign-up-password-missing = Enter a password
+sign-up-busy = We're busy just now. Wait a few seconds, then try again.
+sign-up-account-submit = Create account
+sign-up-closed-title = You can't create an account here
+sign-up-closed = The people who run this site make the accounts. Ask them for one.
+sign-up-invitation-title = You need an invitation
+sign-up-invitation = Accounts here are made by invitation. Open the link in yours, or ask the people who run this site for one.
+sign-up-known-title = You already have an account
+sign-up-known = Your email belongs to an account. Sign in with it, or set a new password if you forgot yours.
+sign-up-expired = A link works for 30 minutes. No account was made.
+sign-up-used = An account was made with it. Sign in with your email and your password.
+sign-up-done-title = Your account is ready
+sign-up-done = Go back to the app you came from, and sign in.
+sign-up-go-back = Go back to the app you came from to sign in.
+sign-up-reset = Set a new password
+sign-up-link-new = Get a new link
+invitation-expired-title = This invitation has expired
+invitation-expired = An invitation works for 7 days. Ask the people who run this site for another.
+
 ## Confirming an address
 
 verify-title = Confirm your email
@@ -105,6 +145,17 @@ mail-recover-subject = Set a new password for { $brand }
 mail-recover = Someone asked to set a new password for your { $brand } account. If it was you, open this link:
 mail-recover-ignore = If it wasn't you, ignore this email. Your password stays as it is.
 mail-link-life = The link works once, for 30 minutes.
+mail-sign-up-subject = Create your { $brand } account
+mail-sign-up = Someone asked to create a { $brand } account with this address. If it was you, open this link:
+mail-sign-up-ignore = If it wasn't you, ignore this email. No account is made.
+mail-known-subject = You already have a { $brand } account
+mail-known = Someone asked to create a { $brand } account with this address, which has one already. If it was you, sign in:
+mail-known-ignore = If it wasn't you, ignore this email. Nothing was changed.
+mail-known-forgot = If you forgot your password, set a new one:
+mail-invite-subject = You're invited to { $brand }
+mail-invite = You're invited to create a { $brand } account. Open this link:
+mail-invite-life = The link works once, for 7 days.
+mail-invite-ignore = If you don't want an account, ignore this email.
 mail-verify-subject = Confirm your email for { $brand }
 mail-verify = Open this link to confirm that this is the address of your { $brand } account:
 mail-verify-ignore = If you have no such account, ignore this email.

@@ -49,6 +49,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     parts.pushed_requests = settings.pushed_requests;
     parts.mtls.clone_from(&settings.mtls);
     parts.mail = mail(&settings, mode)?;
+    parts.sign_up = settings.sign_up;
     let limits = Limits::new(&settings);
     let told_by = settings.mtls.as_ref().map_or(Certificates::Ours, Mtls::told_by);
     let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone())

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use accounts::passwords::Breached;
 use clients::registrations::quota::Hours;
 use clients::{AssertionAudience, Trust};
-use protocol::{Issuer, PushedRequests, ResponseTypes};
+use protocol::{Issuer, PushedRequests, ResponseTypes, SignUp};
 use registry::{Admission, Terms};
 
 pub use self::mail::Mail;
@@ -61,6 +61,8 @@ pub struct Settings {
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
     pub registration: Terms,
+    /// Who may make an account for themselves.
+    pub sign_up: SignUp,
     /// The list of passwords that are known from breaches.
     pub breached_passwords: Option<PathBuf>,
     /// None where no mail is sent.
@@ -123,6 +125,7 @@ impl Settings {
                 .unwrap_or_default(),
         };
         let mail = reader.mail();
+        let sign_up = reader.sign_up();
         let breached_passwords = reader.read(Name::BreachedPasswords, values::path);
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
@@ -138,6 +141,7 @@ impl Settings {
             Some(response_types),
             Some(pushed_requests),
             Some(registration),
+            Some(sign_up),
         ) = (
             reader.mistakes.is_empty(),
             listen,
@@ -149,6 +153,7 @@ impl Settings {
             response_types,
             pushed_requests,
             registration,
+            sign_up,
         )
         else {
             return Err(reader.mistakes);
@@ -166,6 +171,7 @@ impl Settings {
             response_types,
             pushed_requests,
             registration,
+            sign_up,
             breached_passwords,
             mail,
             egress,

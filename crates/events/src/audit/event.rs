@@ -25,6 +25,7 @@ wire_enum! {
         LinkMailed => "link.mailed",
         PasswordRecovered => "password.recovered",
         EmailVerified => "email.verified",
+        UserInvited => "user.invited",
         ClientCreated => "client.created",
         ClientUpdated => "client.updated",
         ClientTrustSet => "client.trust_set",
@@ -126,6 +127,10 @@ pub enum Event<'e> {
     },
     EmailVerified {
         sub: &'e Subject,
+    },
+    /// A link by which somebody can make an account was mailed to them, or handed over.
+    UserInvited {
+        way: &'e str,
     },
     ClientCreated {
         client_id: &'e ClientId,
@@ -296,6 +301,7 @@ impl<'e> Event<'e> {
             Self::LinkMailed { .. } => Kind::LinkMailed,
             Self::PasswordRecovered { .. } => Kind::PasswordRecovered,
             Self::EmailVerified { .. } => Kind::EmailVerified,
+            Self::UserInvited { .. } => Kind::UserInvited,
             Self::ClientCreated { .. } => Kind::ClientCreated,
             Self::ClientUpdated { .. } => Kind::ClientUpdated,
             Self::ClientTrustSet { .. } => Kind::ClientTrustSet,
@@ -367,6 +373,7 @@ impl<'e> Event<'e> {
             Self::UserCreated { sub } | Self::UserEnabled { sub } | Self::EmailVerified { sub } => {
                 Told::of(json!({})).user(sub)
             }
+            Self::UserInvited { way } => Told::of(json!({ "way": way })),
             Self::LinkMailed { sub, purpose } => Told::of(json!({ "purpose": purpose })).user(sub),
             Self::UserUpdated { sub, credentials } => {
                 Told::of(json!({ "credentials_changed": credentials == Credentials::Changed })).user(sub)

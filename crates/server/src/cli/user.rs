@@ -1,6 +1,7 @@
 //! `countersign user`: people and what they may.
 
 mod import;
+mod invite;
 
 use std::io;
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ use pages::BRAND;
 use protocol::{Secret, Subject};
 use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
+
+use invite::Invite;
 
 use super::failure::Failure;
 use super::id;
@@ -38,6 +41,8 @@ pub(super) enum User {
     Revoke(Who),
     /// Mail a person a link by which they confirm their e-mail address
     Verify(Who),
+    /// Give a person a link by which they make their account
+    Invite(Invite),
     /// Make or update accounts from a file
     ///
     /// The file holds one JSON object or an array of them, with the standard claims of OpenID Connect Core
@@ -80,6 +85,7 @@ impl User {
             Self::Enable(Who { id }) => printer.answer(&enable(&id, on).await?),
             Self::Revoke(Who { id }) => printer.answer(&end(&id, Act::RevokeUser, on).await?),
             Self::Verify(Who { id }) => printer.answer(&verify(&id, on).await?),
+            Self::Invite(invite) => printer.answer(&invite.run(on).await?),
             Self::Import { file } => import::run(&Records::read(&file)?, on, printer).await,
         }
     }
@@ -183,14 +189,7 @@ async fn enable(id: &str, on: &Installation) -> Result<Answer, Failure> {
 
 /// Queues the mail; a running server sends it.
 async fn verify(id: &str, on: &Installation) -> Result<Answer, Failure> {
-    if on.settings.mail.is_none() {
-        return Err(
-            "no mail is sent without COUNTERSIGN_MAIL_SMTP_URL and COUNTERSIGN_MAIL_FROM"
-                .to_owned()
-                .into(),
-        );
-    }
-    let outbox = Outbox::new(on.keyring().await?, Mails::Counted);
+    let outbox = outbox(on).await?;
     let (id, now) = (id.to_owned(), on.now);
     let queued = on.db.transact(move |conn| {
         Box::pin(async move {
@@ -207,6 +206,14 @@ async fn verify(id: &str, on: &Installation) -> Result<Answer, Failure> {
     });
     let user = queued.await?;
     Ok(answer(&user).note("A link is on its way to them. It works once, for 30 minutes."))
+}
+
+/// Where mails are queued, where they are sent.
+async fn outbox(on: &Installation) -> Result<Outbox, Failure> {
+    match on.settings.mail {
+        Some(_) => Ok(Outbox::new(on.keyring().await?, Mails::Counted)),
+        None => Err("no mail is sent without COUNTERSIGN_MAIL_SMTP_URL and COUNTERSIGN_MAIL_FROM".into()),
+    }
 }
 
 /// The user with this `sub` or this e-mail address.

@@ -29,6 +29,7 @@ protocol::wire_enum! {
         RequirePushedAuthorizationRequests => "REQUIRE_PUSHED_AUTHORIZATION_REQUESTS",
         MailSmtpUrl => "MAIL_SMTP_URL",
         MailFrom => "MAIL_FROM",
+        SignUp => "SIGN_UP",
         BreachedPasswords => "BREACHED_PASSWORDS",
     }
 }
@@ -86,7 +87,7 @@ impl Name {
             | Self::MailFrom
             | Self::BreachedPasswords => None,
             // `--dev` has another than the others.
-            Self::Registration => None,
+            Self::Registration | Self::SignUp => None,
             Self::RegistrationTrust => Some("unverified"),
             Self::RegistrationRequirePkce => Some("true"),
             Self::RegistrationAssertionAudience => Some("issuer"),
@@ -121,6 +122,7 @@ impl Name {
             | Self::RegistrationAssertionAudience
             | Self::MailSmtpUrl
             | Self::MailFrom
+            | Self::SignUp
             | Self::BreachedPasswords => return None,
             Self::PrivateListen => (
                 Some("off"),
