@@ -235,6 +235,11 @@ fn kinds() -> Vec<Asked> {
         asked("a cancelled sign-in", 303, |g, _| g.posted("/login", &[("decision", "cancel")])),
         asked("an answer without a session", 303, |g, _| g.posted("/consent", &[("decision", "allow")])),
 
+        asked("an account where nobody makes one", 403, |_, n| get(&format!("/signup?flow={n}"), &[])),
+        asked("a made-up link", 404, |_, n| {
+            let link = opaque::encode(Kind::MailedLink, &n.to_be_bytes());
+            get(&format!("/signup/account?link={}", link.expose()), &[])
+        }),
         asked("a logout", 200, |_, _| get("/logout", &[])),
         asked("a logout with a bad hint", 200, |g, n| {
             get(&format!("/logout?id_token_hint=x{n}&client_id={}", g.app.id), &[("cookie", &g.cookies)])

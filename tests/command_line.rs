@@ -2,6 +2,7 @@
 
 mod clients;
 mod keys;
+mod passwords;
 mod response_types;
 mod settings;
 mod users;
@@ -169,6 +170,9 @@ async fn every_command_has_help_and_refuses_what_it_does_not_know() {
         "user enable",
         "user revoke",
         "user import",
+        "user invite",
+        "passwords",
+        "passwords build-filter",
     ] {
         let help = desk.run(&[&words(command)[..], &["--help"]].concat(), "").await;
         assert_eq!(

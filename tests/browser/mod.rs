@@ -8,3 +8,4 @@ mod main_job;
 mod places;
 mod recovery;
 mod sign_out;
+mod sign_up;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use accounts::claims::Claim;
 use accounts::email::Email;
-use accounts::passwords::{Cost, Hasher, HasherSettings, Password};
+use accounts::passwords::{Breached, Cost, Hasher, HasherSettings, Password};
 use accounts::users::{self, Draft, User};
 use axum::Router;
 use clients::{Directory, ResourceServer, Trust, Vault, resources};
@@ -21,7 +21,7 @@ use db::testing::{Temporary, temporary};
 use egress::Egress;
 use events::Context;
 use keyring::{Keyring, MasterKey, Policy};
-use protocol::{Clock, Issuer, PushedRequests, ResponseTypes, Secret, SigningAlg};
+use protocol::{Clock, Issuer, PushedRequests, ResponseTypes, Secret, SignUp, SigningAlg};
 use registry::Terms;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -101,6 +101,10 @@ pub(crate) struct Own {
     pub(crate) egress: Option<egress::Settings>,
     /// Where mail goes; none is sent without.
     pub(crate) mail: Option<mail::Way>,
+    /// Who may make an account; nobody without.
+    pub(crate) sign_up: Option<SignUp>,
+    /// Passwords that nobody may choose.
+    pub(crate) breached: Option<Breached>,
 }
 
 /// How clients are asked for certificates.
@@ -318,6 +322,10 @@ impl World {
         parts.registration = own.registration.unwrap_or(settings.registration);
         parts.pushed_requests = own.pushed_requests;
         parts.mail = own.mail;
+        parts.sign_up = own.sign_up.unwrap_or(SignUp::Closed);
+        if let Some(breached) = own.breached {
+            parts.hasher = parts.hasher.refusing(breached);
+        }
         let limits = Limits::new(&settings);
         let mut shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone());
         if let Some(Asking { mtls, listener }) = own.mtls {

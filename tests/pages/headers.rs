@@ -6,7 +6,7 @@ use super::{as_it_comes, bare};
 use crate::harness::world::{Own, PASSWORD};
 use crate::harness::{Answer, World};
 
-const PATHS: [&str; 33] = [
+const PATHS: [&str; 37] = [
     "/authorize",
     "/login",
     "/consent",
@@ -16,6 +16,10 @@ const PATHS: [&str; 33] = [
     "/recover/sent",
     "/recover/password",
     "/recover/done",
+    "/signup",
+    "/signup/sent",
+    "/signup/account",
+    "/signup/done",
     "/verify",
     "/verify/sent",
     "/verify/done",

@@ -5,6 +5,8 @@
 //! issuer's (the attack: a request with another `Host`, and a link that leads there). Nothing that a person wrote
 //! stands in a mail, and no picture is fetched.
 
+mod sign_up;
+
 use accounts::email::Email;
 use accounts::links::{self, Purpose};
 use accounts::users::{self, User};
@@ -41,6 +43,17 @@ pub(crate) enum Job {
     /// Something changed about an account, or somebody with its password did something.
     #[serde(rename = "notice")]
     Notice(Notice),
+    /// Somebody asks for an account with this address.
+    #[serde(rename = "sign_up")]
+    SignUp {
+        address: String,
+        locale: String,
+        /// What they were about to do.
+        flow: Option<String>,
+    },
+    /// An operator invites whoever has this address.
+    #[serde(rename = "invite")]
+    Invite { address: String, locale: String },
     /// Another password was set by a link.
     #[serde(rename = "recovered")]
     Recovered {
@@ -66,6 +79,8 @@ pub(crate) struct Words {
     pub(crate) before: Vec<String>,
     pub(crate) link: Option<(String, String)>,
     pub(crate) after: Vec<String>,
+    /// Another way on, at the end.
+    pub(crate) also: Option<(String, String)>,
 }
 
 #[derive(Template)]
@@ -120,6 +135,12 @@ impl Letters {
                 link.as_ref().map(|link| compose(link.clone())).transpose()
             }
             Job::Notice(notice) => notice.letter(texts(&notice.locale)).map(Some),
+            Job::SignUp {
+                address,
+                locale,
+                flow,
+            } => self.sign_up(&address, flow.as_deref(), texts(&locale)).await,
+            Job::Invite { address, locale } => self.invite(&address, texts(&locale)).await,
             Job::Recovered { to, at, locale } => self.recovered(to, at, texts(&locale)).map(Some),
         }
     }
@@ -180,6 +201,7 @@ impl Letters {
                 texts.words("mail-link-life", &[]),
                 texts.words("mail-verify-ignore", &[]),
             ],
+            ..Words::default()
         };
         written(email.shown(), &words, texts)
     }
@@ -201,6 +223,7 @@ impl Letters {
                 texts.words("mail-link-life", &[]),
                 texts.words("mail-recover-ignore", &[]),
             ],
+            ..Words::default()
         };
         written(user.email.shown(), &words, texts)
     }
@@ -218,6 +241,7 @@ impl Letters {
                 texts.words("mail-link-life", &[]),
                 texts.words("mail-verify-ignore", &[]),
             ],
+            ..Words::default()
         };
         written(user.email.shown(), &words, texts)
     }
@@ -232,8 +256,7 @@ impl Letters {
                 texts.words("mail-recovered-ended", &[]),
                 texts.words("mail-recovered-stranger", &[]),
             ],
-            link: None,
-            after: Vec::new(),
+            ..Words::default()
         };
         written(&to, &words, texts)
     }

@@ -1,6 +1,6 @@
-//! What the user comes back for: a new password, a confirmed address; and the mails about it.
+//! What the user comes back for: a new password, a confirmed address; how they come by an account; and the mails about it.
 //!
-//! Nothing here signs anybody in. Who asks for a mail is told the same whoever has an account, after the same work: the
+//! Nothing here signs anybody in but an account that was just made. Who asks for a mail is told the same whoever has an account, after the same work: the
 //! handler looks nobody up, it queues one row, and what becomes of that is decided when its turn to be sent has come.
 
 mod letters;
@@ -10,6 +10,7 @@ mod outbox;
 mod own;
 mod password;
 mod recover;
+mod sign_up;
 mod verify;
 mod views;
 
@@ -26,7 +27,7 @@ use grants::Flow;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{Front, Page, Shell, error};
-use protocol::{Error, RequestId, Timestamp, path};
+use protocol::{Error, RequestId, SignUp, Timestamp, path};
 
 pub use letters::Letters;
 pub use outbox::{Mails, Outbox};
@@ -43,6 +44,8 @@ pub struct Account {
     pub clients: Directory,
     /// None where no mail is sent: then nothing that needs it is offered.
     pub outbox: Option<Outbox>,
+    /// Who may make an account.
+    pub sign_up: SignUp,
 }
 
 pub fn router(account: Account) -> Router {
@@ -51,6 +54,13 @@ pub fn router(account: Account) -> Router {
         .route(path::RECOVER_SENT, get(recover::sent))
         .route(path::RECOVER_PASSWORD, get(password::show).post(password::submit))
         .route(path::RECOVER_DONE, get(password::done))
+        .route(path::SIGN_UP, get(sign_up::show).post(sign_up::submit))
+        .route(path::SIGN_UP_SENT, get(sign_up::sent))
+        .route(
+            path::SIGN_UP_ACCOUNT,
+            get(sign_up::finish::show).post(sign_up::finish::submit),
+        )
+        .route(path::SIGN_UP_DONE, get(sign_up::finish::done))
         .route(path::VERIFY, get(verify::show).post(verify::submit))
         .route(path::VERIFY_SENT, get(verify::sent))
         .route(path::VERIFY_DONE, get(verify::done))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use accounts::allowances::{self, Rate};
+use accounts::email::Email;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::Conn;
@@ -106,11 +107,31 @@ impl Outbox {
         self.put(&job, conn, now).await
     }
 
+    /// Queues an invitation to make an account with this address. Expects to be inside a transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn invite(
+        &self,
+        email: &Email,
+        locale: &str,
+        conn: &mut Conn,
+        now: Timestamp,
+    ) -> db::Result<()> {
+        let job = Job::Invite {
+            address: email.shown().to_owned(),
+            locale: locale.to_owned(),
+        };
+        self.put(&job, conn, now).await
+    }
+
     /// Queues a mail in the transaction of the act that it is about.
     pub(crate) async fn put(&self, job: &Job, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
         let within = match job {
-            Job::Recover { .. } | Job::Verify { .. } | Job::Address { .. } => WITHIN_HALF_AN_HOUR,
-            Job::Recovered { .. } | Job::Notice(_) => WITHIN_A_DAY,
+            Job::Recover { .. } | Job::Verify { .. } | Job::Address { .. } | Job::SignUp { .. } => {
+                WITHIN_HALF_AN_HOUR
+            }
+            Job::Recovered { .. } | Job::Notice(_) | Job::Invite { .. } => WITHIN_A_DAY,
         };
         let content = serde_json::to_vec(job).map_err(db::Error::corrupt)?;
         mail::put(&content, within, &self.sealer(), conn, now).await

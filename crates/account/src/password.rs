@@ -7,15 +7,16 @@
 
 use std::sync::Arc;
 
+use accounts::claims::Claim;
 use accounts::links::{self, Found, Link, Purpose};
-use accounts::passwords::{Password, StoredHash};
+use accounts::passwords::{About, StoredHash, Unchosen};
 use accounts::users;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use events::Context;
 use http::{HeaderMap, StatusCode};
-use pages::{Page, see_other};
+use pages::{BRAND, Page, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Secret, path};
 use revocation::Act;
@@ -63,7 +64,7 @@ pub(crate) async fn submit(
             Found::Live(link) => link,
             dead => return Ok(account.dead_recovery(&dead, &visit)),
         };
-        let hash = match account.chosen(params.get("password"), &link.email, None).await {
+        let hash = match account.choose(params.get("password"), &link).await? {
             Ok(hash) => hash,
             Err(fault) => return account.ask_password(given, &link, Some(fault), &visit),
         };
@@ -119,20 +120,38 @@ impl Account {
         Ok(links::find(Purpose::Recovery, given, &mut conn, visit.now).await?)
     }
 
+    /// The hash of what the owner of this link chose.
+    async fn choose(
+        &self,
+        given: Option<&str>,
+        link: &Link,
+    ) -> Result<Result<StoredHash, PasswordFault>, Error> {
+        let user = users::by_sub(&link.sub, &mut self.front.db.reader().await?).await?;
+        let name = user.and_then(|user| user.claim(Claim::Name));
+        let name = name.as_ref().and_then(|name| name.as_str());
+        Ok(self.chosen(given, &link.email, name).await)
+    }
+
     /// The hash of a password that somebody with this address and name chose. It passes the same judge everywhere.
     pub(crate) async fn chosen(
         &self,
         given: Option<&str>,
-        _email: &str,
-        _name: Option<&str>,
+        email: &str,
+        name: Option<&str>,
     ) -> Result<StoredHash, PasswordFault> {
         let given = given.filter(|given| !given.is_empty());
-        let given = given.ok_or(PasswordFault::Missing)?;
-        let password = Password::chosen(&Secret::from(given)).map_err(PasswordFault::Bad)?;
-        self.hasher.hash(password).await.map_err(|overloaded| {
-            tracing::warn!(%overloaded, "a new password was refused");
-            PasswordFault::Busy
-        })
+        let given = Secret::from(given.ok_or(PasswordFault::Missing)?);
+        let about = About::of([email, name.unwrap_or_default(), BRAND]);
+        self.hasher
+            .choose(&given, about)
+            .await
+            .map_err(|unchosen| match unchosen {
+                Unchosen::Bad(bad) => PasswordFault::Bad(bad),
+                Unchosen::Overloaded(overloaded) => {
+                    tracing::warn!(%overloaded, "a new password was refused");
+                    PasswordFault::Busy
+                }
+            })
     }
 
     fn ask_password(

@@ -24,7 +24,7 @@ use crate::{Account, Lost, Outbox, Pending, Visit, with_cookie};
 /// What the form is about, for its CSRF token.
 const ABOUT: &str = "recover";
 /// What an address is sealed for, on its way to the next page.
-const TO: &str = "recovery sent";
+const TO: &str = "mail sent";
 
 pub(crate) async fn show(
     State(account): State<Arc<Account>>,
@@ -165,21 +165,24 @@ impl Account {
     }
 
     fn queued(&self, email: &Email, pending: Option<Pending>, visit: &Visit) -> Result<Response, Error> {
-        let to = match self.front.cookies.flow(&visit.headers) {
-            Some(cookie) => {
-                let key = self.front.keyring.secret(Purpose::Flow)?.key;
-                let row = seal::digest(cookie.expose());
-                Some(seal::seal(&key, TO, &row, email.shown().as_bytes()))
-            }
-            None => None,
-        };
+        let to = self.typed_now(email, visit)?;
         let flow = pending.map(|pending| pending.sealed);
         let query = [("to", to.as_deref()), ("flow", flow.as_deref())];
         Ok(see_other(&self.at(path::RECOVER_SENT, &query)))
     }
 
+    /// The address that this browser sends, sealed for its next page.
+    pub(crate) fn typed_now(&self, email: &Email, visit: &Visit) -> Result<Option<String>, Error> {
+        let Some(cookie) = self.front.cookies.flow(&visit.headers) else {
+            return Ok(None);
+        };
+        let key = self.front.keyring.secret(Purpose::Flow)?.key;
+        let row = seal::digest(cookie.expose());
+        Ok(Some(seal::seal(&key, TO, &row, email.shown().as_bytes())))
+    }
+
     /// The address that this browser sent a moment ago.
-    fn typed_before(&self, sealed: Option<&str>, visit: &Visit) -> Result<Option<String>, Error> {
+    pub(crate) fn typed_before(&self, sealed: Option<&str>, visit: &Visit) -> Result<Option<String>, Error> {
         let (Some(sealed), Some(cookie)) = (sealed, self.front.cookies.flow(&visit.headers)) else {
             return Ok(None);
         };

@@ -1,6 +1,6 @@
 //! What these pages show, as data: the templates turn it into words, the handlers fill it in.
 
-use accounts::passwords::BadPassword;
+use accounts::passwords::{BadPassword, Weakness};
 use askama::Template;
 use mail::Delivered;
 use pages::{FormTarget, Markup, Shell, Texts, View};
@@ -167,13 +167,31 @@ impl Recover {
     }
 }
 
+/// The words for what is wrong with a password.
+pub(crate) fn reason(bad: BadPassword) -> &'static str {
+    match bad {
+        BadPassword::TooShort => "password-too-short",
+        BadPassword::TooLong => "password-too-long",
+        BadPassword::Control => "password-control",
+        BadPassword::Breached => "password-breached",
+        BadPassword::Weak(Weakness::Common) => "password-common",
+        BadPassword::Weak(Weakness::Similar) => "password-similar",
+        BadPassword::Weak(Weakness::AboutThem) => "password-about-you",
+        BadPassword::Weak(Weakness::Keys) => "password-keys",
+        BadPassword::Weak(Weakness::Repeats) => "password-repeats",
+        BadPassword::Weak(Weakness::Sequence) => "password-sequence",
+        BadPassword::Weak(Weakness::Date) => "password-date",
+        BadPassword::Weak(Weakness::OneWord) => "password-one-word",
+        BadPassword::Weak(Weakness::Name) => "password-name",
+        BadPassword::Weak(Weakness::Simple) => "password-simple",
+    }
+}
+
 impl PasswordFault {
     pub(crate) fn words(&self, texts: Texts) -> Markup {
         match self {
             PasswordFault::Missing => texts.text("password-missing"),
-            PasswordFault::Bad(BadPassword::TooShort) => texts.text("password-too-short"),
-            PasswordFault::Bad(BadPassword::TooLong) => texts.text("password-too-long"),
-            PasswordFault::Bad(BadPassword::Control) => texts.text("password-control"),
+            PasswordFault::Bad(bad) => texts.text(reason(*bad)),
             PasswordFault::Busy => texts.text("password-busy"),
         }
     }

@@ -10,6 +10,7 @@ use protocol::scope::{ADDRESS, EMAIL, PHONE, PROFILE};
 use protocol::{ClaimsRequest, Scope, wire_enum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization as _;
 
 wire_enum! {
     /// A claim about a user, besides `sub`.
@@ -142,6 +143,14 @@ const MAX_TEXT: usize = 1024;
 const MAX_URL: usize = 2048;
 /// The last second of the year 9999.
 const MAX_DATE: u64 = 253_402_300_799;
+
+/// A name as somebody typed it, in the form in which it is kept: composed, without space around it, and without what
+/// would turn the direction of the text after it.
+pub fn typed_name(text: &str) -> String {
+    let turns = |c: &char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let text: String = text.nfc().filter(|c| !turns(c)).collect();
+    text.trim().to_owned()
+}
 
 type Checked = Result<(), &'static str>;
 

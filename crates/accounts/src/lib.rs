@@ -9,4 +9,5 @@ pub mod import;
 pub mod links;
 pub mod passwords;
 pub mod sessions;
+pub mod sign_ups;
 pub mod users;

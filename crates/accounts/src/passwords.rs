@@ -1,14 +1,18 @@
 //! Passwords: RFC 9106 (Argon2), RFC 8265 §4.2 (comparing passwords), NIST SP 800-63B §5.1.1.
 //!
 //! Decides which texts may be a password at all, before any of them is queued for hashing: the attack is a
-//! megabyte of text that costs nothing to send.
+//! megabyte of text that costs nothing to send. What a person chooses passes [`Hasher::choose`], wherever they do.
 
+pub mod breached;
 mod hasher;
 mod queue;
 mod stored;
+mod strength;
 
-pub use hasher::{Cost, Hasher, HasherSettings, Outcome, Overloaded};
+pub use breached::Breached;
+pub use hasher::{Cost, Hasher, HasherSettings, Outcome, Overloaded, Unchosen};
 pub use stored::{BadHash, StoredHash};
+pub use strength::{About, Weakness};
 
 use protocol::Secret;
 use unicode_normalization::UnicodeNormalization as _;
@@ -31,6 +35,10 @@ pub enum BadPassword {
     TooLong,
     #[error("a password holds no control characters")]
     Control,
+    #[error("this password would soon be guessed: {0}")]
+    Weak(Weakness),
+    #[error("this password is known from a breach")]
+    Breached,
 }
 
 impl Password {
@@ -53,7 +61,7 @@ impl Password {
         Ok(Self(normal))
     }
 
-    /// A password that someone wants to have from now on.
+    /// A password that someone is to have from now on, if it is no bad one: [`Hasher::choose`] judges that.
     ///
     /// # Errors
     /// When it is too short, too long or cannot be typed.

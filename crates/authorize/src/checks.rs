@@ -9,7 +9,7 @@ use issuance::Target;
 use keyring::Keyring;
 use protocol::pkce::CodeChallenge;
 use protocol::{
-    ClaimsRequest, Error, Issuer, Params, Prompt, ResponseMode, ResponseType, ResponseTypes, Scope,
+    ClaimsRequest, Error, Issuer, Params, Prompt, ResponseMode, ResponseType, ResponseTypes, Scope, SignUp,
     Timestamp, scope,
 };
 
@@ -28,6 +28,7 @@ pub(crate) struct Context<'a> {
     pub(crate) recipients: &'a Recipients,
     pub(crate) clients: &'a Directory,
     pub(crate) response_types: ResponseTypes,
+    pub(crate) sign_up: SignUp,
     pub(crate) now: Timestamp,
 }
 
@@ -42,7 +43,7 @@ pub(crate) async fn parse(
     let target = target(params, context.clients).await?;
     let scope = scope(params, response_type, bound, &target)?;
     let code_challenge = code_challenge(params, response_type, bound)?;
-    let prompt = prompt(params)?;
+    let prompt = prompt(params, context.sign_up)?;
     let asked = claims(params, &scope)?;
     Ok(AuthorizationRequest {
         client_id: bound.client.id.clone(),
@@ -166,7 +167,9 @@ fn code_challenge(
     Ok(challenge)
 }
 
-fn prompt(params: &Params) -> Result<Vec<Prompt>, Error> {
+/// `create` is refused where accounts are made by others: OpenID Connect Prompt Create §4.1, on values that the metadata
+/// does not list.
+fn prompt(params: &Params, sign_up: SignUp) -> Result<Vec<Prompt>, Error> {
     let Some(given) = params.get("prompt") else {
         return Ok(Vec::new());
     };
@@ -176,7 +179,11 @@ fn prompt(params: &Params) -> Result<Vec<Prompt>, Error> {
         .map(str::parse)
         .collect();
     let prompts = prompts
-        .map_err(|_| Error::invalid_request("prompt holds a value that is not in this server's metadata"))?;
+        .ok()
+        .filter(|prompts| sign_up == SignUp::Open || !prompts.contains(&Prompt::Create));
+    let prompts = prompts.ok_or_else(|| {
+        Error::invalid_request("prompt holds a value that is not in this server's metadata")
+    })?;
     if prompts.contains(&Prompt::None) && prompts.len() > 1 {
         return Err(Error::invalid_request("prompt=none stands alone"));
     }

@@ -13,6 +13,8 @@ use protocol::{Error, Prompt, Timestamp};
 #[derive(Debug)]
 pub(crate) enum Step<'a> {
     Login,
+    /// To make an account, which signs them in.
+    SignUp,
     Consent,
     Respond(&'a Session, &'a Consent),
     Refuse(Error),
@@ -78,6 +80,7 @@ fn login(flow: &Flow) -> Step<'static> {
         true => Step::Refuse(Error::login_required(
             "the user has to sign in; send a request without prompt=none",
         )),
+        false if flow.request().prompts(Prompt::Create) => Step::SignUp,
         false => Step::Login,
     }
 }
@@ -87,7 +90,7 @@ fn login(flow: &Flow) -> Step<'static> {
 fn needs_login(flow: &Flow, session: &Session, now: Timestamp) -> bool {
     let request = flow.request();
     let to_choose = request.prompts(Prompt::SelectAccount) && flow.chosen().is_none();
-    let fresh = request.prompts(Prompt::Login) || to_choose;
+    let fresh = request.prompts(Prompt::Login) || request.prompts(Prompt::Create) || to_choose;
     // Zero asks for a fresh proof, like prompt=login, even within the second of the last one.
     let too_old = request
         .max_age

@@ -116,6 +116,7 @@ impl Authorize {
             recipients: &self.recipients,
             clients: &self.clients,
             response_types: self.response_types,
+            sign_up: self.sign_up,
             now,
         }
     }

@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use clients::{Authenticator, Directory, Recipients};
 use issuance::Gate;
 use pages::Front;
-use protocol::{Issuer, PushedRequests, ResponseTypes, path};
+use protocol::{Issuer, PushedRequests, ResponseTypes, SignUp, path};
 
 pub use object::Objects;
 
@@ -36,6 +36,8 @@ pub struct Authorize {
     pub issuer: Issuer,
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
+    /// Who may make an account for themselves.
+    pub sign_up: SignUp,
 }
 
 pub fn router(authorize: Arc<Authorize>) -> Router {

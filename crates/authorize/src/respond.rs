@@ -37,12 +37,14 @@ async fn attempt(authorize: &Authorize, flow: &Flow, visit: &Visit) -> Result<Op
     let session = match decide::session(flow, &names, sessions.as_ref(), now) {
         Ok(session) => session,
         Err(Step::Refuse(error)) => return Err(Stop::Client(Box::new(bound), error)),
+        Err(Step::SignUp) => return authorize.send_to(path::SIGN_UP, flow, headers).map(Some),
         Err(_) => return authorize.send_to(path::LOGIN, flow, headers).map(Some),
     };
     let consent = consents::of(&session.sub, &request.client_id, &mut conn).await?;
     drop(conn);
     match decide::step(flow, session, consent.as_ref(), &bound.client) {
         Step::Login => authorize.send_to(path::LOGIN, flow, headers).map(Some),
+        Step::SignUp => authorize.send_to(path::SIGN_UP, flow, headers).map(Some),
         Step::Consent => authorize.send_to(path::CONSENT, flow, headers).map(Some),
         Step::Refuse(error) => Err(Stop::Client(Box::new(bound), error)),
         Step::Respond(session, consent) => {

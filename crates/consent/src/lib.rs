@@ -25,7 +25,7 @@ use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
 use pages::{Front, Shell, error, front, see_other};
-use protocol::{Error, Issuer, Params, RequestId, Secret, Timestamp, path};
+use protocol::{Error, Issuer, Params, RequestId, Secret, SignUp, Timestamp, path};
 
 pub use came_back::CameBack;
 
@@ -44,6 +44,8 @@ pub struct Consent {
     pub recovery: Recovery,
     /// Hears of people whose accounts stay after all.
     pub came_back: CameBack,
+    /// Who may make an account for themselves.
+    pub sign_up: SignUp,
 }
 
 /// Whether whoever forgot their password can set another by a mailed link.

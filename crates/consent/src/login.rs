@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::front::session_for;
 use pages::{Lifetime, Page};
 use protocol::form::Form;
-use protocol::{Error, FlowId, Params, Prompt, RequestId, Secret, Subject, path};
+use protocol::{Error, FlowId, Params, Prompt, RequestId, Secret, SignUp, Subject, path};
 
 use crate::choose::Wish;
 use crate::views::{Login, LoginFault, Person, Who};
@@ -166,8 +166,13 @@ impl Consent {
             Recovery::Offered => Some(self.front.at(path::RECOVER, &carried.sealed)),
             Recovery::NotOffered => None,
         };
+        let create = match (self.sign_up, &who) {
+            (SignUp::Open, Who::Anyone { .. }) => Some(self.front.at(path::SIGN_UP, &carried.sealed)),
+            (SignUp::Open, Who::Known(_)) | (SignUp::Closed | SignUp::Invitation, _) => None,
+        };
         let view = Login {
             forgot,
+            create,
             app: Some(self.app(&client, &carried.flow, &shell).await?),
             shell,
             csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,

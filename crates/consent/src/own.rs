@@ -111,6 +111,8 @@ impl Consent {
                 Recovery::Offered => Some(format!("{base}{}", path::RECOVER)),
                 Recovery::NotOffered => None,
             },
+            // Nobody is led to an account of theirs from here that they do not have yet.
+            create: None,
         };
         Ok(sent(view, status))
     }

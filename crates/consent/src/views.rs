@@ -28,6 +28,8 @@ pub(crate) struct Login {
     pub(crate) faults: Vec<LoginFault>,
     /// The way to a new password, where there is one.
     pub(crate) forgot: Option<String>,
+    /// The way to an account, where everybody may make one.
+    pub(crate) create: Option<String>,
 }
 
 /// Whom the page asks.

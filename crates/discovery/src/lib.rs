@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::Keyring;
-use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, SigningAlgs, path};
+use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, SignUp, SigningAlgs, path};
 
 /// What an operator can switch off.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Offered {
     pub signing: SigningAlgs,
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
+    /// Who may make an account for themselves.
+    pub sign_up: SignUp,
     pub certificates: ClientCertificates,
     /// Where certificates are asked for: the base of its own addresses.
     pub mtls: Option<Issuer>,

@@ -6,7 +6,7 @@ use accounts::claims::Claim;
 use accounts::sessions::Acr;
 use protocol::{
     ClientAlg, ClientAuthMethod, GrantType, Issuer, JweAlg, JweEnc, Prompt, PushedRequests, ResponseMode,
-    ResponseTypes, SubjectType, path, scope,
+    ResponseTypes, SignUp, SubjectType, path, scope,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -43,6 +43,10 @@ pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
         .collect();
     let all = ClientAlg::ALL.iter().copied();
     let signed: Vec<ClientAlg> = all.filter(|alg| offered.signing.admit(*alg)).collect();
+    let prompts = Prompt::ALL.iter().copied();
+    // By invitation nobody makes an account who has just come by.
+    let prompts = prompts.filter(|prompt| *prompt != Prompt::Create || offered.sign_up == SignUp::Open);
+    let prompts: Vec<Prompt> = prompts.collect();
     let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": at(path::AUTHORIZE),
@@ -60,7 +64,7 @@ pub(crate) fn document(issuer: &Issuer, offered: &Offered) -> Value {
         "response_types_supported": words(response_types.admitted()),
         "response_modes_supported": words(ResponseMode::ALL),
         "grant_types_supported": response_types.grant_types().collect::<Vec<GrantType>>(),
-        "prompt_values_supported": words(Prompt::ALL),
+        "prompt_values_supported": words(&prompts),
         "acr_values_supported": words(Acr::ALL),
         "subject_types_supported": words(SubjectType::ALL),
         "id_token_signing_alg_values_supported": words(&signed),

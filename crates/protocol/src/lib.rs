@@ -37,7 +37,7 @@ pub use id::{ApprovalId, BrowserId, ClientId, ConsentId, FamilyId, FlowId, Jti, 
 pub use issuer::Issuer;
 pub use oauth::{
     ApplicationType, ClientAlg, ClientAuthMethod, ClientCertificates, GrantType, JweAlg, JweEnc, Prompt,
-    PushedRequests, ResponseMode, ResponseType, ResponseTypes, SigningAlg, SigningAlgs, SubjectType,
+    PushedRequests, ResponseMode, ResponseType, ResponseTypes, SignUp, SigningAlg, SigningAlgs, SubjectType,
 };
 pub use params::Params;
 pub use redirect_uri::RedirectUri;

@@ -137,6 +137,18 @@ wire_enum! {
         Login => "login",
         Consent => "consent",
         SelectAccount => "select_account",
+        /// Initiating User Registration via OpenID Connect §4.1: to make an account, where everybody may.
+        Create => "create",
+    }
+}
+
+wire_enum! {
+    /// Who may make an account for themselves.
+    pub enum SignUp {
+        Closed => "closed",
+        /// Whoever an operator sent a link.
+        Invitation => "invitation",
+        Open => "open",
     }
 }
 

@@ -25,6 +25,11 @@ pub const RECOVER: &str = "/recover";
 pub const RECOVER_SENT: &str = "/recover/sent";
 pub const RECOVER_PASSWORD: &str = "/recover/password";
 pub const RECOVER_DONE: &str = "/recover/done";
+/// To make an account: asks the address, says that a mail is on its way, and, behind the mailed link, the rest.
+pub const SIGN_UP: &str = "/signup";
+pub const SIGN_UP_SENT: &str = "/signup/sent";
+pub const SIGN_UP_ACCOUNT: &str = "/signup/account";
+pub const SIGN_UP_DONE: &str = "/signup/done";
 /// Behind a mailed link: whether the address is theirs.
 pub const VERIFY: &str = "/verify";
 pub const VERIFY_SENT: &str = "/verify/sent";

@@ -113,7 +113,13 @@ impl Sha256 {
 
     /// In base64url.
     pub fn finish(self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0.finish())
+        URL_SAFE_NO_PAD.encode(self.bytes())
+    }
+
+    pub fn bytes(self) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(self.0.finish().as_ref());
+        out
     }
 }
 
@@ -121,6 +127,13 @@ impl fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sha256(…)")
     }
+}
+
+/// SHA-1: for names that others have given by it, never to protect anything.
+pub fn sha1(bytes: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    out.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref());
+    out
 }
 
 /// SHA-512.

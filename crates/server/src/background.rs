@@ -132,12 +132,13 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
             let tokens = clients::initial_tokens::sweep(BATCH, conn, past).await?;
             let counts = clients::registrations::quota::sweep(BATCH, conn, past).await?;
             let links = accounts::links::sweep(BATCH, conn, past).await?;
+            let sign_ups = accounts::sign_ups::sweep(BATCH, conn, past).await?;
             let allowances = accounts::allowances::sweep(BATCH, conn, past).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
             Ok::<_, db::Error>((
                 approvals,
-                assertions + pushed + links + allowances,
+                assertions + pushed + links + sign_ups + allowances,
                 browsers,
                 events,
                 tokens + counts,

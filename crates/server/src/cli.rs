@@ -11,6 +11,7 @@ mod failure;
 mod input;
 mod installation;
 mod keys;
+mod passwords;
 mod print;
 mod resource;
 mod user;
@@ -59,6 +60,9 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(config::Config),
+    /// Passwords that nobody may choose
+    #[command(subcommand)]
+    Passwords(passwords::Passwords),
     #[command(flatten)]
     Act(Act),
 }
@@ -118,6 +122,7 @@ impl Cli {
                 Ok(runtime.block_on(serve::run(settings, mode))?)
             }
             Command::Config(config) => config.run(file, &mut printer),
+            Command::Passwords(passwords) => passwords.run(&mut printer),
             Command::Act(act) => {
                 logging::start_quietly();
                 let settings = load(act.flags(), file, Mode::Command)?;

@@ -26,6 +26,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
         .require_issuer()
         .map_err(|mistake| mistake.to_string())?
         .clone();
+    let breached = settings.breached().map_err(|mistake| mistake.to_string())?;
     let database = settings.database.expose().parse()?;
     let mut parts = Parts::open(
         issuer,
@@ -37,10 +38,18 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     )
     .await?
     .admitting(settings.response_types);
+    if let Some(breached) = breached {
+        tracing::info!(
+            passwords = breached.len(),
+            "the list of breached passwords is whole"
+        );
+        parts.hasher = parts.hasher.refusing(breached);
+    }
     parts.registration = settings.registration;
     parts.pushed_requests = settings.pushed_requests;
     parts.mtls.clone_from(&settings.mtls);
     parts.mail = mail(&settings, mode)?;
+    parts.sign_up = settings.sign_up;
     let limits = Limits::new(&settings);
     let told_by = settings.mtls.as_ref().map_or(Certificates::Ours, Mtls::told_by);
     let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone())

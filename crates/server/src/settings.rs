@@ -17,9 +17,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use accounts::passwords::Breached;
 use clients::registrations::quota::Hours;
 use clients::{AssertionAudience, Trust};
-use protocol::{Issuer, PushedRequests, ResponseTypes};
+use protocol::{Issuer, PushedRequests, ResponseTypes, SignUp};
 use registry::{Admission, Terms};
 
 pub use self::mail::Mail;
@@ -60,6 +61,10 @@ pub struct Settings {
     pub response_types: ResponseTypes,
     pub pushed_requests: PushedRequests,
     pub registration: Terms,
+    /// Who may make an account for themselves.
+    pub sign_up: SignUp,
+    /// The list of passwords that are known from breaches.
+    pub breached_passwords: Option<PathBuf>,
     /// None where no mail is sent.
     pub mail: Option<Mail>,
     /// What may be fetched from other servers, and whom they are trusted by.
@@ -120,6 +125,8 @@ impl Settings {
                 .unwrap_or_default(),
         };
         let mail = reader.mail();
+        let sign_up = reader.sign_up();
+        let breached_passwords = reader.read(Name::BreachedPasswords, values::path);
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
 
@@ -134,6 +141,7 @@ impl Settings {
             Some(response_types),
             Some(pushed_requests),
             Some(registration),
+            Some(sign_up),
         ) = (
             reader.mistakes.is_empty(),
             listen,
@@ -145,6 +153,7 @@ impl Settings {
             response_types,
             pushed_requests,
             registration,
+            sign_up,
         )
         else {
             return Err(reader.mistakes);
@@ -162,6 +171,8 @@ impl Settings {
             response_types,
             pushed_requests,
             registration,
+            sign_up,
+            breached_passwords,
             mail,
             egress,
             shown: reader.shown,
@@ -174,6 +185,21 @@ impl Settings {
     /// The line that asks for it.
     pub fn require_issuer(&self) -> Result<&Issuer, Mistake> {
         self.issuer.as_ref().ok_or_else(issuer_is_missing)
+    }
+
+    /// The list of passwords that nobody may choose, where there is one.
+    ///
+    /// # Errors
+    /// The line that says what is wrong with the file.
+    pub fn breached(&self) -> Result<Option<Breached>, Mistake> {
+        let Some(path) = &self.breached_passwords else {
+            return Ok(None);
+        };
+        let opened = Breached::open(path).map_err(|bad| {
+            let text = format!("{:?} {bad}", path.display().to_string());
+            Mistake::new(&Name::BreachedPasswords.variable(), text)
+        });
+        opened.map(Some)
     }
 
     /// Every setting of the contract with its value and where that came from; secrets are masked.

@@ -18,7 +18,7 @@ use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey};
 use mail::{Post, Way};
 use pages::{Front, assets};
-use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes};
+use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, SignUp};
 use registry::{Admission, Registry, Terms};
 use signals::Signals;
 use token::Token;
@@ -59,6 +59,8 @@ pub struct Parts {
     pub registration: Terms,
     /// Where mail goes; none where none is sent.
     pub mail: Option<Way>,
+    /// Who may make an account for themselves.
+    pub sign_up: SignUp,
 }
 
 impl Parts {
@@ -113,6 +115,7 @@ impl Parts {
             mtls: None,
             registration: Terms::default(),
             mail: None,
+            sign_up: SignUp::Closed,
         })
     }
 
@@ -143,6 +146,7 @@ impl Parts {
             signing: self.keyring.algs(),
             response_types: self.response_types,
             pushed_requests: self.pushed_requests,
+            sign_up: self.sign_up(),
             certificates: self.certificates(),
             mtls: self.mtls_url(),
         };
@@ -172,6 +176,7 @@ impl Parts {
                     Some(_) => Recovery::Offered,
                     None => Recovery::NotOffered,
                 },
+                sign_up: self.sign_up(),
             }))
             .merge(account::router(Account {
                 front: front.clone(),
@@ -179,6 +184,7 @@ impl Parts {
                 attempts: shell.attempts(),
                 clients: self.clients.clone(),
                 outbox: self.mail.as_ref().map(|_| self.outbox(shell.mails())),
+                sign_up: self.sign_up(),
             }))
             .merge(self.mailbox(&front))
             .merge(readable(authorize::pushing(authorize), self.registered_origins()))
@@ -222,6 +228,14 @@ impl Parts {
         })
     }
 
+    /// Nobody can show that an address is theirs where no mail is sent.
+    fn sign_up(&self) -> SignUp {
+        match (self.sign_up, &self.mail) {
+            (SignUp::Open, None) => SignUp::Invitation,
+            (sign_up, _) => sign_up,
+        }
+    }
+
     /// Pages with what would have been mailed, where nothing is.
     fn mailbox(&self, front: &Front) -> Router {
         match &self.mail {
@@ -257,6 +271,7 @@ impl Parts {
             issuer: self.issuer.clone(),
             response_types: self.response_types,
             pushed_requests: self.pushed_requests,
+            sign_up: self.sign_up(),
         })
     }
 

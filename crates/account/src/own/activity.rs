@@ -95,9 +95,10 @@ async fn words(event: &Recorded, texts: Texts, conn: &mut Conn) -> Result<Option
         Kind::DataExported => texts.text("activity-exported"),
         Kind::DeletionAsked => texts.text("activity-deletion"),
         Kind::DeletionUndone => texts.text("activity-undone"),
-        // Apps give back tokens all the time; who is deleted reads nothing; and the rest is about no person.
+        // Apps give back tokens all the time; who is deleted reads nothing, nor who has no account yet; and the rest is about no person.
         Kind::TokenRevoked
         | Kind::UserDeleted
+        | Kind::UserInvited
         | Kind::ClientCreated
         | Kind::ClientUpdated
         | Kind::ClientTrustSet

@@ -9,16 +9,18 @@ use std::time::Duration;
 use std::{io, thread};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use protocol::Secret;
 use tokio::sync::oneshot;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::queue::{Queue, Taken};
 use super::stored::{OUTPUT_BYTES, SALT_BYTES};
-use super::{Password, StoredHash};
+use super::{About, BadPassword, Breached, Password, StoredHash, strength};
 
-/// The pool, behind any number of clones. Its threads end with the last of them.
+/// The pool, behind any number of clones, and what is known of passwords that many people have. Its threads end with the
+/// last of them.
 #[derive(Clone, Debug)]
-pub struct Hasher(Arc<Pool>);
+pub struct Hasher(Arc<Pool>, Option<Breached>);
 
 #[derive(Clone, Copy, Debug)]
 pub struct HasherSettings {
@@ -86,6 +88,15 @@ impl From<Overloaded> for protocol::Error {
     }
 }
 
+/// Why a person does not get the password that they chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unchosen {
+    #[error(transparent)]
+    Bad(#[from] BadPassword),
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+}
+
 impl Hasher {
     /// # Errors
     /// When the operating system grants no thread.
@@ -116,7 +127,13 @@ impl Hasher {
                 .name(format!("password-{number}"))
                 .spawn(move || worker.run())?;
         }
-        Ok(Self(Arc::new(pool)))
+        Ok(Self(Arc::new(pool), None))
+    }
+
+    /// The same, refusing passwords that are in this list to whoever chooses one.
+    #[must_use]
+    pub fn refusing(self, breached: Breached) -> Self {
+        Self(self.0, Some(breached))
     }
 
     /// Checks a password. Without a stored hash (no such user, or one without a password) the same work is
@@ -144,7 +161,24 @@ impl Hasher {
         }
     }
 
-    /// Hashes a password at our own cost, with a new salt.
+    /// The hash of a password that somebody chooses, for themselves or for another: none that is too short or too long,
+    /// that would soon be guessed, or that is known from a breach. Lengths are judged at once, the rest in the pool.
+    ///
+    /// # Errors
+    /// [`Unchosen`], which says why not.
+    pub async fn choose(&self, text: &Secret, about: About) -> Result<StoredHash, Unchosen> {
+        let password = Password::chosen(text)?;
+        let breached = self.1.clone();
+        let judged = self.ask(|reply| Job::Choose {
+            password,
+            about,
+            breached,
+            reply,
+        });
+        Ok(judged.await??)
+    }
+
+    /// Hashes a password that is not chosen now, at our own cost, with a new salt.
     ///
     /// # Errors
     /// [`Overloaded`], at once, when too many are waiting.
@@ -195,6 +229,12 @@ enum Job {
         password: Password,
         reply: oneshot::Sender<StoredHash>,
     },
+    Choose {
+        password: Password,
+        about: About,
+        breached: Option<Breached>,
+        reply: oneshot::Sender<Result<StoredHash, BadPassword>>,
+    },
 }
 
 struct Worker {
@@ -236,8 +276,39 @@ impl Worker {
                 Ok(hash) => drop(reply.send(hash)),
                 Err(failed) => tracing::error!(%failed, "a password was not hashed"),
             },
-            Job::Verify { .. } | Job::Hash { .. } => {}
+            Job::Choose {
+                password,
+                about,
+                breached,
+                reply,
+            } if !reply.is_closed() => match self.choose(&password, &about, breached.as_ref()) {
+                Ok(judged) => drop(reply.send(judged)),
+                Err(Failed) => tracing::error!("a password was neither judged nor hashed"),
+            },
+            Job::Verify { .. } | Job::Hash { .. } | Job::Choose { .. } => {}
         }
+    }
+
+    fn choose(
+        &mut self,
+        password: &Password,
+        about: &About,
+        breached: Option<&Breached>,
+    ) -> Result<Result<StoredHash, BadPassword>, Failed> {
+        if let Some(weakness) = strength::weakness(password, about) {
+            return Ok(Err(BadPassword::Weak(weakness)));
+        }
+        if let Some(breached) = breached {
+            match breached.contains(password) {
+                Ok(false) => {}
+                Ok(true) => return Ok(Err(BadPassword::Breached)),
+                Err(error) => {
+                    tracing::error!(%error, "the list of breached passwords cannot be read");
+                    return Err(Failed);
+                }
+            }
+        }
+        self.hash(password.bytes()).map(Ok)
     }
 
     fn verify(&mut self, against: &StoredHash, password: &[u8]) -> Result<Outcome, Failed> {

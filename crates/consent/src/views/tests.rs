@@ -34,6 +34,7 @@ fn login_to(app: Option<App>, who: Who, faults: &[LoginFault]) -> String {
         remember: false,
         faults: faults.to_vec(),
         forgot: None,
+        create: None,
     }
     .render()
     .unwrap()

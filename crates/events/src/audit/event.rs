@@ -33,6 +33,7 @@ wire_enum! {
         DeletionAsked => "deletion.asked",
         DeletionUndone => "deletion.undone",
         UserDeleted => "user.deleted",
+        UserInvited => "user.invited",
         ClientCreated => "client.created",
         ClientUpdated => "client.updated",
         ClientTrustSet => "client.trust_set",
@@ -171,6 +172,10 @@ pub enum Event<'e> {
     /// With all that was kept of them but this trail.
     UserDeleted {
         sub: &'e Subject,
+    },
+    /// A link by which somebody can make an account was mailed to them, or handed over.
+    UserInvited {
+        way: &'e str,
     },
     ClientCreated {
         client_id: &'e ClientId,
@@ -361,6 +366,7 @@ impl<'e> Event<'e> {
             Self::DeletionAsked { .. } => Kind::DeletionAsked,
             Self::DeletionUndone { .. } => Kind::DeletionUndone,
             Self::UserDeleted { .. } => Kind::UserDeleted,
+            Self::UserInvited { .. } => Kind::UserInvited,
             Self::ClientCreated { .. } => Kind::ClientCreated,
             Self::ClientUpdated { .. } => Kind::ClientUpdated,
             Self::ClientTrustSet { .. } => Kind::ClientTrustSet,
@@ -458,6 +464,7 @@ impl<'e> Event<'e> {
                 .user(sub)
                 .session(session_id),
             Self::DataExported { sub, session_id } => Told::of(json!({})).user(sub).session(session_id),
+            Self::UserInvited { way } => Told::of(json!({ "way": way })),
             Self::LinkMailed { sub, purpose } => Told::of(json!({ "purpose": purpose })).user(sub),
             Self::UserUpdated { sub, credentials } => {
                 Told::of(json!({ "credentials_changed": credentials == Credentials::Changed })).user(sub)

@@ -33,6 +33,7 @@ impl Config {
                 if let Some(files) = &settings.tls {
                     Tls::of(files, Clients::NotAsked)?;
                 }
+                settings.breached()?;
                 printer.answer(&Answer {
                     json: json!({ "valid": true }),
                     lines: vec!["the configuration is valid".to_owned()],

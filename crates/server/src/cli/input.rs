@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use accounts::passwords::Password;
 use protocol::Secret;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -59,12 +58,12 @@ impl Records {
 const LONGEST_LINE: u64 = 4096;
 
 /// One line from stdin, without its end.
-pub(super) fn password(stdin: impl BufRead) -> Result<Password, Failure> {
+pub(super) fn password(stdin: impl BufRead) -> Result<Secret, Failure> {
     let mut line = Zeroizing::new(String::new());
     stdin.take(LONGEST_LINE).read_line(&mut line)?;
     let text = line.strip_suffix('\n').unwrap_or(&line);
     let text = text.strip_suffix('\r').unwrap_or(text);
-    Ok(Password::chosen(&Secret::from(text))?)
+    Ok(Secret::from(text))
 }
 
 #[cfg(test)]
@@ -79,13 +78,15 @@ mod tests {
             "correct horse\r\n",
             "correct horse\nnot me",
         ] {
-            assert!(password(good.as_bytes()).is_ok(), "{good:?}");
+            assert_eq!(
+                password(good.as_bytes()).unwrap().expose(),
+                "correct horse",
+                "{good:?}"
+            );
         }
-        assert!(password("12345678 \n".as_bytes()).is_ok());
+        assert_eq!(password("12345678 \n".as_bytes()).unwrap().expose(), "12345678 ");
         let long = "x".repeat(10_000);
-        for bad in ["", "\n", "short\n", "short\nsecond line", "correct\thorse", &long] {
-            assert!(password(bad.as_bytes()).is_err(), "{bad:?}");
-        }
+        assert!(password(long.as_bytes()).unwrap().expose().len() < long.len());
         assert!(password(&b"correct \xff horse"[..]).is_err());
     }
 

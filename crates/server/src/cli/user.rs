@@ -1,6 +1,7 @@
 //! `countersign user`: people and what they may.
 
 mod import;
+mod invite;
 
 use std::io;
 use std::path::PathBuf;
@@ -8,14 +9,17 @@ use std::path::PathBuf;
 use account::{Mails, Outbox};
 use accounts::claims::Claim;
 use accounts::email::Email;
-use accounts::passwords::{Hasher, HasherSettings, Password};
+use accounts::passwords::{About, Hasher, HasherSettings, Password, StoredHash};
 use accounts::users::{self, Draft};
 use clap::{Args, Subcommand};
 use db::Conn;
 use events::Context;
+use pages::BRAND;
 use protocol::{Secret, Subject};
 use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
+
+use invite::Invite;
 
 use super::failure::Failure;
 use super::id;
@@ -37,6 +41,8 @@ pub(super) enum User {
     Revoke(Who),
     /// Mail a person a link by which they confirm their e-mail address
     Verify(Who),
+    /// Give a person a link by which they make their account
+    Invite(Invite),
     /// Make or update accounts from a file
     ///
     /// The file holds one JSON object or an array of them, with the standard claims of OpenID Connect Core
@@ -79,6 +85,7 @@ impl User {
             Self::Enable(Who { id }) => printer.answer(&enable(&id, on).await?),
             Self::Revoke(Who { id }) => printer.answer(&end(&id, Act::RevokeUser, on).await?),
             Self::Verify(Who { id }) => printer.answer(&verify(&id, on).await?),
+            Self::Invite(invite) => printer.answer(&invite.run(on).await?),
             Self::Import { file } => import::run(&Records::read(&file)?, on, printer).await,
         }
     }
@@ -93,14 +100,11 @@ impl Create {
         let generated = self
             .generate_password
             .then(|| Secret::new(protocol::random::id()));
-        let password = match &generated {
-            Some(generated) => Some(Password::chosen(generated)?),
-            None if self.password_stdin => Some(input::password(io::stdin().lock())?),
+        draft.password_hash = match &generated {
+            Some(generated) => Some(hasher()?.hash(Password::chosen(generated)?).await?),
+            None if self.password_stdin => Some(chosen(&draft, on).await?),
             None => None,
         };
-        if let Some(password) = password {
-            draft.password_hash = Some(hasher()?.hash(password).await?);
-        }
         let now = on.now;
         let inserted = on.db.transact(move |conn| {
             Box::pin(async move { users::insert(draft, &Context::command_line(), conn, now).await })
@@ -121,6 +125,18 @@ impl Create {
             }
         })
     }
+}
+
+/// The password on stdin, judged as on the pages.
+async fn chosen(draft: &Draft, on: &Installation) -> Result<StoredHash, Failure> {
+    let password = input::password(io::stdin().lock())?;
+    let name = draft.claims.of(Claim::Name).and_then(Value::as_str);
+    let about = About::of([draft.email.shown(), name.unwrap_or_default(), BRAND]);
+    let hasher = match on.settings.breached()? {
+        Some(breached) => hasher()?.refusing(breached),
+        None => hasher()?,
+    };
+    Ok(hasher.choose(&password, about).await?)
 }
 
 fn hasher() -> Result<Hasher, Failure> {
@@ -176,14 +192,7 @@ async fn enable(id: &str, on: &Installation) -> Result<Answer, Failure> {
 
 /// Queues the mail; a running server sends it.
 async fn verify(id: &str, on: &Installation) -> Result<Answer, Failure> {
-    if on.settings.mail.is_none() {
-        return Err(
-            "no mail is sent without COUNTERSIGN_MAIL_SMTP_URL and COUNTERSIGN_MAIL_FROM"
-                .to_owned()
-                .into(),
-        );
-    }
-    let outbox = Outbox::new(on.keyring().await?, Mails::Counted);
+    let outbox = outbox(on).await?;
     let (id, now) = (id.to_owned(), on.now);
     let queued = on.db.transact(move |conn| {
         Box::pin(async move {
@@ -200,6 +209,14 @@ async fn verify(id: &str, on: &Installation) -> Result<Answer, Failure> {
     });
     let user = queued.await?;
     Ok(answer(&user).note("A link is on its way to them. It works once, for 30 minutes."))
+}
+
+/// Where mails are queued, where they are sent.
+async fn outbox(on: &Installation) -> Result<Outbox, Failure> {
+    match on.settings.mail {
+        Some(_) => Ok(Outbox::new(on.keyring().await?, Mails::Counted)),
+        None => Err("no mail is sent without COUNTERSIGN_MAIL_SMTP_URL and COUNTERSIGN_MAIL_FROM".into()),
+    }
 }
 
 /// The user with this `sub` or this e-mail address.

@@ -2,7 +2,9 @@
 
 use mail::{Relay, Sender, Smtp};
 
-use super::{Name, Reader};
+use protocol::SignUp;
+
+use super::{Mode, Name, Reader, values};
 
 /// The settings of mail.
 #[derive(Clone, Debug)]
@@ -22,6 +24,23 @@ impl Mail {
 }
 
 impl Reader {
+    /// Who may make an account. Whoever asks for one is mailed a link; `--dev` shows its mail, and has people try things.
+    pub(super) fn sign_up(&mut self) -> Option<SignUp> {
+        let usual = match self.mode {
+            Mode::Dev => SignUp::Open,
+            Mode::Serve | Mode::Command => SignUp::Closed,
+        };
+        self.sources.set_default(Name::SignUp, usual.to_string());
+        let sign_up = self.read(Name::SignUp, |text| values::word(text, SignUp::ALL))?;
+        let is_mailed = |name| self.shown.get(&name).is_some_and(|shown| shown.value.is_some());
+        match sign_up {
+            SignUp::Open if self.mode != Mode::Dev && !is_mailed(Name::MailSmtpUrl) => {
+                self.needs(Name::MailSmtpUrl, Name::SignUp)
+            }
+            _ => Some(sign_up),
+        }
+    }
+
     pub(super) fn mail(&mut self) -> Option<Mail> {
         let relay = self.read(Name::MailSmtpUrl, Relay::parse);
         let sender = self.read(Name::MailFrom, Sender::parse);

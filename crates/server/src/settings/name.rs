@@ -29,6 +29,8 @@ protocol::wire_enum! {
         RequirePushedAuthorizationRequests => "REQUIRE_PUSHED_AUTHORIZATION_REQUESTS",
         MailSmtpUrl => "MAIL_SMTP_URL",
         MailFrom => "MAIL_FROM",
+        SignUp => "SIGN_UP",
+        BreachedPasswords => "BREACHED_PASSWORDS",
     }
 }
 
@@ -82,9 +84,10 @@ impl Name {
             | Self::EgressCa
             | Self::EgressAllowPrivate
             | Self::MailSmtpUrl
-            | Self::MailFrom => None,
+            | Self::MailFrom
+            | Self::BreachedPasswords => None,
             // `--dev` has another than the others.
-            Self::Registration => None,
+            Self::Registration | Self::SignUp => None,
             Self::RegistrationTrust => Some("unverified"),
             Self::RegistrationRequirePkce => Some("true"),
             Self::RegistrationAssertionAudience => Some("issuer"),
@@ -118,7 +121,9 @@ impl Name {
             | Self::RegistrationRequirePkce
             | Self::RegistrationAssertionAudience
             | Self::MailSmtpUrl
-            | Self::MailFrom => return None,
+            | Self::MailFrom
+            | Self::SignUp
+            | Self::BreachedPasswords => return None,
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",

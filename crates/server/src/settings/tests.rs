@@ -496,3 +496,32 @@ fn mail_needs_a_relay_and_a_sender_and_its_password_is_shown_nowhere() {
         );
     }
 }
+
+#[test]
+fn who_may_make_an_account_is_a_word_and_everybody_needs_mail() {
+    let mail = [
+        ("COUNTERSIGN_MAIL_SMTP_URL", "smtp://mail.example.com"),
+        ("COUNTERSIGN_MAIL_FROM", "no-reply@example.com"),
+    ];
+    for mode in [Mode::Serve, Mode::Command] {
+        let of = |word| [("COUNTERSIGN_SIGN_UP", word), ISSUER, mail[0], mail[1]];
+        assert_eq!(load(mode, &[ISSUER]).unwrap().sign_up, SignUp::Closed);
+        for (word, sign_up) in [
+            ("closed", SignUp::Closed),
+            ("invitation", SignUp::Invitation),
+            ("open", SignUp::Open),
+        ] {
+            assert_eq!(load(mode, &of(word)).unwrap().sign_up, sign_up);
+        }
+        let without = lines(load(mode, &of("open")[..2]));
+        assert!(
+            matches!(&without[..], [line] if line.starts_with("COUNTERSIGN_MAIL_SMTP_URL: is missing")),
+            "{without:?}"
+        );
+        let invitation = load(mode, &of("invitation")[..2]).unwrap();
+        assert_eq!(invitation.sign_up, SignUp::Invitation);
+        let odd = lines(load(mode, &of("everybody")));
+        assert!(odd.concat().contains("closed, invitation, open"), "{odd:?}");
+    }
+    assert_eq!(load(Mode::Dev, &[]).unwrap().sign_up, SignUp::Open);
+}

@@ -3,6 +3,7 @@ use std::future::ready;
 use protocol::{ErrorCode, Secret};
 
 use super::*;
+use crate::passwords::Weakness;
 
 const CHEAP: HasherSettings = HasherSettings {
     cost: Cost::LEAST,
@@ -166,4 +167,63 @@ fn worker(hasher: &Hasher) -> Worker {
         large: Arc::default(),
         memory: Memory::default(),
     }
+}
+
+#[tokio::test]
+async fn c074_what_a_person_chooses_is_judged_before_it_is_hashed() {
+    let hasher = Hasher::start(CHEAP).unwrap();
+    let choose = async |text: &str| {
+        let about = About::of(["alex@example.com"]);
+        hasher.choose(&Secret::from(text), about).await
+    };
+    for (text, bad) in [
+        ("short", BadPassword::TooShort),
+        (&*"x".repeat(257), BadPassword::TooLong),
+        ("with\0a NUL", BadPassword::Control),
+        ("password", BadPassword::Weak(Weakness::Common)),
+        ("alexalex", BadPassword::Weak(Weakness::Repeats)),
+        ("alex@example", BadPassword::Weak(Weakness::AboutThem)),
+    ] {
+        assert_eq!(choose(text).await.err(), Some(Unchosen::Bad(bad)), "{text}");
+    }
+    let stored = choose("correct horse battery staple").await.unwrap();
+    let right = hasher.verify(Some(&stored), password("correct horse battery staple"));
+    assert_eq!(right.await, Ok(Outcome::Right));
+}
+
+#[tokio::test]
+async fn c074_what_is_known_from_a_breach_is_refused_to_whoever_chooses_it_and_signs_in_who_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, filter) = (folder.path().join("list"), folder.path().join("filter"));
+    let text = "correct horse battery staple";
+    let sha1 = seal::sha1(text.as_bytes())
+        .map(|byte| format!("{byte:02X}"))
+        .concat();
+    std::fs::write(&list, format!("{sha1}:9\n")).unwrap();
+    crate::passwords::breached::build(&list, &filter, 1).unwrap();
+    let hasher = Hasher::start(CHEAP)
+        .unwrap()
+        .refusing(Breached::open(&filter).unwrap());
+
+    let refused = hasher.choose(&Secret::from(text), About::default()).await;
+    assert_eq!(refused.err(), Some(Unchosen::Bad(BadPassword::Breached)));
+    hasher
+        .choose(&Secret::from("another horse, another battery"), About::default())
+        .await
+        .unwrap();
+    let stored = hasher.hash(password(text)).await.unwrap();
+    assert_eq!(
+        hasher.verify(Some(&stored), password(text)).await,
+        Ok(Outcome::Right)
+    );
+
+    // A list that cannot be read is no reason to let everything pass.
+    std::fs::File::options()
+        .write(true)
+        .open(&filter)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    let unread = hasher.choose(&Secret::from(text), About::default()).await;
+    assert_eq!(unread.err(), Some(Unchosen::Overloaded(Overloaded)));
 }

@@ -1,0 +1,109 @@
+//! What is mailed to whoever asked for an account, or is invited to one.
+//!
+//! The mail to an address that has an account says so: nobody but its owner reads that. Both of these mails carry a link
+//! of the same kind, made by the same statements.
+
+use accounts::email::Email;
+use accounts::sign_ups::{self, Way};
+use accounts::users::{self, User};
+use mail::Letter;
+use pages::{BRAND, Texts};
+use protocol::{Secret, path};
+
+use super::{Letters, Words, written};
+
+impl Letters {
+    pub(super) async fn sign_up(
+        &self,
+        address: &str,
+        flow: Option<&str>,
+        texts: Texts,
+    ) -> db::Result<Option<Letter>> {
+        let Ok(email) = Email::parse(address) else {
+            return Ok(None);
+        };
+        let (user, link) = self.admission(Way::Asked, &email, flow).await?;
+        // To the address that the account has: the one that was typed may be another mailbox, where letters differ in case.
+        let (to, words) = match &user {
+            None => (&email, self.welcome(&link, texts)),
+            Some(user) => (&user.email, self.known(&link, texts)),
+        };
+        written(to.shown(), &words, texts).map(Some)
+    }
+
+    /// Nothing where there is an account by now: it was invited to one.
+    pub(super) async fn invite(&self, address: &str, texts: Texts) -> db::Result<Option<Letter>> {
+        let Ok(email) = Email::parse(address) else {
+            return Ok(None);
+        };
+        let (user, link) = self.admission(Way::Invited, &email, None).await?;
+        if user.is_some() {
+            return Ok(None);
+        }
+        let brand = [("brand", BRAND)];
+        let words = Words {
+            subject: texts.words("mail-invite-subject", &brand),
+            before: vec![texts.words("mail-invite", &brand)],
+            link: Some(self.to_account("sign-up-account-submit", &link, texts)),
+            after: vec![
+                texts.words("mail-invite-life", &[]),
+                texts.words("mail-invite-ignore", &[]),
+            ],
+            ..Words::default()
+        };
+        written(email.shown(), &words, texts).map(Some)
+    }
+
+    /// Who has this address, and a link that lets its owner on.
+    async fn admission(
+        &self,
+        way: Way,
+        email: &Email,
+        flow: Option<&str>,
+    ) -> db::Result<(Option<User>, Secret)> {
+        let (email, flow, now) = (email.clone(), flow.map(str::to_owned), self.clock.now());
+        let made = self.db.transact(move |conn| {
+            Box::pin(async move {
+                let user = users::by_email(&email, conn).await?;
+                let link = sign_ups::make(way, &email, flow.as_deref(), conn, now).await?;
+                Ok((user, link))
+            })
+        });
+        made.await
+    }
+
+    fn welcome(&self, link: &Secret, texts: Texts) -> Words {
+        let brand = [("brand", BRAND)];
+        Words {
+            subject: texts.words("mail-sign-up-subject", &brand),
+            before: vec![texts.words("mail-sign-up", &brand)],
+            link: Some(self.to_account("sign-up-account-submit", link, texts)),
+            after: vec![
+                texts.words("mail-link-life", &[]),
+                texts.words("mail-sign-up-ignore", &[]),
+            ],
+            ..Words::default()
+        }
+    }
+
+    fn known(&self, link: &Secret, texts: Texts) -> Words {
+        let brand = [("brand", BRAND)];
+        Words {
+            subject: texts.words("mail-known-subject", &brand),
+            before: vec![texts.words("mail-known", &brand)],
+            link: Some(self.to_account("login-submit", link, texts)),
+            after: vec![
+                texts.words("mail-known-ignore", &[]),
+                texts.words("mail-known-forgot", &[]),
+            ],
+            also: Some((
+                texts.words("password-title", &[]),
+                format!("{}{}", self.issuer.as_str(), path::RECOVER),
+            )),
+        }
+    }
+
+    fn to_account(&self, label: &str, link: &Secret, texts: Texts) -> (String, String) {
+        (texts.words(label, &[]), self.address(path::SIGN_UP_ACCOUNT, link))
+    }
+}

@@ -1,0 +1,129 @@
+use db::Database;
+use db::testing::both;
+use events::Context;
+
+use super::*;
+use crate::users::Draft;
+
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn email(text: &str) -> Email {
+    Email::parse(text).unwrap()
+}
+
+async fn made(way: Way, text: &str, db: &Database) -> Secret {
+    let email = email(text);
+    db.transact(move |conn| Box::pin(async move { make(way, &email, Some("flow"), conn, NOW).await }))
+        .await
+        .unwrap()
+}
+
+async fn found(link: &Secret, db: &Database, now: Timestamp) -> Found {
+    find(link.expose(), &mut db.reader().await.unwrap(), now)
+        .await
+        .unwrap()
+}
+
+fn live(found: Found) -> Ticket {
+    match found {
+        Found::Live(ticket) => ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn claimed(ticket: &Ticket, db: &Database, now: Timestamp) -> bool {
+    let ticket = ticket.clone();
+    db.transact(move |conn| Box::pin(async move { claim(&ticket, conn, now).await }))
+        .await
+        .unwrap()
+}
+
+async fn insert(text: &str, db: &Database) {
+    let draft = Draft::new(email(text));
+    db.transact(|conn| Box::pin(async move { users::insert(draft, &Context::server(), conn, NOW).await }))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn c073_a_link_works_once_within_its_time_and_looking_at_it_changes_nothing() {
+    both(|db| async move {
+        for (way, minutes) in [
+            (Way::Asked, 30),
+            (Way::Invited, 7 * 24 * 60),
+            (Way::Handed, 7 * 24 * 60),
+        ] {
+            let link = made(way, "Alex@Example.com", &db).await;
+            let end = NOW + Duration::from_secs(minutes * 60);
+            let ticket = live(found(&link, &db, NOW).await);
+            assert_eq!((ticket.way, ticket.email.shown()), (way, "Alex@example.com"));
+            assert_eq!(ticket.flow.as_deref(), Some("flow"));
+            assert_eq!(found(&link, &db, end - SECOND).await, Found::Live(ticket.clone()));
+            assert_eq!(found(&link, &db, end).await, Found::Expired(ticket.clone()));
+            assert!(!claimed(&ticket, &db, end).await, "time is up at use");
+            assert!(claimed(&ticket, &db, end - SECOND).await);
+            assert!(!claimed(&ticket, &db, NOW).await);
+            assert_eq!(found(&link, &db, NOW).await, Found::Used);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_says_nothing_of_accounts_but_to_who_holds_it_and_is_no_other() {
+    both(|db| async move {
+        let link = made(Way::Asked, "alex@example.com", &db).await;
+        let rows: Vec<(String, String)> = {
+            let mut conn = db.reader().await.unwrap();
+            let all = "SELECT digest, sealed FROM sign_ups";
+            db::run!(&mut conn, |c| sqlx::query_as(all).fetch_all(c)).unwrap()
+        };
+        let kept = format!("{rows:?}");
+        assert!(!kept.contains("alex") && !kept.contains(link.expose()), "{kept}");
+        for foreign in [
+            "",
+            "x",
+            &link.expose()[1..],
+            opaque::random(Kind::MailedLink).expose(),
+        ] {
+            let found = find(foreign, &mut db.reader().await.unwrap(), NOW).await.unwrap();
+            assert_eq!(found, Found::Foreign, "{foreign}");
+        }
+        let ticket = live(found(&link, &db, NOW).await);
+        insert("ALEX@example.com", &db).await;
+        assert_eq!(found(&link, &db, NOW).await, Found::Known(ticket));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r07_of_many_who_use_one_link_at_once_one_wins() {
+    both(|db| async move {
+        let ticket = live(found(&made(Way::Invited, "alex@example.com", &db).await, &db, NOW).await);
+        let racers = (0..40).map(|_| {
+            let (db, ticket) = (db.clone(), ticket.clone());
+            tokio::spawn(async move { claimed(&ticket, &db, NOW).await })
+        });
+        let mut won = 0;
+        for racer in racers.collect::<Vec<_>>() {
+            won += u32::from(racer.await.unwrap());
+        }
+        assert_eq!(won, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn links_are_remembered_for_a_week_and_then_forgotten() {
+    both(|db| async move {
+        let link = made(Way::Asked, "alex@example.com", &db).await;
+        let end = NOW + Way::Asked.life() + REMEMBERED;
+        for (at, swept) in [(end - SECOND, 0), (end, 1)] {
+            let gone = db.transact(move |conn| Box::pin(async move { sweep(10, conn, at).await }));
+            assert_eq!(gone.await.unwrap(), swept);
+        }
+        assert_eq!(found(&link, &db, NOW).await, Found::Foreign);
+    })
+    .await;
+}
