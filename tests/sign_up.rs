@@ -82,6 +82,24 @@ fn href(page: &Answer, id: &str) -> String {
 }
 
 open_to_all! {
+    async fn an_app_that_nobody_checked_is_marked_on_every_page(world: World, letters: Letters) {
+        let app = world.app().await;
+        let mut visitor = world.visitor();
+        for trust in [clients::Trust::Trusted, clients::Trust::Unverified] {
+            world.trust(&app, trust).await;
+            let login = visitor.open(&app.url(&[])).await;
+            let ask = visitor.get(&href(&login, "login-create")).await;
+            let address = format!("zoe-{trust:?}@example.com");
+            visitor.submit(&ask.form().with("username", &address)).await;
+            let link = letters.newest_link(&address, 1).await;
+            for page in [ask, visitor.get(&link).await] {
+                assert!(page.has("<bdi>Test app</bdi>"), "{}", page.body);
+                let is_marked = page.has("We haven't checked this app");
+                assert_eq!(is_marked, trust == clients::Trust::Unverified, "{}", page.body);
+            }
+        }
+    }
+
     async fn whoever_is_new_makes_an_account_and_goes_on_to_the_app(world: World, letters: Letters) {
         let app = world.app().await;
         let mut visitor = world.visitor();
@@ -110,6 +128,11 @@ open_to_all! {
         let form = page.form().with("name", " Zoe\u{308} \u{202E}Example ").with("password", NEW);
         let answer = visitor.submit(&form).await;
         assert_eq!(answer.status, 303, "{}", answer.body);
+        // A second click does not lose the app.
+        let again = visitor.submit(&form).await;
+        again.assert_page(410, "This link no longer works");
+        let login = visitor.get(&href(&again, "signup-sign-in")).await;
+        assert!(login.has("<bdi>Test app</bdi>"), "{}", login.body);
         let consent = visitor.follow(answer).await;
         assert!(consent.has("id=\"consent-allow\""), "signed in: {}", consent.body);
         let redirect = visitor.decide(&consent, "allow").await;

@@ -120,4 +120,10 @@ async fn c077_under_an_issuer_with_a_path_every_way_stays_below_it() {
     assert_eq!(away.status, StatusCode::SEE_OTHER);
     let location = away.location().unwrap();
     assert!(location.starts_with("/auth/login?flow="), "{location}");
+    // Where password managers look: at the root, and nowhere else.
+    let form = visitor
+        .get(&format!("{}/.well-known/change-password", world.origin()))
+        .await;
+    assert_eq!(form.status, StatusCode::FOUND);
+    assert_eq!(form.location().as_deref(), Some("/auth/account/password"));
 }

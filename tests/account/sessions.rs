@@ -63,9 +63,11 @@ everywhere! {
         assert_eq!(values(&page, "session").len(), 1);
         assert!(!page.has("id=\"sign-out-others\""), "{}", page.body);
         assert_eq!(trail(&world, &user).await.last().unwrap(), "session.ended");
-        // A second click finds nothing.
+        // A second click finds what the first did, and writes nothing.
         let again = visitor.submit(&page.form().with("session", &sessions[1])).await;
-        again.assert_page(404, "Page not found");
+        assert_eq!(again.status, 303, "{}", again.body);
+        let ended = trail(&world, &user).await.into_iter().filter(|kind| kind == "session.ended").count();
+        assert_eq!(ended, 1);
     }
 
     async fn c086_nobody_ends_the_session_of_another_nor_learns_that_it_is_one(world: World) {
@@ -104,10 +106,14 @@ with_mail! {
 
         let page = own.open("/account/sessions").await;
         assert_eq!(values(&page, "session").len(), 4);
+        let mut thief = world.visitor();
+        thief.cookies = own.cookies.clone();
         let answer = own.submit(&page.form().with("others", "yes")).await;
         assert_eq!(answer.status, 303, "{}", answer.body);
         let page = own.follow(answer).await;
         assert_eq!(values(&page, "session").len(), 1);
+        // C062: nor does a copy of this browser's cookie.
+        assert!(thief.open("/account").await.asks_to_sign_in());
         assert!(phone.open("/account").await.asks_to_sign_in());
         assert_eq!(userinfo(&world, online.access()).await.status, 401);
         assert_eq!(app.redeem(&world, &waiting).await.status, 400, "an app that was being signed in to");
@@ -120,5 +126,15 @@ with_mail! {
         let letter = letters.newest(user.email.shown(), 1).await;
         assert_eq!(letter.letter.subject, "You were signed out of Countersign everywhere else");
         assert!(!letter.letter.text.contains("http"), "{}", letter.letter.text);
+        assert!(letter.letter.text.contains("someone got into your account"), "{}", letter.letter.text);
+        // Where there is no other, nothing is told, however often it is asked for.
+        let events = trail(&world, &user).await.len();
+        let mails = letters.settled().await;
+        for _ in 0..3 {
+            let page = own.open("/account/sessions").await;
+            assert_eq!(own.submit(&page.form().with("others", "yes")).await.status, 303);
+        }
+        assert_eq!(letters.settled().await, mails);
+        assert_eq!(trail(&world, &user).await.len(), events);
     }
 }

@@ -104,11 +104,19 @@ async fn the_pages_about_another_address_and_the_end_of_an_account_fit_every_loo
     let lift = "document.querySelector('form').noValidate = true";
     reader.browser.execute(lift, vec![]).await;
     reader.browser.type_into("email", "alex").await;
+    reader.browser.type_into("current", "wrong").await;
     reader.browser.click("email-submit").await;
     reader.browser.await_text("There is a problem").await;
     reader.judge("account-email-wrong", "Change your email").await;
     let new = user.email.shown().replace("alex-", "new-");
     reader.browser.type_into("email", &new).await;
+    reader.browser.type_into("current", "wrong").await;
+    reader.browser.click("email-submit").await;
+    reader.browser.await_text("That password isn't right").await;
+    reader
+        .judge("account-email-wrong-password", "Change your email")
+        .await;
+    reader.browser.type_into("current", PASSWORD).await;
     reader.browser.click("email-submit").await;
     reader.judge("account-email-sent", "Check your email").await;
     let link = letters.newest_link(&new, 1).await;
@@ -125,19 +133,21 @@ async fn the_pages_about_another_address_and_the_end_of_an_account_fit_every_loo
         .judge("account-email-taken", "Confirm your new email")
         .await;
 
-    reader.open("/account/export").await;
-    reader.judge("account-data", "Your data").await;
     world.pass(Duration::from_secs(10 * 60));
-    reader.open("/account/delete").await;
+    reader.open("/account/export").await;
     reader.judge("account-sudo", "Confirm it's you").await;
     reader.browser.type_into("password", PASSWORD).await;
     reader.browser.click("login-submit").await;
+    reader.judge("account-data", "Your data").await;
+    reader.open("/account/delete").await;
     reader.judge("account-delete", "Delete account").await;
     reader.browser.type_into("email", other.email.shown()).await;
+    reader.browser.type_into("current", PASSWORD).await;
     reader.browser.click("delete-submit").await;
     reader.browser.await_text("There is a problem").await;
     reader.judge("account-delete-wrong", "Delete account").await;
     reader.browser.type_into("email", user.email.shown()).await;
+    reader.browser.type_into("current", PASSWORD).await;
     reader.browser.click("delete-submit").await;
     reader
         .judge("account-deleted", "Your account will be deleted")

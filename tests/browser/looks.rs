@@ -234,6 +234,7 @@ async fn what_an_app_shows_of_itself_fits_every_look() {
         .judge("consent-app", "Test app wants to use your Countersign account")
         .await;
 
+    drop(reader);
     let stranger = app(&world, "Stranger", Trust::Unverified).await;
     let reader = Reader::of(&world.issuer).await;
     reader.open(&stranger.url(&[])).await;

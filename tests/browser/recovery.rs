@@ -112,6 +112,7 @@ async fn the_pages_about_too_much_and_about_none_at_all_fit_every_look() {
     reader.browser.click("recover-again").await;
     reader.browser.await_text("Too many links were asked for").await;
     reader.judge("recover-too-many", "Forgot your password?").await;
+    drop(reader);
 
     let world = World::sqlite().await;
     let reader = Reader::of(&world.issuer).await;

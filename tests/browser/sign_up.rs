@@ -106,7 +106,6 @@ async fn the_pages_where_nobody_or_not_everybody_makes_an_account_fit_every_look
     reader.browser.click("signup-again").await;
     reader.browser.await_text("Too many links were asked for").await;
     reader.judge("sign-up-too-many", "Create an account").await;
-    // There are not so many browsers at once.
     drop(reader);
 
     let (world, _letters) = world_by(SignUp::Closed, None).await;

@@ -6,7 +6,13 @@
 mod driver;
 mod tests;
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread::ThreadId,
+    time::Duration,
+};
 
 use fantoccini::{
     Client, ClientBuilder, Locator,
@@ -37,6 +43,16 @@ const TURN: Duration = Duration::from_secs(900);
 
 /// More browsers than this make each other slow instead of the tests fast.
 static TURNS: Semaphore = Semaphore::const_new(2);
+/// Which tests hold browsers, by the thread that each has of its own.
+static HOLDERS: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
+
+/// The right to have a browser open. A test that waits for one more while it holds one may wait for ever, because another
+/// does the same, so that is refused at once, on an idle machine as well: [`Browser::open_two`] takes both together.
+#[derive(Debug)]
+struct Turn {
+    _permit: SemaphorePermit<'static>,
+    holder: ThreadId,
+}
 
 #[derive(Debug)]
 pub(crate) struct Browser {
@@ -45,7 +61,7 @@ pub(crate) struct Browser {
     scripts: Scripts,
     driver: Driver,
     _profile: TempDir,
-    _turn: SemaphorePermit<'static>,
+    _turn: Turn,
 }
 
 /// How the page reaches its reader.
@@ -97,21 +113,20 @@ impl Browser {
     }
 
     pub(crate) async fn open_as(look: Look) -> Self {
-        Self::start(look, turns(1).await).await
+        let [turn] = turns().await;
+        Self::start(look, turn).await
     }
 
-    /// Two strangers to each other. A test that opens them one by one may wait for ever, because another
-    /// one does the same.
+    /// Two strangers to each other.
     pub(crate) async fn open_two() -> (Self, Self) {
-        let mut both = turns(2).await;
-        let one = both.split(1).expect("two turns are one and one");
+        let [one, other] = turns().await;
         tokio::join!(
             Self::start(Look::default(), one),
-            Self::start(Look::default(), both)
+            Self::start(Look::default(), other)
         )
     }
 
-    async fn start(look: Look, turn: SemaphorePermit<'static>) -> Self {
+    async fn start(look: Look, turn: Turn) -> Self {
         let profile = tempfile::Builder::new()
             .prefix("browser-")
             .tempdir()
@@ -366,10 +381,37 @@ impl Browser {
     }
 }
 
-async fn turns(count: u32) -> SemaphorePermit<'static> {
-    match timeout(TURN, TURNS.acquire_many(count)).await {
-        Ok(turns) => turns.expect("the semaphore is never closed"),
-        Err(_) => panic!("no browser ends: is one held open while another is awaited?"),
+/// All that a test needs, at once.
+async fn turns<const N: usize>() -> [Turn; N] {
+    let holder = std::thread::current().id();
+    assert!(
+        !holders().contains(&holder),
+        "this test holds a browser already: drop it first, or open both at once"
+    );
+    let count = u32::try_from(N).expect("a few");
+    let mut permits = match timeout(TURN, TURNS.acquire_many(count)).await {
+        Ok(permits) => permits.expect("the semaphore is never closed"),
+        Err(_) => panic!("no browser ends"),
+    };
+    std::array::from_fn(|_| {
+        holders().push(holder);
+        Turn {
+            _permit: permits.split(1).expect("one for each"),
+            holder,
+        }
+    })
+}
+
+fn holders() -> MutexGuard<'static, Vec<ThreadId>> {
+    HOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut holders = holders();
+        if let Some(at) = holders.iter().position(|holder| *holder == self.holder) {
+            holders.swap_remove(at);
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 //! stands in a mail, and no picture is fetched.
 
 mod sign_up;
+#[cfg(test)]
+mod tests;
 
 use accounts::email::Email;
 use accounts::links::{self, Purpose};
@@ -37,6 +39,8 @@ pub(crate) enum Job {
     #[serde(rename = "address")]
     Address {
         sub: Subject,
+        /// Of the user when they asked: what changes meanwhile makes it void.
+        epoch: i64,
         address: String,
         locale: String,
     },
@@ -126,11 +130,16 @@ impl Letters {
                 let compose = |(user, link): (User, Secret)| self.verify(&user, &link, texts(&locale));
                 link.map(compose).transpose()
             }
-            Job::Address { sub, address, locale } => {
+            Job::Address {
+                sub,
+                epoch,
+                address,
+                locale,
+            } => {
                 let Ok(email) = Email::parse(&address) else {
                     return Ok(None);
                 };
-                let link = self.address_link(sub, email.clone()).await?;
+                let link = self.address_link(sub, epoch, email.clone()).await?;
                 let compose = |link: Secret| self.moved(&email, &link, texts(&locale));
                 link.as_ref().map(|link| compose(link.clone())).transpose()
             }
@@ -170,12 +179,13 @@ impl Letters {
     }
 
     /// A link for this user to have that address; none where somebody else has it, which nobody who asked can see.
-    async fn address_link(&self, sub: Subject, email: Email) -> db::Result<Option<Secret>> {
+    async fn address_link(&self, sub: Subject, epoch: i64, email: Email) -> db::Result<Option<Secret>> {
         let now = self.clock.now();
         let made = self.db.transact(move |conn| {
             Box::pin(async move {
                 let user = users::by_sub(&sub, conn).await?;
-                let Some(user) = user.filter(|user| user.disabled_at.is_none()) else {
+                let is_as_before = |user: &User| user.disabled_at.is_none() && user.epoch == epoch;
+                let Some(user) = user.filter(is_as_before) else {
                     return Ok(None);
                 };
                 let owner = users::by_email(&email, conn).await?;

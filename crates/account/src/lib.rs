@@ -68,6 +68,16 @@ pub fn router(account: Account) -> Router {
         .with_state(Arc::new(account))
 }
 
+/// What stands at the root of the host where the issuer has a path: password managers look nowhere else.
+pub fn at_the_root(front: &Front) -> Router {
+    let base = front.site.base().to_owned();
+    let lead = move || {
+        let response = own::led_to_the_form(&base);
+        async move { response }
+    };
+    Router::new().route(path::CHANGE_PASSWORD, get(lead))
+}
+
 /// One request.
 struct Visit {
     id: RequestId,

@@ -81,11 +81,11 @@ impl Notice {
         before.push(match self.what {
             // A link to a new password would go to the new address.
             What::EmailChanged => texts.words("mail-moved-stranger", &brand),
-            What::SignedOutElsewhere
-            | What::PasswordChanged(_)
-            | What::DataExported
-            | What::DeletionAsked(_)
-            | What::DeletionUndone => texts.words("mail-notice-stranger", &brand),
+            // That needs no password: a browser that was left open does.
+            What::SignedOutElsewhere => texts.words("mail-elsewhere-stranger", &brand),
+            What::PasswordChanged(_) | What::DataExported | What::DeletionAsked(_) | What::DeletionUndone => {
+                texts.words("mail-notice-stranger", &brand)
+            }
         });
         let words = Words {
             subject,

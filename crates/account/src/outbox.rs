@@ -32,7 +32,8 @@ pub enum Mails {
 }
 
 /// With links that live for half an hour this means: whoever is refused was sent one that still works for a while. So a
-/// stranger who asks all the time fills a mailbox a little, and keeps nobody out.
+/// stranger who asks all the time fills a mailbox a little, and keeps nobody out. Each kind of mail counts by itself: one
+/// who asks for accounts, or for the address of another, must not keep its owner from recovering.
 const OF_ONE_ADDRESS: Rate = Rate {
     at_once: 3,
     every: Duration::from_secs(20 * 60),
@@ -41,10 +42,21 @@ const OF_ONE_NETWORK: Rate = Rate {
     at_once: 20,
     every: Duration::from_secs(60),
 };
+/// By which an account has its mails sent to addresses of its choice.
+const OF_ONE_PERSON: Rate = Rate {
+    at_once: 5,
+    every: Duration::from_secs(10 * 60),
+};
 /// A bound on the rows that wait, since each request leaves one whether or not there is an account. Whoever empties this
 /// keeps everybody from recovering, so it is what a thousand networks may ask for at once.
 const OF_ALL: Rate = Rate {
     at_once: 20_000,
+    every: Duration::from_secs(1),
+};
+
+/// Mails to addresses that belong to nobody here: these go out whoever they name, and recovery must not wait for them.
+const OF_ALL_STRANGERS: Rate = Rate {
+    at_once: 2_000,
     every: Duration::from_secs(1),
 };
 
@@ -137,7 +149,7 @@ impl Outbox {
         mail::put(&content, within, &self.sealer(), conn, now).await
     }
 
-    /// Queues a mail that a stranger asks for, to be sent to whoever this address or name is of. On
+    /// Queues a mail that somebody asks for, to be sent to whoever this address or name is of. On
     /// [`Lost::TooMany`] the transaction has to be rolled back, so that a refusal costs nothing.
     pub(crate) async fn ask(
         &self,
@@ -148,12 +160,18 @@ impl Outbox {
         now: Timestamp,
     ) -> Result<(), Lost> {
         if self.mails == Mails::Counted {
+            let (kind, asker) = counted(job);
+            let (of_all, all) = match kind {
+                "sign-up" | "address" => (format!("mail {kind} all"), OF_ALL_STRANGERS),
+                _ => ("mail all".to_owned(), OF_ALL),
+            };
+            let asker = asker.map(|sub| (format!("mail {kind} of {sub}"), OF_ONE_PERSON));
             // Locks are taken in one order everywhere.
-            for (name, rate) in [
-                (format!("mail network {}", by.network()), OF_ONE_NETWORK),
-                (self.hidden(whose)?, OF_ONE_ADDRESS),
-                ("mail all".to_owned(), OF_ALL),
-            ] {
+            let bounds = [(format!("mail network {}", by.network()), OF_ONE_NETWORK)]
+                .into_iter()
+                .chain(asker)
+                .chain([(self.hidden(kind, whose)?, OF_ONE_ADDRESS), (of_all, all)]);
+            for (name, rate) in bounds {
                 let taken = allowances::take(&name, rate, conn, now).await?;
                 taken.map_err(Lost::TooMany)?;
             }
@@ -162,10 +180,34 @@ impl Outbox {
     }
 
     /// The database does not keep whom strangers asked about.
-    fn hidden(&self, whose: &str) -> db::Result<String> {
+    fn hidden(&self, kind: &str, whose: &str) -> db::Result<String> {
         let secret = self.keyring.secret(Purpose::Mail);
         let key = secret.map_err(|error| db::Error::Setup(error.to_string()))?.key;
-        let mac = seal::mac(&key, &[b"mail address", whose.as_bytes()]);
-        Ok(format!("mail address {}", URL_SAFE_NO_PAD.encode(mac)))
+        let mac = seal::mac(&key, &[b"mail to", kind.as_bytes(), whose.as_bytes()]);
+        Ok(format!("mail {kind} to {}", URL_SAFE_NO_PAD.encode(mac)))
+    }
+}
+
+/// The mailbox of an address, as far as can be seen from outside: what stands behind a `+` is its owner's to choose nearly
+/// everywhere, and a stranger's too. For counting only.
+pub(crate) fn mailbox(email: &Email) -> String {
+    let canonical = email.canonical();
+    let Some((local, domain)) = canonical.rsplit_once('@') else {
+        return canonical.to_owned();
+    };
+    match local.split_once('+') {
+        Some((base, _)) if !base.is_empty() => format!("{base}@{domain}"),
+        _ => canonical.to_owned(),
+    }
+}
+
+/// As what a mail counts, and who asks for it where that is known.
+fn counted(job: &Job) -> (&'static str, Option<&Subject>) {
+    match job {
+        Job::Recover { .. } => ("recover", None),
+        Job::Verify { .. } => ("verify", None),
+        Job::Address { sub, .. } => ("address", Some(sub)),
+        Job::SignUp { .. } => ("sign-up", None),
+        Job::Notice(_) | Job::Recovered { .. } | Job::Invite { .. } => ("notice", None),
     }
 }

@@ -19,6 +19,7 @@ mod user_agent;
 mod views;
 mod when;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,14 +27,16 @@ use accounts::sessions::{self, Amr, BrowserSessions, Session};
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
+use db::Conn;
 use grants::flow::Binding;
 use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
-use pages::{Page, Shell, View, error, see_other};
+use pages::{Page, Shell, Texts, View, error, see_other};
 use protocol::form::Form;
-use protocol::{Error, Params, SessionId, Subject, path};
+use protocol::{ClientId, Error, Params, SessionId, Subject, path};
 
+pub(crate) use crate::own::password::led_to_the_form;
 use crate::own::views::{Frame, Here, Person};
 use crate::{Account, Visit, with_cookie};
 
@@ -102,7 +105,11 @@ impl Owner {
     /// Whether they proved who they are by this, in this session, a short while ago (C068).
     pub(crate) fn has_proven(&self, method: Amr, visit: &Visit) -> bool {
         let mut proofs = std::iter::once(&self.session.proof).chain(&self.session.earlier);
-        proofs.any(|proof| proof.amr.contains(&method) && visit.now.since(proof.auth_time) < FRESH)
+        proofs.any(|proof| {
+            // A proof from the future was given before the clock was set back.
+            let is_fresh = proof.auth_time <= visit.now && visit.now.since(proof.auth_time) < FRESH;
+            proof.amr.contains(&method) && is_fresh
+        })
     }
 }
 
@@ -240,6 +247,28 @@ impl Account {
 /// What the forms of a page are about, for their CSRF token.
 fn about(path: &str, session: &SessionId) -> String {
     format!("own {path} {session}")
+}
+
+/// The names of apps, each looked up once.
+#[derive(Default)]
+pub(crate) struct Names(HashMap<ClientId, Option<String>>);
+
+impl Names {
+    /// None for an app that is no more.
+    pub(crate) async fn of(
+        &mut self,
+        id: &ClientId,
+        texts: Texts,
+        conn: &mut Conn,
+    ) -> Result<Option<String>, Error> {
+        if let Some(name) = self.0.get(id) {
+            return Ok(name.clone());
+        }
+        let client = clients::records::by_id(id, conn).await?;
+        let name = client.map(|client| client.name_in(texts.locale().tag()));
+        self.0.insert(id.clone(), name.clone());
+        Ok(name)
+    }
 }
 
 pub(crate) fn page<V: View>(view: V, status: StatusCode, fresh: Option<HeaderValue>) -> Response {

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use accounts::claims::Claim;
+use accounts::deletion;
 use accounts::links::{self, Found, Link, Purpose};
 use accounts::passwords::{About, StoredHash, Unchosen};
 use accounts::users;
@@ -191,10 +192,11 @@ impl Account {
 
     async fn recover(&self, link: &Link, hash: StoredHash, by: Context, visit: &Visit) -> Result<(), Lost> {
         let (link, now, outbox) = (link.clone(), visit.now, self.outbox.clone());
+        let locale = self.shell(visit, None).locale().tag();
         let told = Job::Recovered {
             to: link.email.clone(),
             at: now,
-            locale: self.shell(visit, None).locale().tag().to_owned(),
+            locale: locale.to_owned(),
         };
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
@@ -204,8 +206,13 @@ impl Account {
                 }
                 let act = Act::PasswordRecovered(link.sub.clone());
                 revocation::perform_in(&act, &by, conn, now).await?;
+                // Who wants to sign in again wants the account, and whoever had its deletion asked for is out.
+                let came_back = deletion::undo(&link.sub, link.epoch + 1, &by, conn, now).await?;
                 if let Some(outbox) = outbox {
                     outbox.put(&told, conn, now).await?;
+                    if came_back {
+                        outbox.came_back(link.email, locale, conn, now).await?;
+                    }
                 }
                 Ok(())
             })

@@ -13,6 +13,7 @@ use accounts::email::Email;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
+use clients::Trust;
 use events::Context;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -21,9 +22,10 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, SignUp, path};
 
 use crate::letters::Job;
+use crate::outbox::mailbox;
 use crate::{Account, Lost, Outbox, Pending, Visit, with_cookie};
 
-use views::{Ask, AskFault, Note, Sent, What};
+use views::{Ask, AskFault, Note, Sent, Waiting, What};
 
 /// What the form is about, for its CSRF token.
 const ABOUT: &str = "sign up";
@@ -154,14 +156,17 @@ impl Account {
         Ok(page)
     }
 
-    /// The name of the app that waits.
-    async fn waiting(&self, pending: Option<&Pending>, language: &str) -> Result<Option<String>, Error> {
+    /// The app that waits, by its name, and whether that is a claim of its own.
+    async fn waiting(&self, pending: Option<&Pending>, language: &str) -> Result<Option<Waiting>, Error> {
         let Some(pending) = pending else {
             return Ok(None);
         };
         let mut conn = self.front.db.reader().await?;
         let client = clients::records::by_id(&pending.flow.request().client_id, &mut conn).await?;
-        Ok(client.map(|client| client.name_in(language)))
+        Ok(client.map(|client| Waiting {
+            name: client.name_in(language),
+            is_unverified: client.trust == Trust::Unverified,
+        }))
     }
 
     async fn send_to(
@@ -177,7 +182,7 @@ impl Account {
             locale: self.shell(visit, pending).locale().tag().to_owned(),
             flow: pending.map(|pending| pending.sealed.clone()),
         };
-        let (outbox, whose, now) = (outbox.clone(), email.canonical().to_owned(), visit.now);
+        let (outbox, whose, now) = (outbox.clone(), mailbox(email), visit.now);
         let queued = self
             .front
             .db

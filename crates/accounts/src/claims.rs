@@ -145,11 +145,21 @@ const MAX_URL: usize = 2048;
 const MAX_DATE: u64 = 253_402_300_799;
 
 /// A name as somebody typed it, in the form in which it is kept: composed, without space around it, and without what
-/// would turn the direction of the text after it.
+/// cannot be seen, or would turn the direction of the text after it. What joins the letters of a script stays.
 pub fn typed_name(text: &str) -> String {
-    let turns = |c: &char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let text: String = text.nfc().filter(|c| !turns(c)).collect();
-    text.trim().to_owned()
+    let is_hidden = |c: char| {
+        matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}'
+            | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+    };
+    let text: String = text.chars().filter(|c| !is_hidden(*c)).nfc().collect();
+    // Nothing but joiners is no name.
+    match text
+        .chars()
+        .all(|c| c.is_whitespace() || matches!(c, '\u{200C}' | '\u{200D}'))
+    {
+        true => String::new(),
+        false => text.trim().to_owned(),
+    }
 }
 
 type Checked = Result<(), &'static str>;
@@ -275,6 +285,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_left_out_of_a_name_and_scripts_stay_joined() {
+        for (typed, kept) in [
+            (" Zoe\u{308}\u{202e}\u{200b} ", "Zo\u{eb}"),
+            ("Zoe\u{200b}\u{308}", "Zo\u{eb}"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("\u{feff}\u{2066}", ""),
+            (" \u{200d}\u{200c}", ""),
+        ] {
+            assert_eq!(typed_name(typed), kept);
+        }
+    }
 
     #[test]
     fn every_claim_takes_its_own_type_and_no_other() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use db::{Conn, execute, run};
 use events::{Context, Event, audit};
-use protocol::{Subject, Timestamp};
+use protocol::{SessionId, Subject, Timestamp};
 
 /// For so long the account can be had back.
 pub const GRACE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -22,32 +22,65 @@ pub async fn ask(sub: &Subject, at: Timestamp, conn: &mut Conn) -> db::Result<bo
     Ok(touched == 1)
 }
 
-const UNDO: &str = "UPDATE users SET delete_at = NULL WHERE sub = $1 AND delete_at IS NOT NULL";
+const WAS_ASKED_IN: &str = "SELECT COUNT(*) FROM sessions s JOIN users u ON u.sub = s.sub \
+    WHERE s.session_id = $1 AND s.ended_at IS NOT NULL AND u.delete_at IS NOT NULL";
 
-/// Whoever signs in wants their account back.
-pub(crate) async fn undo(sub: &Subject, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
-    let touched = execute!(conn, sqlx::query(UNDO).bind(sub.as_str()))?;
-    match touched {
-        0 => Ok(()),
-        _ => audit::record(&Event::DeletionUndone { sub }, by, conn, now).await,
-    }
-}
-
-const OVERDUE: &str = "SELECT sub FROM users WHERE delete_at <= $1 ORDER BY delete_at, sub LIMIT $2";
-
-/// Accounts whose time is over, at most `limit`.
+/// Whether the person of this session, which has ended, wants their account deleted.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn overdue(limit: u32, conn: &mut Conn, now: Timestamp) -> db::Result<Vec<Subject>> {
+pub async fn was_asked_in(session: &SessionId, conn: &mut Conn) -> db::Result<bool> {
+    let (count,): (i64,) = run!(conn, |c| sqlx::query_as(WAS_ASKED_IN)
+        .bind(session.as_str())
+        .fetch_one(c))?;
+    Ok(count > 0)
+}
+
+const UNDO: &str = "UPDATE users SET delete_at = NULL \
+    WHERE sub = $1 AND epoch = $2 AND delete_at > $3 AND disabled_at IS NULL";
+
+/// Whoever of this epoch proves who they are in time, by signing in or by a new password, wants their account back;
+/// `false` where it was not to be deleted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn undo(
+    sub: &Subject,
+    epoch: i64,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<bool> {
+    let touched = execute!(
+        conn,
+        sqlx::query(UNDO)
+            .bind(sub.as_str())
+            .bind(epoch)
+            .bind(now.as_secs())
+    )?;
+    if touched == 1 {
+        audit::record(&Event::DeletionUndone { sub }, by, conn, now).await?;
+    }
+    Ok(touched == 1)
+}
+
+// What an operator has disabled is kept: perhaps as evidence.
+const OVERDUE: &str = "SELECT sub FROM users WHERE delete_at <= $1 AND disabled_at IS NULL \
+    ORDER BY delete_at, sub LIMIT $2";
+
+/// Accounts whose time was over by then, at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn overdue(limit: u32, conn: &mut Conn, by_then: Timestamp) -> db::Result<Vec<Subject>> {
     let rows: Vec<(String,)> = run!(conn, |c| sqlx::query_as(OVERDUE)
-        .bind(now.as_secs())
+        .bind(by_then.as_secs())
         .bind(i64::from(limit))
         .fetch_all(c))?;
     Ok(rows.into_iter().map(|(sub,)| sub.into()).collect())
 }
 
-const DELETE: &str = "DELETE FROM users WHERE sub = $1 AND delete_at <= $2";
+const DELETE: &str = "DELETE FROM users WHERE sub = $1 AND delete_at <= $2 AND disabled_at IS NULL";
 const REMEMBER: &str = "INSERT INTO former_users (sub, deleted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
 /// Deletes the record of a user, with all that refers to it, and remembers its name alone; `false` when they came back

@@ -73,10 +73,18 @@ pub async fn make(
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Secret> {
-    write(purpose, user, (flow, None), conn, now).await
+    let link = write(purpose, user, (flow, None), conn, now).await?;
+    let made = Event::LinkMailed {
+        sub: &user.sub,
+        purpose: purpose.as_str(),
+    };
+    audit::record(&made, &Context::server(), conn, now).await?;
+    Ok(link)
 }
 
-/// Makes a link that is mailed to another address than the user's: whoever follows it reads the mail of that one.
+/// Makes a link that is mailed to another address than the user's: whoever follows it reads the mail of that one. No event
+/// is written here, but when it is asked for: one only where the address is free would tell the asker whether somebody
+/// has it (C076).
 pub async fn make_for_address(
     user: &User,
     wanted: &Email,
@@ -105,11 +113,6 @@ async fn write(
             .bind((now + LIFE).as_secs())
             .bind(wanted)
     )?;
-    let made = Event::LinkMailed {
-        sub: &user.sub,
-        purpose: purpose.as_str(),
-    };
-    audit::record(&made, &Context::server(), conn, now).await?;
     Ok(link)
 }
 

@@ -16,7 +16,7 @@ use db::{Conn, execute, run};
 use protocol::{FlowId, SessionId, Subject, Timestamp, wire_enum};
 
 pub use current::{BrowserSessions, current};
-pub use devices::{Device, of_user};
+pub use devices::{Device, of_user, was_of};
 pub use sign_in::{SignIn, SignedIn, sign_in};
 pub use sign_out::{Left, leave};
 

@@ -75,7 +75,8 @@ pub enum Found {
     Known(Ticket),
     /// Its time has passed.
     Expired(Ticket),
-    Used,
+    /// It made an account.
+    Used(Ticket),
     /// None of ours, or forgotten.
     Foreign,
 }
@@ -131,15 +132,15 @@ pub async fn find(given: &str, conn: &mut Conn, now: Timestamp) -> db::Result<Fo
     let Some(row) = row else {
         return Ok(Found::Foreign);
     };
-    if row.used_at.is_some() {
-        return Ok(Found::Used);
-    }
     let ticket = Ticket {
         way: row.way.parse().map_err(db::Error::corrupt)?,
         email: address(given, &digest, &row.sealed)?,
         digest,
         flow: row.flow,
     };
+    if row.used_at.is_some() {
+        return Ok(Found::Used(ticket));
+    }
     if now >= Timestamp::from_secs(row.expires_at) {
         return Ok(Found::Expired(ticket));
     }

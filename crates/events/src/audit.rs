@@ -134,7 +134,10 @@ macro_rules! select {
     };
 }
 const AFTER: &str = select!("WHERE event_id > $1 ORDER BY event_id LIMIT $2");
-const OF_USER: &str = select!("WHERE sub = $1 AND event_id > $2 ORDER BY event_id DESC LIMIT $3");
+const OF_USER: &str =
+    select!("WHERE sub = $1 AND event_id > $2 AND event_id < $3 ORDER BY event_id DESC LIMIT $4");
+/// Behind the id of every event, in every collation.
+const END: &str = "g";
 const NEWEST: &str = select!("ORDER BY event_id DESC LIMIT $1");
 
 /// The events behind this one, at most `limit`, in the order of time. Transactions end in another order than they
@@ -161,20 +164,27 @@ pub async fn newest(limit: u32, conn: &mut Conn) -> db::Result<Vec<Recorded>> {
     rows.into_iter().rev().map(Recorded::try_from).collect()
 }
 
-/// What happened with this user since then, the newest first; at most `limit`.
+/// Which events of a user are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'s> {
+    pub since: Timestamp,
+    /// Those before this one, by its id; with none, from the newest on. An id of another user's is no harm: it is a
+    /// time.
+    pub before: Option<&'s str>,
+    pub limit: u32,
+}
+
+/// What happened with this user, the newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_user(
-    sub: &Subject,
-    since: Timestamp,
-    limit: u32,
-    conn: &mut Conn,
-) -> db::Result<Vec<Recorded>> {
+pub async fn of_user(sub: &Subject, span: Span<'_>, conn: &mut Conn) -> db::Result<Vec<Recorded>> {
+    let is_id = |id: &&str| id.len() <= 64 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let rows: Vec<Row> = run!(conn, |c| sqlx::query_as(OF_USER)
         .bind(sub.as_str())
-        .bind(time_part(since))
-        .bind(i64::from(limit))
+        .bind(time_part(span.since))
+        .bind(span.before.filter(is_id).unwrap_or(END))
+        .bind(i64::from(span.limit))
         .fetch_all(c))?;
     rows.into_iter().map(Recorded::try_from).collect()
 }

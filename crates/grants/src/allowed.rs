@@ -62,6 +62,20 @@ pub async fn one(sub: &Subject, id: &ConsentId, conn: &mut Conn) -> db::Result<O
     row.map(Allowed::try_from).transpose()
 }
 
+const WAS_OF: &str = "SELECT COUNT(*) FROM consents WHERE consent_id = $1 AND sub = $2";
+
+/// Whether this person allowed it, and perhaps took it back since.
+///
+/// # Errors
+/// When the database fails.
+pub async fn was_of(id: &ConsentId, sub: &Subject, conn: &mut Conn) -> db::Result<bool> {
+    let (count,): (i64,) = run!(conn, |c| sqlx::query_as(WAS_OF)
+        .bind(id.as_str())
+        .bind(sub.as_str())
+        .fetch_one(c))?;
+    Ok(count > 0)
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     consent_id: String,

@@ -111,7 +111,13 @@ pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::R
             Ok(ended)
         }
         Act::EndOtherSessions { sub, kept } => {
-            end_others(sub, kept, (&OF_ENDED_SESSIONS, Reason::SignedOut), conn, now).await
+            let (closed, outcome) =
+                end_others(sub, kept, (&OF_ENDED_SESSIONS, Reason::SignedOut), conn, now).await?;
+            // There was no other: nothing happened that anybody should be told of.
+            Ok(match (closed, outcome) {
+                (0, Outcome::Ended(0)) => Outcome::Unknown,
+                _ => outcome,
+            })
         }
         Act::RemoveApp(id, sub) => {
             if !change_of(CLOSE_CONSENT_OF, id.as_str(), sub, conn, now).await? {
@@ -126,22 +132,24 @@ pub(crate) async fn perform(act: &Act, conn: &mut Conn, now: Timestamp) -> db::R
                 Apps::Disconnected => &OF_USER,
                 Apps::Kept => &OF_ENDED_SESSIONS,
             };
-            end_others(sub, kept, (covered, Reason::CredentialsChanged), conn, now).await
+            let (_, outcome) =
+                end_others(sub, kept, (covered, Reason::CredentialsChanged), conn, now).await?;
+            Ok(outcome)
         }
         Act::DeletionAsked(sub) => end_user(TOUCH, sub.as_str(), Reason::DeletionAsked, conn, now).await,
     }
 }
 
-/// Ends every session of a user but one, and the approvals that are covered.
+/// Ends every session of a user but one, and the approvals that are covered; says how many sessions those were.
 async fn end_others(
     sub: &Subject,
     kept: &SessionId,
     (covered, reason): (&Covered, Reason),
     conn: &mut Conn,
     now: Timestamp,
-) -> db::Result<Outcome> {
+) -> db::Result<(usize, Outcome)> {
     if !change(TOUCH, sub.as_str(), conn, now).await? {
-        return Ok(Outcome::Unknown);
+        return Ok((0, Outcome::Unknown));
     }
     let closed: Vec<(String,)> = run!(conn, |c| sqlx::query_as(CLOSE_OTHER_SESSIONS)
         .bind(sub.as_str())
@@ -149,10 +157,11 @@ async fn end_others(
         .bind(kept.as_str())
         .fetch_all(c))?;
     let ended = end(covered, sub.as_str(), reason, conn, now).await?;
+    let count = closed.len();
     for (session,) in closed {
         audience::notify(&session, conn, now).await?;
     }
-    Ok(ended)
+    Ok((count, ended))
 }
 
 async fn delete_client(id: &ClientId, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {

@@ -9,19 +9,28 @@ use protocol::{Subject, Timestamp};
 
 const FORGET_APPROVALS: &str = "DELETE FROM approvals WHERE sub = $1";
 
-/// Deletes accounts whose time is over, at most `limit`; says how many those were.
+/// Deletes accounts whose time was over by then, at most `limit`; says how many those were. One that cannot be deleted
+/// keeps no other.
 ///
 /// # Errors
-/// When the database fails; what was deleted before stays deleted.
-pub async fn delete_overdue(limit: u32, db: &Database, now: Timestamp) -> db::Result<usize> {
+/// When the database cannot be asked which those are.
+pub async fn delete_overdue(
+    limit: u32,
+    db: &Database,
+    by_then: Timestamp,
+    now: Timestamp,
+) -> db::Result<usize> {
     let overdue = {
         let mut conn = db.reader().await?;
-        deletion::overdue(limit, &mut conn, now).await?
+        deletion::overdue(limit, &mut conn, by_then).await?
     };
     let mut deleted = 0;
     for sub in overdue {
         let done = db.transact(move |conn| Box::pin(async move { delete(&sub, conn, now).await }));
-        deleted += usize::from(done.await?);
+        match done.await {
+            Ok(done) => deleted += usize::from(done),
+            Err(error) => tracing::warn!(%error, "an account that its person wants deleted could not be"),
+        }
     }
     Ok(deleted)
 }

@@ -94,7 +94,7 @@ async fn tidy(parts: Parts) {
         if let Err(error) = revocation::expire_unused(FEW, &parts.db, now).await {
             tracing::warn!(%error, "clients that nobody uses could not be deleted");
         }
-        if let Err(error) = revocation::delete_overdue(FEW, &parts.db, now).await {
+        if let Err(error) = revocation::delete_overdue(FEW, &parts.db, now - AFTERWARDS, now).await {
             tracing::warn!(%error, "accounts that their people want deleted could not be");
         }
         if let Err(error) = forget(&parts.db, now).await {

@@ -163,11 +163,13 @@ impl Parts {
 
         let token = self.token();
         let authorize = self.authorize(front.clone());
+        // One budget for guesses, wherever they are made (C071).
+        let attempts = shell.attempts();
         let own = authorize::router(authorize.clone())
             .merge(consent::router(Consent {
                 front: front.clone(),
                 hasher: self.hasher.clone(),
-                attempts: shell.attempts(),
+                attempts: attempts.clone(),
                 clients: self.clients.clone(),
                 recipients: self.recipients(),
                 issuer: self.issuer.clone(),
@@ -181,7 +183,7 @@ impl Parts {
             .merge(account::router(Account {
                 front: front.clone(),
                 hasher: self.hasher.clone(),
-                attempts: shell.attempts(),
+                attempts,
                 clients: self.clients.clone(),
                 outbox: self.mail.as_ref().map(|_| self.outbox(shell.mails())),
                 sign_up: self.sign_up(),
@@ -204,6 +206,7 @@ impl Parts {
             path => Router::new()
                 .nest(path, own)
                 .merge(public(discovery::inserted(discovery, &self.issuer)))
+                .merge(account::at_the_root(&front))
                 .merge(health::router(self.db.clone())),
         };
         shell.around(fallback::with(app.merge(further), front))

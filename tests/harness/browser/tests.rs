@@ -97,6 +97,13 @@ async fn a_browser_keeps_its_cookies_to_itself() {
 }
 
 #[tokio::test]
+#[should_panic(expected = "this test holds a browser already")]
+async fn who_holds_a_browser_waits_for_no_other() {
+    let _first = Browser::open().await;
+    Browser::open().await;
+}
+
+#[tokio::test]
 #[should_panic(expected = "shows: Stay")]
 async fn a_step_that_fails_says_what_the_page_shows() {
     let site = serve(Router::new().route("/", get(Html("<p>Stay</p>")))).await;

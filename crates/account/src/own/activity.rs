@@ -4,39 +4,51 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use db::Conn;
-use events::audit::{self, Kind, Recorded};
+use events::audit::{self, Kind, Recorded, Span};
 use http::{HeaderMap, StatusCode};
 use pages::{Markup, Texts};
-use protocol::{ClientId, Error, RequestId, path};
+use protocol::{ClientId, Error, Params, RequestId, path};
 
-use super::page;
 use super::views::{Activity, Entry, Here};
+use super::{Names, page};
 use crate::Account;
 use crate::letters::instant;
 
 const HERE: &str = path::ACCOUNT_ACTIVITY;
 const SHOWN: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// As many as a person looks through; the newest.
-const MOST: u32 = 200;
+/// On one page. Whatever fills it, wrong passwords of a stranger or changes back and forth, what it pushes away is on the
+/// next.
+const ON_A_PAGE: u8 = 100;
 
 pub(crate) async fn show(
     State(account): State<Arc<Account>>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
         let owner = account.owner(HERE, &visit).await?;
         let (shell, frame, fresh) = account.frame(Here::Activity, HERE, &owner, &visit)?;
         let mut conn = account.front.db.reader().await?;
-        let since = visit.now - SHOWN;
-        let events = audit::of_user(&owner.session.sub, since, MOST, &mut conn).await?;
-        let mut entries = Vec::new();
+        let span = Span {
+            since: visit.now - SHOWN,
+            before: params.get("before"),
+            // One more says whether there is another page.
+            limit: u32::from(ON_A_PAGE) + 1,
+        };
+        let mut events = audit::of_user(&owner.session.sub, span, &mut conn).await?;
+        let is_all = events.len() <= usize::from(ON_A_PAGE);
+        events.truncate(usize::from(ON_A_PAGE));
+        let last = events.last().filter(|_| !is_all);
+        let older = last.map(|last| account.at(HERE, &[("before", Some(&last.event_id))]));
+        let (mut entries, mut names) = (Vec::new(), Names::default());
         for event in events {
-            if let Some(words) = words(&event, shell.texts, &mut conn).await? {
+            if let Some(words) = words(&event, shell.texts, &mut names, &mut conn).await? {
                 entries.push(Entry {
                     words,
                     at: event.at,
@@ -49,6 +61,8 @@ pub(crate) async fn show(
             shell,
             frame,
             entries,
+            older,
+            is_newest: params.get("before").is_none(),
         };
         Ok(page(view, StatusCode::OK, fresh))
     };
@@ -56,26 +70,33 @@ pub(crate) async fn show(
 }
 
 /// What an event means to its person; none where it means nothing to them, or this version does not know it.
-async fn words(event: &Recorded, texts: Texts, conn: &mut Conn) -> Result<Option<Markup>, Error> {
+async fn words(
+    event: &Recorded,
+    texts: Texts,
+    names: &mut Names,
+    conn: &mut Conn,
+) -> Result<Option<Markup>, Error> {
     let Ok(kind) = event.kind.parse::<Kind>() else {
         return Ok(None);
     };
     let app = match &event.client_id {
         Some(id) => {
-            let client = clients::records::by_id(&ClientId::from(id.as_str()), conn).await?;
-            client.map_or_else(
+            let name = names.of(&ClientId::from(id.as_str()), texts, conn).await?;
+            name.map_or_else(
                 || texts.text("activity-former-app"),
-                |client| Markup::isolated(&client.name_in(texts.locale().tag())),
+                |name| Markup::isolated(&name),
             )
         }
         None => texts.text("activity-former-app"),
     };
     let app = [("app", app)];
     let failures = event.details.get("failures").and_then(serde_json::Value::as_i64);
-    let failures = failures.unwrap_or(1).to_string();
     Ok(Some(match kind {
         Kind::SignInSucceeded => texts.text("activity-signed-in"),
-        Kind::SignInFailed => texts.with("activity-failed", &[("n", Markup::plain(&failures))]),
+        Kind::SignInFailed => match failures.unwrap_or(1) {
+            ..=1 => texts.text("activity-failed-once"),
+            n => texts.with("activity-failed", &[("n", Markup::plain(&n.to_string()))]),
+        },
         Kind::SessionEnded => texts.text("activity-signed-out"),
         Kind::OtherSessionsEnded => texts.text("activity-signed-out-elsewhere"),
         Kind::ConsentGiven => texts.with("activity-allowed", &app),

@@ -16,7 +16,7 @@ use protocol::{ConsentId, Error, RequestId, path};
 use revocation::{Act, Outcome};
 
 use super::views::{App, AppPage, Apps, Group, Here, Permission};
-use super::{absent, page};
+use super::{Stop, absent, page};
 use crate::Account;
 
 const HERE: &str = path::ACCOUNT_APPS;
@@ -50,6 +50,7 @@ pub(crate) async fn show(
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
+        is_one_of_ours(&consent)?;
         let here = one(&consent);
         let owner = account.owner(&here, &visit).await?;
         let (shell, frame, fresh) = account.frame(Here::Apps, &here, &owner, &visit)?;
@@ -86,10 +87,19 @@ pub(crate) async fn submit(
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
+        is_one_of_ours(&consent)?;
         let (owner, _) = account.submitted(&one(&consent), form, &visit).await?;
-        let act = Act::RemoveApp(consent.into(), owner.session.sub.clone());
+        let consent = ConsentId::from(consent);
+        let act = Act::RemoveApp(consent.clone(), owner.session.sub.clone());
         match revocation::perform(act, &by, &account.front.db, visit.now).await? {
-            Outcome::Unknown => Err(absent()),
+            Outcome::Unknown => {
+                let mut conn = account.front.db.reader().await?;
+                // A second click finds what the first did.
+                match allowed::was_of(&consent, &owner.session.sub, &mut conn).await? {
+                    true => Ok(see_other(&account.at(HERE, &[]))),
+                    false => Err(absent()),
+                }
+            }
             Outcome::Ended(_) => {
                 tracing::info!(sub = %owner.session.sub, "an app was disconnected");
                 Ok(see_other(&account.at(HERE, &[])))
@@ -97,6 +107,15 @@ pub(crate) async fn submit(
         }
     };
     account.answered(outcome.await, &visit)
+}
+
+/// Nothing else is asked the database for: PostgreSQL refuses a text with NUL in it.
+fn is_one_of_ours(consent: &str) -> Result<(), Stop> {
+    let is_of_ids = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    match consent.chars().all(is_of_ids) {
+        true => Ok(()),
+        false => Err(absent()),
+    }
 }
 
 /// The path of one app's page.

@@ -1,6 +1,6 @@
 //! The end of an account, with time to think better of it: C067, C068, C093.
 //!
-//! Whoever asks has proven a short while ago who they are, and types their address. Then everything ends at once: every
+//! Whoever asks types their address and gives their password with it. Then everything ends at once: every
 //! session, every app's access. The record itself stays for [`accounts::deletion::GRACE`]; signing in within that time
 //! undoes it. After that the background deletes it, and its `sub` is never anybody's again.
 
@@ -12,16 +12,16 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use events::Context;
-use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use pages::{Page, see_other};
 use protocol::form::Form;
-use protocol::{Error, RequestId, path};
+use protocol::{Error, Params, RequestId, SessionId, path};
 use revocation::Act;
 
-use super::views::{Delete, Deleted, Here};
+use super::proof::wait_a_minute;
+use super::views::{Delete, DeleteFault, Deleted, Here};
 use super::when::day;
-use super::{Owner, Stop, page};
+use super::{Owner, Stop, about, page};
 use crate::notices::What;
 use crate::{Account, Lost, Visit, with_cookie};
 
@@ -34,8 +34,8 @@ pub(crate) async fn show(
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
-        let owner = account.fresh_owner(HERE, &visit).await?;
-        account.delete_page(&owner, None, &visit)
+        let owner = account.owner(HERE, &visit).await?;
+        account.delete_page(&owner, String::new(), None, &visit)
     };
     account.answered(outcome.await, &visit)
 }
@@ -49,24 +49,29 @@ pub(crate) async fn submit(
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
+        let done = see_other(&account.at(path::ACCOUNT_DELETED, &[]));
+        if let Ok(Form(params)) = &form
+            && account.has_asked(params, &visit).await?
+        {
+            return Ok(done);
+        }
         let (owner, params) = account.submitted(HERE, form, &visit).await?;
-        account.demand_proof(&owner, HERE, &visit)?;
         let typed = params.get("email").unwrap_or_default();
+        let again = |fault| account.delete_page(&owner, typed.to_owned(), Some(fault), &visit);
         if !is_same(typed, &owner.session.email) {
-            return account.delete_page(&owner, Some(typed.to_owned()), &visit);
+            return again(DeleteFault::Email);
+        }
+        if let Err(unproven) = account.prove(&owner, params.get("current"), &by, &visit).await? {
+            return again(DeleteFault::Current(unproven));
         }
         match account.ask_deletion(&owner, by, &visit).await {
             Ok(()) => {}
             Err(Lost::Database(error)) => return Err(error.into()),
-            // It was asked for before, and ended this session.
+            // It was asked for at the same moment, which ended this session, or the account was disabled.
             Err(Lost::Race | Lost::TooMany(_)) => return Err(account.sign_in_first(HERE, None, &visit)?),
         }
         tracing::info!(sub = %owner.session.sub, "a person wants their account deleted");
-        let mut response = see_other(&account.at(path::ACCOUNT_DELETED, &[]));
-        if let Some(cookie) = account.leave(&visit).await? {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
-        Ok(response)
+        account.renewed(done, &visit).await
     };
     account.answered(outcome.await, &visit)
 }
@@ -79,7 +84,8 @@ pub(crate) async fn done(
 ) -> Response {
     let visit = account.visit(id, headers);
     let shell = account.shell(&visit, None);
-    with_cookie(Page::new(Deleted { shell }), None)
+    let is_told = account.outbox.is_some();
+    with_cookie(Page::new(Deleted { shell, is_told }), None)
 }
 
 fn is_same(typed: &str, own: &str) -> bool {
@@ -90,9 +96,33 @@ fn is_same(typed: &str, own: &str) -> bool {
 }
 
 impl Account {
-    fn delete_page(&self, owner: &Owner, wrong: Option<String>, visit: &Visit) -> Result<Response, Stop> {
-        let status = match wrong {
-            Some(_) => StatusCode::BAD_REQUEST,
+    /// Whether this form was sent before, and did what it is for. Without this, a second click would show the page for
+    /// signing in, and whoever does that has their account back.
+    async fn has_asked(&self, params: &Params, visit: &Visit) -> Result<bool, Stop> {
+        self.front.check_origin(&visit.headers)?;
+        let session = SessionId::from(params.get("session").unwrap_or_default());
+        let about = about(HERE, &session);
+        if self
+            .front
+            .check_csrf(&visit.headers, &about, params.get("csrf"))
+            .is_err()
+        {
+            return Ok(false);
+        }
+        let mut conn = self.front.db.reader().await?;
+        Ok(deletion::was_asked_in(&session, &mut conn).await?)
+    }
+
+    fn delete_page(
+        &self,
+        owner: &Owner,
+        typed: String,
+        fault: Option<DeleteFault>,
+        visit: &Visit,
+    ) -> Result<Response, Stop> {
+        let status = match fault {
+            Some(DeleteFault::Email) => StatusCode::BAD_REQUEST,
+            Some(DeleteFault::Current(unproven)) => unproven.status(),
             None => StatusCode::OK,
         };
         let (shell, frame, fresh) = self.frame(Here::Data, HERE, owner, visit)?;
@@ -100,10 +130,11 @@ impl Account {
             shell,
             frame,
             day: day(visit.now + deletion::GRACE),
-            is_wrong: wrong.is_some(),
-            typed: wrong.unwrap_or_default(),
+            session: owner.session.session_id.to_string(),
+            typed,
+            fault,
         };
-        Ok(page(view, status, fresh))
+        Ok(wait_a_minute(page(view, status, fresh)))
     }
 
     async fn ask_deletion(&self, owner: &Owner, by: Context, visit: &Visit) -> Result<(), Lost> {

@@ -6,7 +6,6 @@ use accounts::sessions::{self, Left};
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use db::Conn;
 use events::Context;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -16,7 +15,7 @@ use protocol::{Error, RequestId, SessionId, path};
 use revocation::{Act, Outcome};
 
 use super::views::{Device, Devices, Here};
-use super::{Owner, Stop, absent, page, user_agent};
+use super::{Names, Owner, Stop, absent, page, user_agent};
 use crate::letters::Job;
 use crate::notices::{Notice, What};
 use crate::{Account, Visit};
@@ -60,11 +59,13 @@ impl Account {
         let (shell, frame, fresh) = self.frame(Here::Devices, HERE, owner, visit)?;
         let texts = shell.texts;
         let mut conn = self.front.db.reader().await?;
+        let mut names = Names::default();
         let mut devices = Vec::new();
         for device in sessions::of_user(&owner.session.sub, &mut conn, visit.now).await? {
-            let apps = self
-                .apps_of(&device.session_id, texts.locale().tag(), &mut conn)
-                .await?;
+            let mut apps = Vec::new();
+            for client in revocation::clients_of(&device.session_id, &mut conn).await? {
+                apps.extend(names.of(&client, texts, &mut conn).await?);
+            }
             devices.push(Device {
                 is_this: device.session_id == owner.session.session_id,
                 name: user_agent::named(&device.user_agent, texts),
@@ -88,22 +89,6 @@ impl Account {
         ))
     }
 
-    /// The names of the apps that were signed in to by a session.
-    async fn apps_of(
-        &self,
-        session: &SessionId,
-        language: &str,
-        conn: &mut Conn,
-    ) -> Result<Vec<String>, Error> {
-        let mut names = Vec::new();
-        for client in revocation::clients_of(session, conn).await? {
-            if let Some(client) = clients::records::by_id(&client, conn).await? {
-                names.push(client.name_in(language));
-            }
-        }
-        Ok(names)
-    }
-
     async fn end_one(
         &self,
         owner: &Owner,
@@ -112,17 +97,22 @@ impl Account {
         visit: &Visit,
     ) -> Result<Response, Stop> {
         let is_own = session == owner.session.session_id;
-        let act = Act::EndSessionOf(session, owner.session.sub.clone());
+        let act = Act::EndSessionOf(session.clone(), owner.session.sub.clone());
         let ended = revocation::perform(act, &by, &self.front.db, visit.now).await?;
         if ended == Outcome::Unknown {
-            return Err(absent());
+            let mut conn = self.front.db.reader().await?;
+            // A second click finds what the first did.
+            return match sessions::was_of(&session, &owner.session.sub, &mut conn).await? {
+                true => Ok(see_other(&self.at(HERE, &[]))),
+                false => Err(absent()),
+            };
         }
         tracing::info!(sub = %owner.session.sub, "signed out from the list of sessions");
-        let mut response = see_other(&self.at(HERE, &[]));
-        if is_own && let Some(cookie) = self.leave(visit).await? {
-            response.headers_mut().append(SET_COOKIE, cookie);
+        let response = see_other(&self.at(HERE, &[]));
+        match is_own {
+            true => self.renewed(response, visit).await,
+            false => Ok(response),
         }
-        Ok(response)
     }
 
     async fn end_others(&self, owner: &Owner, by: Context, visit: &Visit) -> Result<Response, Stop> {
@@ -134,8 +124,9 @@ impl Account {
         let (outbox, now) = (self.outbox.clone(), visit.now);
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
-                revocation::perform_in(&act, &by, conn, now).await?;
-                if let Some(outbox) = outbox {
+                let outcome = revocation::perform_in(&act, &by, conn, now).await?;
+                // Where nothing ended there is nothing to tell: whoever holds a session could have any number sent.
+                if let (Some(outbox), Outcome::Ended(_)) = (outbox, outcome) {
                     outbox.put(&told, conn, now).await?;
                 }
                 Ok::<_, db::Error>(())
@@ -143,7 +134,7 @@ impl Account {
         });
         work.await?;
         tracing::info!(sub = %owner.session.sub, "signed out everywhere else");
-        Ok(see_other(&self.at(HERE, &[])))
+        self.renewed(see_other(&self.at(HERE, &[])), visit).await
     }
 
     /// A mail to the person, at the address that the account has.
@@ -156,8 +147,16 @@ impl Account {
         })
     }
 
-    /// What the browser is to do with its cookie, when a session of it has ended (C062).
-    pub(crate) async fn leave(&self, visit: &Visit) -> Result<Option<HeaderValue>, Error> {
+    /// The answer with what the browser is to do with its cookie: where others are kept out, whoever has a copy of the
+    /// cookie is one of them (C062).
+    pub(crate) async fn renewed(&self, mut response: Response, visit: &Visit) -> Result<Response, Stop> {
+        if let Some(cookie) = self.leave(visit).await? {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
+    async fn leave(&self, visit: &Visit) -> Result<Option<HeaderValue>, Error> {
         let cookies = &self.front.cookies;
         let Some(presented) = cookies.browser(&visit.headers) else {
             return Ok(None);

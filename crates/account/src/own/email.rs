@@ -1,6 +1,7 @@
 //! Another address: C067, C068, C073.
 //!
-//! Whoever asks has proven a short while ago who they are. A link goes to the new address, and nothing changes before
+//! Whoever asks gives their password with it: a proof of a moment ago does not do, for the attack is a copied cookie of a
+//! person who has just signed in. A link goes to the new address, and nothing changes before
 //! it is followed, by the same person, signed in: then the address is theirs and verified, every other session ends,
 //! older links are void, and the old address is told. Whether somebody else has the new address is told to nobody: then
 //! no mail comes.
@@ -10,11 +11,11 @@ use std::sync::Arc;
 use accounts::email::Email;
 use accounts::links::{self, Found, Link, Purpose};
 use accounts::sessions;
-use accounts::users::{self, Moved};
+use accounts::users::{self, Moved, User};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use events::Context;
+use events::{Context, Event, audit};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::see_other;
@@ -22,10 +23,12 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
 
+use super::proof::wait_a_minute;
 use super::views::{ConfirmEmail, EmailFault, Here, MoveEmail};
 use super::{Owner, Stop, page};
 use crate::letters::Job;
 use crate::notices::What;
+use crate::outbox::mailbox;
 use crate::views::Renewal;
 use crate::{Account, Lost, Visit};
 
@@ -41,12 +44,12 @@ pub(crate) async fn show(
     let visit = account.visit(id, headers);
     let outcome = async {
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
-        if params.get("sent").is_some() {
-            let owner = account.owner(HERE, &visit).await?;
-            return account.move_page(&owner, String::new(), Step::Sent, &visit);
-        }
-        let owner = account.fresh_owner(HERE, &visit).await?;
-        account.move_page(&owner, String::new(), Step::Ask(None), &visit)
+        let owner = account.owner(HERE, &visit).await?;
+        let step = match params.get("sent") {
+            Some(_) => Step::Sent,
+            None => Step::Ask(None),
+        };
+        account.move_page(&owner, String::new(), step, &visit)
     };
     account.answered(outcome.await, &visit)
 }
@@ -61,7 +64,6 @@ pub(crate) async fn submit(
     let visit = account.visit(id, headers);
     let outcome = async {
         let (owner, params) = account.submitted(HERE, form, &visit).await?;
-        account.demand_proof(&owner, HERE, &visit)?;
         let typed = params.get("email").unwrap_or_default().to_owned();
         let again = |fault| account.move_page(&owner, typed.clone(), Step::Ask(Some(fault)), &visit);
         if typed.is_empty() {
@@ -70,7 +72,17 @@ pub(crate) async fn submit(
         let Ok(email) = Email::parse(&typed) else {
             return again(EmailFault::NotAnAddress);
         };
-        match account.queue_move(&owner, &email, by, &visit).await {
+        if account.outbox.is_none() {
+            return again(EmailFault::Unavailable);
+        }
+        let user = match account.prove(&owner, params.get("current"), &by, &visit).await? {
+            Ok(user) => user,
+            Err(unproven) => return again(EmailFault::Current(unproven)),
+        };
+        if user.email.canonical() == email.canonical() {
+            return again(EmailFault::Same);
+        }
+        match account.queue_move(&user, &email, by, &visit).await {
             Ok(()) => Ok(see_other(&account.at(HERE, &[("sent", Some("1"))]))),
             Err(Lost::TooMany(too_many)) => {
                 let mut page = again(EmailFault::TooMany)?;
@@ -104,8 +116,9 @@ pub(crate) async fn followed(
             return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
         };
         let owner = account.owner(&confirming(given), &visit).await?;
+        // Another is signed in on this browser: the one who asked can be as well.
         let Some(owner) = owner.into_user(&link.sub) else {
-            return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
+            return Err(account.sign_in_first(&confirming(given), None, &visit)?);
         };
         let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;
         let view = ConfirmEmail {
@@ -144,9 +157,8 @@ pub(crate) async fn confirm(
         match account.move_to(&owner, link, &email, by, &visit).await {
             Ok(Moved::Done) => {
                 tracing::info!(sub = %owner.session.sub, "an address was changed");
-                Ok(see_other(
-                    &account.at(path::ACCOUNT_PROFILE, &[("done", Some("1"))]),
-                ))
+                let profile = account.at(path::ACCOUNT_PROFILE, &[("done", Some("1"))]);
+                account.renewed(see_other(&profile), &visit).await
             }
             Ok(Moved::Taken) => {
                 let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;
@@ -196,7 +208,10 @@ impl Account {
         let status = match fault {
             None | Some(EmailFault::Unavailable) => StatusCode::OK,
             Some(EmailFault::TooMany) => StatusCode::TOO_MANY_REQUESTS,
-            Some(EmailFault::Missing | EmailFault::NotAnAddress) => StatusCode::BAD_REQUEST,
+            Some(EmailFault::Missing | EmailFault::NotAnAddress | EmailFault::Same) => {
+                StatusCode::BAD_REQUEST
+            }
+            Some(EmailFault::Current(unproven)) => unproven.status(),
         };
         let (shell, frame, fresh) = self.frame(Here::Profile, HERE, owner, visit)?;
         let view = MoveEmail {
@@ -206,21 +221,29 @@ impl Account {
             is_sent,
             fault,
         };
-        Ok(page(view, status, fresh))
+        Ok(wait_a_minute(page(view, status, fresh)))
     }
 
-    async fn queue_move(&self, owner: &Owner, email: &Email, by: Context, visit: &Visit) -> Result<(), Lost> {
+    /// The same for every address, with the same event.
+    async fn queue_move(&self, user: &User, email: &Email, by: Context, visit: &Visit) -> Result<(), Lost> {
         let outbox = self.outbox.clone().ok_or(Lost::Race)?;
         let job = Job::Address {
-            sub: owner.session.sub.clone(),
+            sub: user.sub.clone(),
+            epoch: user.epoch,
             address: email.shown().to_owned(),
             locale: self.shell(visit, None).locale().tag().to_owned(),
         };
-        let (whose, now) = (email.canonical().to_owned(), visit.now);
-        let work = self
-            .front
-            .db
-            .transact(move |conn| Box::pin(async move { outbox.ask(&job, &whose, &by, conn, now).await }));
+        let (sub, whose, now) = (user.sub.clone(), mailbox(email), visit.now);
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                outbox.ask(&job, &whose, &by, conn, now).await?;
+                let asked = Event::LinkMailed {
+                    sub: &sub,
+                    purpose: Purpose::Address.as_str(),
+                };
+                Ok(audit::record(&asked, &by, conn, now).await?)
+            })
+        });
         work.await
     }
 
@@ -261,6 +284,10 @@ impl Account {
                 Ok(Moved::Done)
             })
         });
-        work.await
+        match work.await {
+            // PostgreSQL tells of another who was given it at the same moment by an error.
+            Err(Lost::Database(error)) if error.is_conflict() => Ok(Moved::Taken),
+            other => other,
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::allowances::{self, Rate};
+use accounts::attempts::TooMany;
 use accounts::claims::Claim;
 use accounts::sessions;
 use axum::Extension;
@@ -10,10 +12,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use events::Context;
-use events::audit::{self, Event};
+use events::audit::{self, Event, Span};
 use grants::allowed;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
-use http::{HeaderMap, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use protocol::form::Form;
 use protocol::{Error, RequestId, path};
 use serde_json::{Map, Value, json};
@@ -21,11 +23,16 @@ use serde_json::{Map, Value, json};
 use super::views::{Data, Here};
 use super::{Owner, Stop, page};
 use crate::notices::What;
-use crate::{Account, Visit};
+use crate::{Account, Lost, Visit};
 
 const HERE: &str = path::ACCOUNT_EXPORT;
 /// More than any person's trail holds that is not being attacked; of that, the newest.
 const MOST_EVENTS: u32 = 10_000;
+/// Each is a long document, an event and a mail, and needs no password while a proof is fresh.
+const EXPORTS: Rate = Rate {
+    at_once: 5,
+    every: Duration::from_secs(60 * 60),
+};
 
 pub(crate) async fn show(
     State(account): State<Arc<Account>>,
@@ -35,8 +42,7 @@ pub(crate) async fn show(
     let visit = account.visit(id, headers);
     let outcome = async {
         let owner = account.fresh_owner(HERE, &visit).await?;
-        let (shell, frame, fresh) = account.frame(Here::Data, HERE, &owner, &visit)?;
-        Ok(page(Data { shell, frame }, StatusCode::OK, fresh))
+        account.data_page(&owner, None, &visit)
     };
     account.answered(outcome.await, &visit)
 }
@@ -52,7 +58,12 @@ pub(crate) async fn submit(
     let outcome = async {
         let (owner, _) = account.submitted(HERE, form, &visit).await?;
         account.demand_proof(&owner, HERE, &visit)?;
-        account.record_export(&owner, by, &visit).await?;
+        match account.record_export(&owner, by, &visit).await {
+            Ok(()) => {}
+            Err(Lost::TooMany(too_many)) => return account.data_page(&owner, Some(too_many), &visit),
+            Err(Lost::Database(error)) => return Err(error.into()),
+            Err(Lost::Race) => return Err(Error::server_error("nothing races an export").into()),
+        }
         let document = account.document(&owner, &visit).await?;
         let headers = [
             (CONTENT_DISPOSITION, "attachment; filename=\"account.json\""),
@@ -65,13 +76,31 @@ pub(crate) async fn submit(
 }
 
 impl Account {
+    fn data_page(&self, owner: &Owner, too_many: Option<TooMany>, visit: &Visit) -> Result<Response, Stop> {
+        let (shell, frame, fresh) = self.frame(Here::Data, HERE, owner, visit)?;
+        let view = Data {
+            shell,
+            frame,
+            too_many: too_many.is_some(),
+        };
+        let Some(too_many) = too_many else {
+            return Ok(page(view, StatusCode::OK, fresh));
+        };
+        let mut response = page(view, StatusCode::TOO_MANY_REQUESTS, fresh);
+        let seconds = HeaderValue::from(too_many.retry_after.as_secs());
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+        Ok(response)
+    }
+
     /// First, so that nobody takes data along without a trace.
-    async fn record_export(&self, owner: &Owner, by: Context, visit: &Visit) -> Result<(), Stop> {
+    async fn record_export(&self, owner: &Owner, by: Context, visit: &Visit) -> Result<(), Lost> {
         let told = self.told(owner, What::DataExported, visit);
         let (outbox, now) = (self.outbox.clone(), visit.now);
         let (sub, session_id) = (owner.session.sub.clone(), owner.session.session_id.clone());
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
+                let taken = allowances::take(&format!("export of {sub}"), EXPORTS, conn, now).await?;
+                taken.map_err(Lost::TooMany)?;
                 let exported = Event::DataExported {
                     sub: &sub,
                     session_id: &session_id,
@@ -80,10 +109,10 @@ impl Account {
                 if let Some(outbox) = outbox {
                     outbox.put(&told, conn, now).await?;
                 }
-                Ok::<_, db::Error>(())
+                Ok(())
             })
         });
-        Ok(work.await?)
+        work.await
     }
 
     async fn document(&self, owner: &Owner, visit: &Visit) -> Result<Value, Stop> {
@@ -115,8 +144,12 @@ impl Account {
                 "last_used_at": allowed.last_used_at.to_string(),
             }));
         }
-        let since = visit.now - Duration::from_secs(u64::from(u32::MAX));
-        let events = audit::of_user(&user.sub, since, MOST_EVENTS, &mut conn).await?;
+        let all = Span {
+            since: visit.now - Duration::from_secs(u64::from(u32::MAX)),
+            before: None,
+            limit: MOST_EVENTS,
+        };
+        let events = audit::of_user(&user.sub, all, &mut conn).await?;
         Ok(json!({
             "sub": user.sub,
             "created_at": user.created_at.to_string(),

@@ -4,6 +4,7 @@
 //! over to the new epoch under a new cookie, ends every other one, on wish disconnects all apps, and queues the
 //! mail that tells the person. Links that were mailed before are void by the epoch.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use accounts::claims::Claim;
@@ -14,14 +15,14 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use events::Context;
-use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, StatusCode};
 use pages::{Lifetime, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
 
-use super::proof::Unproven;
+use super::proof::wait_a_minute;
 use super::views::{ChangeFault, ChangePassword, Here};
 use super::{Owner, Stop, page};
 use crate::notices::What;
@@ -32,7 +33,11 @@ const HERE: &str = path::ACCOUNT_PASSWORD;
 
 /// A Well-Known URL for Changing Passwords: where password managers send people.
 pub(crate) async fn well_known(State(account): State<Arc<Account>>) -> Response {
-    let mut response = see_other(&account.at(HERE, &[]));
+    led_to_the_form(account.front.site.base())
+}
+
+pub(crate) fn led_to_the_form(base: &impl Display) -> Response {
+    let mut response = see_other(&format!("{base}{HERE}"));
     // The specification wants 302, 303 or 307; the first is what every manager knows.
     *response.status_mut() = StatusCode::FOUND;
     response
@@ -119,11 +124,9 @@ impl Account {
     fn change_page(&self, owner: &Owner, form: Filled, visit: &Visit) -> Result<Response, Stop> {
         let status = match form.faults.first() {
             None => StatusCode::OK,
-            Some(ChangeFault::Current(Unproven::Busy) | ChangeFault::New(PasswordFault::Busy)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Some(ChangeFault::Current(Unproven::TooMany)) => StatusCode::TOO_MANY_REQUESTS,
-            Some(ChangeFault::Current(_) | ChangeFault::New(_)) => StatusCode::BAD_REQUEST,
+            Some(ChangeFault::Current(unproven)) => unproven.status(),
+            Some(ChangeFault::New(PasswordFault::Busy)) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(ChangeFault::New(_)) => StatusCode::BAD_REQUEST,
         };
         let (shell, frame, fresh) = self.frame(Here::Password, HERE, owner, visit)?;
         let view = ChangePassword {
@@ -133,13 +136,7 @@ impl Account {
             is_done: form.is_done,
             faults: form.faults,
         };
-        let mut response = page(view, status, fresh);
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            // RFC 6585 §4. As long as the page says.
-            let a_minute = HeaderValue::from_static("60");
-            response.headers_mut().insert(RETRY_AFTER, a_minute);
-        }
-        Ok(response)
+        Ok(wait_a_minute(page(view, status, fresh)))
     }
 
     async fn change_password(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accounts::claims::{Claim, Claims};
+use accounts::claims::{Claim, Claims, typed_name};
 use accounts::users::{self, EDITABLE, User};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
@@ -13,7 +13,7 @@ use pages::see_other;
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 
-use super::views::{Field, Here, Profile};
+use super::views::{Field, Here, Profile, Said};
 use super::{Owner, Stop, absent, page};
 use crate::{Account, Visit};
 
@@ -35,8 +35,12 @@ pub(crate) async fn show(
             value: user.claims.text(claim).unwrap_or_default().to_owned(),
             is_wrong: false,
         });
-        let is_done = params.get("done").is_some();
-        account.profile_page(&owner, &user, fields.into(), is_done, &visit)
+        let said = match (params.get("done"), params.get("changed")) {
+            (Some(_), _) => Said::Saved,
+            (None, Some(_)) => Said::ChangedMeanwhile,
+            (None, None) => Said::Nothing,
+        };
+        account.profile_page(&owner, &user, fields.into(), said, &visit)
     };
     account.answered(outcome.await, &visit)
 }
@@ -53,9 +57,14 @@ pub(crate) async fn submit(
         let (owner, params) = account.submitted(HERE, form, &visit).await?;
         refuse_others(&params)?;
         let user = account.user(&owner).await?;
+        // Another tab, or another device: the person looks at that before theirs replaces it.
+        let changed_meanwhile = see_other(&account.at(HERE, &[("changed", Some("1"))]));
+        if params.get("seen") != Some(seen(&user).as_str()) {
+            return Ok(changed_meanwhile);
+        }
         let (wanted, fields) = read(&params, &user);
         if fields.iter().any(|field| field.is_wrong) {
-            return account.profile_page(&owner, &user, fields, false, &visit);
+            return account.profile_page(&owner, &user, fields, Said::Nothing, &visit);
         }
         let (session, now) = (owner.session.session_id.clone(), visit.now);
         let work = account.front.db.transact(move |conn| {
@@ -63,18 +72,23 @@ pub(crate) async fn submit(
         });
         match work.await? {
             true => Ok(see_other(&account.at(HERE, &[("done", Some("1"))]))),
-            // Another change came first: the person looks at that before theirs replaces it.
-            false => Ok(see_other(&account.at(HERE, &[]))),
+            false => Ok(changed_meanwhile),
         }
     };
     account.answered(outcome.await, &visit)
+}
+
+/// What the form was filled in with, as one value: a form that was open for long must not undo what was changed since.
+fn seen(user: &User) -> String {
+    let values = EDITABLE.map(|claim| user.claims.text(claim));
+    seal::digest(&format!("{values:?}"))
 }
 
 /// A field that is not the person's to set is not ignored: whoever sends one believes that it does something.
 fn refuse_others(params: &Params) -> Result<(), Error> {
     let is_known = |name: &str| {
         let claim: Option<Claim> = name.parse().ok();
-        name == "csrf" || claim.is_some_and(|claim| EDITABLE.contains(&claim))
+        name == "csrf" || name == "seen" || claim.is_some_and(|claim| EDITABLE.contains(&claim))
     };
     match params.pairs().all(|(name, _)| is_known(name)) {
         true => Ok(()),
@@ -82,11 +96,20 @@ fn refuse_others(params: &Params) -> Result<(), Error> {
     }
 }
 
-/// The claims that the form asks for, and its fields with what is wrong about them.
+/// The claims that the form asks for, and its fields with what is wrong about them. A field that it does not have stays as
+/// it is; an empty one is forgotten.
 fn read(params: &Params, user: &User) -> (Claims, Vec<Field>) {
     let mut wanted = user.claims.clone();
     let fields = EDITABLE.map(|claim| {
-        let value = visible(params.get(claim.as_str()).unwrap_or_default());
+        let given = params.pairs().find(|(name, _)| *name == claim.as_str());
+        let Some((_, given)) = given else {
+            return Field {
+                claim,
+                value: user.claims.text(claim).unwrap_or_default().to_owned(),
+                is_wrong: false,
+            };
+        };
+        let value = typed_name(given);
         let is_wrong = match value.is_empty() {
             true => {
                 wanted.forget(claim);
@@ -103,17 +126,6 @@ fn read(params: &Params, user: &User) -> (Claims, Vec<Field>) {
     (wanted, fields.into())
 }
 
-/// Without what turns the writing around or cannot be seen: such a name would change how others read the words beside it.
-/// What joins letters of a script stays.
-fn visible(text: &str) -> String {
-    let is_hidden = |c: char| {
-        matches!(c, '\u{61C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
-    };
-    let kept: String = text.chars().filter(|c| !is_hidden(*c)).collect();
-    kept.trim().to_owned()
-}
-
 impl Account {
     /// The record of whose page this is.
     pub(crate) async fn user(&self, owner: &Owner) -> Result<User, Stop> {
@@ -127,7 +139,7 @@ impl Account {
         owner: &Owner,
         user: &User,
         fields: Vec<Field>,
-        is_done: bool,
+        said: Said,
         visit: &Visit,
     ) -> Result<Response, Stop> {
         let status = match fields.iter().any(|field| field.is_wrong) {
@@ -142,20 +154,9 @@ impl Account {
             is_verified: user.email_verified,
             can_move: self.outbox.is_some(),
             fields,
-            is_done,
+            seen: seen(user),
+            said,
         };
         Ok(page(view, status, fresh))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_seen_is_left_out_and_scripts_stay_joined() {
-        assert_eq!(visible(" Zo\u{eb}\u{202e}\u{200b} "), "Zo\u{eb}");
-        assert_eq!(visible("می\u{200c}خواهم"), "می\u{200c}خواهم");
-        assert_eq!(visible("\u{feff}\u{2066}"), "");
     }
 }

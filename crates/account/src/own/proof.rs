@@ -2,7 +2,11 @@
 
 use accounts::passwords::{Outcome, Password};
 use accounts::users::{self, User};
+use axum::response::Response;
 use events::Context;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+use pages::{Markup, Texts};
 use protocol::{Error, Secret};
 
 use super::Owner;
@@ -17,6 +21,42 @@ pub(crate) enum Unproven {
     Busy,
     /// Send the page with 429.
     TooMany,
+}
+
+impl Unproven {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Missing | Self::Wrong => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// Whether it is about what stands in the field.
+    pub(crate) fn is_at_field(self) -> bool {
+        match self {
+            Self::Missing | Self::Wrong => true,
+            Self::Busy | Self::TooMany => false,
+        }
+    }
+
+    pub(crate) fn words(self, texts: &Texts) -> Markup {
+        match self {
+            Self::Missing => texts.text("change-current-missing"),
+            Self::Wrong => texts.text("login-wrong-password"),
+            Self::Busy => texts.text("password-busy"),
+            Self::TooMany => texts.text("change-too-many"),
+        }
+    }
+}
+
+/// The page says how long: RFC 6585 §4.
+pub(crate) fn wait_a_minute(mut response: Response) -> Response {
+    if response.status() == StatusCode::TOO_MANY_REQUESTS {
+        let a_minute = HeaderValue::from_static("60");
+        response.headers_mut().insert(RETRY_AFTER, a_minute);
+    }
+    response
 }
 
 impl Account {

@@ -13,9 +13,9 @@ use protocol::{Timestamp, path};
 use super::when::day;
 
 pub(crate) use apps::{App, AppPage, Apps, Group, OWN_SCOPES, Permission};
-pub(crate) use data::{Activity, Data, Delete, Deleted, Entry};
+pub(crate) use data::{Activity, Data, Delete, DeleteFault, Deleted, Entry};
 pub(crate) use password::{ChangeFault, ChangePassword};
-pub(crate) use profile::{ConfirmEmail, EmailFault, Field, MoveEmail, Profile};
+pub(crate) use profile::{ConfirmEmail, EmailFault, Field, MoveEmail, Profile, Said};
 
 /// What all of them share.
 #[derive(Debug)]

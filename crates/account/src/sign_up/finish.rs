@@ -165,7 +165,8 @@ impl Account {
             Found::Known(ticket) => (What::Known, Some(ticket)),
             Found::Expired(ticket) if ticket.way.is_invitation() => (What::InvitationExpired, Some(ticket)),
             Found::Expired(ticket) => (What::Expired, Some(ticket)),
-            Found::Used => (What::Used, None),
+            // Perhaps by a first click, a moment ago: the way on to the app is the same.
+            Found::Used(ticket) => (What::Used, Some(ticket)),
             Found::Foreign => (What::Foreign, None),
         };
         let flow = ticket.as_ref().and_then(|ticket| ticket.flow.as_deref());

@@ -6,6 +6,14 @@ use pages::{FormTarget, Markup, Shell, View};
 
 use crate::views::{PasswordFault, reason};
 
+/// The app that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) name: String,
+    /// It registered itself: its name is a claim.
+    pub(super) is_unverified: bool,
+}
+
 /// `templates/account/sign_up.html`: whose account it will be.
 #[derive(Debug, Template)]
 #[template(path = "account/sign_up.html")]
@@ -13,8 +21,7 @@ pub(super) struct Ask {
     pub(super) shell: Shell,
     pub(super) csrf: String,
     pub(super) flow: Option<String>,
-    /// The app that waits.
-    pub(super) app: Option<String>,
+    pub(super) app: Option<Waiting>,
     pub(super) typed: String,
     pub(super) fault: Option<AskFault>,
 }
@@ -45,7 +52,7 @@ pub(super) struct Finish {
     pub(super) shell: Shell,
     pub(super) csrf: String,
     pub(super) link: String,
-    pub(super) app: Option<String>,
+    pub(super) app: Option<Waiting>,
     /// What the account will have.
     pub(super) email: String,
     pub(super) name: String,

@@ -16,6 +16,20 @@ pub struct Device {
     pub last_seen_at: Timestamp,
 }
 
+const WAS_OF: &str = "SELECT COUNT(*) FROM sessions WHERE session_id = $1 AND sub = $2";
+
+/// Whether this is a session of that user, live or not.
+///
+/// # Errors
+/// When the database fails.
+pub async fn was_of(session: &SessionId, sub: &Subject, conn: &mut Conn) -> db::Result<bool> {
+    let (count,): (i64,) = run!(conn, |c| sqlx::query_as(WAS_OF)
+        .bind(session.as_str())
+        .bind(sub.as_str())
+        .fetch_one(c))?;
+    Ok(count > 0)
+}
+
 const OF_USER: &str = "SELECT s.session_id, s.user_agent, s.created_at, s.last_seen_at \
     FROM sessions s JOIN browsers b ON b.browser_id = s.browser_id JOIN users u ON u.sub = s.sub \
     WHERE s.sub = $1 AND b.expires_at > $2 \

@@ -50,11 +50,10 @@ pub async fn sign_in(
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Option<SignedIn>> {
-    let Some(delete_at) = lock_user(&sign_in, conn, now).await? else {
+    // Before the lock that is shared: two sign-ins that hold that, and both write then, would wait for each other.
+    let came_back = deletion::undo(&sign_in.sub, sign_in.epoch, by, conn, now).await?;
+    if !lock_user(&sign_in, conn).await? {
         return Ok(None);
-    };
-    if delete_at.is_some() {
-        deletion::undo(&sign_in.sub, by, conn, now).await?;
     }
     let cookie = opaque::random(Kind::Browser);
     let (browser_id, ordinal) = enter_browser(sign_in.presented.as_ref(), &cookie, conn, now).await?;
@@ -77,7 +76,7 @@ pub async fn sign_in(
         max_age: max_age(&sessions),
         session: sessions.active,
         cookie,
-        came_back: delete_at.is_some(),
+        came_back,
     }))
 }
 
@@ -91,8 +90,7 @@ pub(super) fn max_age(sessions: &BrowserSessions) -> Option<Duration> {
 macro_rules! user {
     ($lock:literal) => {
         concat!(
-            "SELECT delete_at FROM users WHERE sub = $1 AND disabled_at IS NULL AND epoch = $2 \
-             AND (delete_at IS NULL OR delete_at > $3)",
+            "SELECT sub FROM users WHERE sub = $1 AND disabled_at IS NULL AND epoch = $2 AND delete_at IS NULL",
             $lock
         )
     };
@@ -102,15 +100,13 @@ const USER: &str = user!("");
 const USER_LOCKED: &str = user!(" FOR SHARE");
 
 /// The password was checked outside of any transaction; what was read with it may have changed meanwhile.
-/// Says from when on the account is to be deleted, if its person wanted that.
-async fn lock_user(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<Option<Option<i64>>> {
+async fn lock_user(sign_in: &SignIn, conn: &mut Conn) -> db::Result<bool> {
     let statement = conn.either(USER, USER_LOCKED);
-    let row: Option<(Option<i64>,)> = run!(conn, |c| sqlx::query_as(statement)
+    let row: Option<(String,)> = run!(conn, |c| sqlx::query_as(statement)
         .bind(sign_in.sub.as_str())
         .bind(sign_in.epoch)
-        .bind(now.as_secs())
         .fetch_optional(c))?;
-    Ok(row.map(|(delete_at,)| delete_at))
+    Ok(row.is_some())
 }
 
 const ROTATE: &str = "UPDATE browsers SET token_digest = $2, sign_ins = sign_ins + 1, expires_at = $3 \

@@ -64,7 +64,7 @@ async fn c073_a_link_works_once_within_its_time_and_looking_at_it_changes_nothin
             assert!(!claimed(&ticket, &db, end).await, "time is up at use");
             assert!(claimed(&ticket, &db, end - SECOND).await);
             assert!(!claimed(&ticket, &db, NOW).await);
-            assert_eq!(found(&link, &db, NOW).await, Found::Used);
+            assert!(matches!(found(&link, &db, NOW).await, Found::Used(_)));
         }
     })
     .await;

@@ -1,10 +1,11 @@
 //! What the pages show about what is kept of a person.
 
 use askama::Template;
-use pages::{Markup, Shell};
+use pages::{Markup, Shell, Texts};
 use protocol::Timestamp;
 
 use super::{Frame, Here};
+use crate::own::proof::Unproven;
 
 /// `templates/account/own/activity.html`: what happened with the account.
 #[derive(Debug, Template)]
@@ -13,6 +14,10 @@ pub(crate) struct Activity {
     pub(crate) shell: Shell,
     pub(crate) frame: Frame,
     pub(crate) entries: Vec<Entry>,
+    /// Where what happened before stands.
+    pub(crate) older: Option<String>,
+    /// Whether this is what happened last.
+    pub(crate) is_newest: bool,
 }
 
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) struct Entry {
 pub(crate) struct Data {
     pub(crate) shell: Shell,
     pub(crate) frame: Frame,
+    /// It was downloaded often a moment ago: send the page with 429.
+    pub(crate) too_many: bool,
 }
 
 /// `templates/account/own/delete.html`: what the end means.
@@ -39,8 +46,41 @@ pub(crate) struct Delete {
     pub(crate) frame: Frame,
     /// From when on nothing can be had back.
     pub(crate) day: String,
+    /// By which a second click is known when the first has ended it.
+    pub(crate) session: String,
     pub(crate) typed: String,
-    pub(crate) is_wrong: bool,
+    pub(crate) fault: Option<DeleteFault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeleteFault {
+    /// Not the address of this account.
+    Email,
+    /// Nobody has shown that it is the person who asks.
+    Current(Unproven),
+}
+
+impl DeleteFault {
+    /// The field that it is shown at, by its id.
+    fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Email => Some("email"),
+            Self::Current(unproven) => unproven.is_at_field().then_some("current-password"),
+        }
+    }
+
+    fn words(self, texts: &Texts) -> Markup {
+        match self {
+            Self::Email => texts.text("delete-wrong"),
+            Self::Current(unproven) => unproven.words(texts),
+        }
+    }
+}
+
+impl Delete {
+    fn at(&self, field: &str) -> Option<DeleteFault> {
+        self.fault.filter(|fault| fault.field() == Some(field))
+    }
 }
 
 /// `templates/account/own/deleted.html`: for who is not signed in any more.
@@ -48,4 +88,6 @@ pub(crate) struct Delete {
 #[template(path = "account/own/deleted.html")]
 pub(crate) struct Deleted {
     pub(crate) shell: Shell,
+    /// Whether mail is sent.
+    pub(crate) is_told: bool,
 }

@@ -31,18 +31,15 @@ impl ChangeFault {
     /// The field that it is shown at, by its id.
     fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Current(Unproven::Missing | Unproven::Wrong) => Some("current-password"),
-            Self::Current(Unproven::Busy | Unproven::TooMany) | Self::New(PasswordFault::Busy) => None,
+            Self::Current(unproven) => unproven.is_at_field().then_some("current-password"),
+            Self::New(PasswordFault::Busy) => None,
             Self::New(_) => Some("new-password"),
         }
     }
 
     fn words(&self, texts: &Texts) -> Markup {
         match self {
-            Self::Current(Unproven::Missing) => texts.text("change-current-missing"),
-            Self::Current(Unproven::Wrong) => texts.text("login-wrong-password"),
-            Self::Current(Unproven::Busy) => texts.text("password-busy"),
-            Self::Current(Unproven::TooMany) => texts.text("change-too-many"),
+            Self::Current(unproven) => unproven.words(texts),
             Self::New(fault) => fault.words(*texts),
         }
     }

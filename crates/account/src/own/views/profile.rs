@@ -5,6 +5,7 @@ use askama::Template;
 use pages::{Markup, Shell, Texts};
 
 use super::{Frame, Here};
+use crate::own::proof::Unproven;
 
 /// `templates/account/own/profile.html`: what the person says about themselves.
 #[derive(Debug, Template)]
@@ -17,7 +18,18 @@ pub(crate) struct Profile {
     /// Whether the address can be changed: mail is sent.
     pub(crate) can_move: bool,
     pub(crate) fields: Vec<Field>,
-    pub(crate) is_done: bool,
+    /// What the fields are filled in with, as one value.
+    pub(crate) seen: String,
+    pub(crate) said: Said,
+}
+
+/// What became of the form that was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Nothing,
+    Saved,
+    /// Something else changed first: nothing was saved.
+    ChangedMeanwhile,
 }
 
 /// One claim in a form.
@@ -115,6 +127,10 @@ pub(crate) enum EmailFault {
     TooMany,
     /// No mail is sent here.
     Unavailable,
+    /// It is theirs already.
+    Same,
+    /// Nobody has shown that it is the person who asks.
+    Current(Unproven),
 }
 
 impl EmailFault {
@@ -124,14 +140,28 @@ impl EmailFault {
             Self::NotAnAddress => texts.text("recover-email-odd"),
             Self::TooMany => texts.text("recover-too-many"),
             Self::Unavailable => texts.text("email-unavailable"),
+            Self::Same => texts.text("email-same"),
+            Self::Current(unproven) => unproven.words(texts),
+        }
+    }
+
+    /// The field that it is shown at, by its id.
+    fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Missing | Self::NotAnAddress | Self::Same => Some("email"),
+            Self::Current(unproven) => unproven.is_at_field().then_some("current-password"),
+            Self::TooMany | Self::Unavailable => None,
         }
     }
 }
 
 impl MoveEmail {
-    fn at_field(&self) -> Option<EmailFault> {
-        let at_field = |fault: &EmailFault| matches!(fault, EmailFault::Missing | EmailFault::NotAnAddress);
-        self.fault.filter(at_field)
+    fn at(&self, field: &str) -> Option<EmailFault> {
+        self.fault.filter(|fault| fault.field() == Some(field))
+    }
+
+    fn has_fault(&self) -> bool {
+        self.fault.is_some_and(|fault| fault != EmailFault::Unavailable)
     }
 }
 

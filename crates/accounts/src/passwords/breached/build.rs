@@ -31,6 +31,10 @@ pub enum Unbuilt {
     #[error("{path}: {error}")]
     Io { path: PathBuf, error: io::Error },
     #[error(
+        "{path}: is no file; how long the list is says how the filter is laid out, so a pipe does not do"
+    )]
+    NoFile { path: PathBuf },
+    #[error(
         "{path}, line {line}: has to be the SHA-1 of a password in 40 hexadecimal digits, alone or with a colon and a count after it"
     )]
     NoHash { path: PathBuf, line: u64 },
@@ -51,7 +55,14 @@ pub fn build(from: &Path, to: &Path, at_least: u64) -> Result<Built, Unbuilt> {
         error,
     };
     let list = File::open(from).map_err(reading)?;
-    let bits = bits(list.metadata().map_err(reading)?.len());
+    let about = list.metadata().map_err(reading)?;
+    // A pipe has no length: the filter would have one bucket, and take nearly every password for a known one.
+    if !about.is_file() {
+        return Err(Unbuilt::NoFile {
+            path: from.to_owned(),
+        });
+    }
+    let bits = bits(about.len());
     let mut unfinished = to.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);

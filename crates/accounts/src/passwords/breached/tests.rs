@@ -121,6 +121,14 @@ fn a_list_that_is_none_is_refused_by_its_line_and_leaves_what_was_there() {
 }
 
 #[test]
+fn a_list_without_a_length_is_refused() {
+    let ground = Ground::new();
+    let refused = build(Path::new("/dev/null"), &ground.file("filter"), 1).unwrap_err();
+    assert!(refused.to_string().contains("a pipe does not do"), "{refused}");
+    assert!(!ground.file("filter").exists());
+}
+
+#[test]
 fn a_filter_with_one_bit_altered_or_a_byte_too_few_or_many_is_refused() {
     let ground = Ground::new();
     ground.build(&list((0..50).map(|n| n.to_string())), 1).unwrap();

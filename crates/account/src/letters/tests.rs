@@ -1,0 +1,49 @@
+use accounts::users::Draft;
+use db::testing::both;
+use events::Context;
+use mail::Content;
+
+use super::*;
+use crate::outbox::mailbox;
+
+#[tokio::test]
+async fn c073_a_link_asked_for_before_the_credentials_changed_is_not_made_afterwards() {
+    both(|db| async move {
+        let draft = Draft::new(Email::parse("alex@example.com").unwrap());
+        let clock = Clock::System;
+        let now = clock.now();
+        let inserted = db.transact(move |conn| {
+            Box::pin(async move { users::insert(draft, &Context::server(), conn, now).await })
+        });
+        let user = inserted.await.unwrap();
+        let letters = Letters {
+            db: db.clone(),
+            issuer: Issuer::parse("https://id.example.com").unwrap(),
+            clock,
+        };
+        for (epoch, is_made) in [(user.epoch, true), (user.epoch - 1, false)] {
+            let job = Job::Address {
+                sub: user.sub.clone(),
+                epoch,
+                address: "new@example.com".to_owned(),
+                locale: "en".to_owned(),
+            };
+            let content = Content::from(serde_json::to_vec(&job).unwrap());
+            let letter = letters.letter(content).await.unwrap();
+            assert_eq!(letter.is_some(), is_made, "{epoch}");
+        }
+    })
+    .await;
+}
+
+#[test]
+fn c070_what_stands_behind_a_plus_makes_no_other_mailbox() {
+    for (address, counted) in [
+        ("Alex@Example.com", "alex@example.com"),
+        ("alex+shop@example.com", "alex@example.com"),
+        ("alex+shop+2@example.com", "alex@example.com"),
+        ("+alex@example.com", "+alex@example.com"),
+    ] {
+        assert_eq!(mailbox(&Email::parse(address).unwrap()), counted);
+    }
+}
