@@ -105,7 +105,7 @@ pub enum Apps {
 pub enum Outcome {
     /// How many approvals ended.
     Ended(usize),
-    /// There is no such user, client, session or consent.
+    /// There is no such user, client, session or consent; of other sessions, none.
     Unknown,
 }
 

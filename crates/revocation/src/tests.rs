@@ -203,7 +203,12 @@ async fn each_act_ends_what_it_covers_and_leaves_the_rest() {
                 .filter(|(name, _)| is_one_of(name, covered))
                 .map(|(_, id)| id.to_string())
                 .collect();
-            assert_eq!(outcome, Outcome::Ended(expected.len()), "{act:?}");
+            let told = match &act {
+                // There was no other session: nothing that a trail or a mail should tell of.
+                Act::EndOtherSessions { .. } if expected.is_empty() => Outcome::Unknown,
+                _ => Outcome::Ended(expected.len()),
+            };
+            assert_eq!(outcome, told, "{act:?}");
             let now_ended: BTreeSet<_> = ended(&db).await.difference(&ended_before).cloned().collect();
             assert_eq!(now_ended, expected, "{act:?}");
 
