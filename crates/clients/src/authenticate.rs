@@ -37,7 +37,7 @@ pub struct Credentials {
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Credentials {
-    /// A URL that was cut at its first colon, because it was not form-encoded. No client has such an id.
+    /// A URL that was cut at its first colon, because it was not form-encoded. No API is called so.
     fn is_cut_url(&self) -> bool {
         self.method == ClientAuthMethod::ClientSecretBasic
             && matches!(self.client_id.as_str(), "http" | "https" | "urn")

@@ -161,7 +161,8 @@ impl Database {
         self.mark.highest()
     }
 
-    /// Closes every connection. On SQLite everything is in the one file then: who copies that file alone has all of it.
+    /// Closes every connection. On SQLite everything is in the one file then, unless another process has it open: who
+    /// copies that file alone has all of it.
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { writer, readers } => {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-pub const FIRST_PAUSE: Duration = Duration::from_secs(15);
+const FIRST_PAUSE: Duration = Duration::from_secs(15);
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// With the pauses between them about a day: whoever was away for so long has other worries.
-pub const MOST_TRIES: i64 = 30;
+const MOST_TRIES: i64 = 30;
 
 /// After so many tries that failed, how long until the next; `None` where there is none.
 pub fn pause(tries: i64) -> Option<Duration> {

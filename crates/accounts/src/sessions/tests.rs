@@ -281,6 +281,25 @@ async fn c066_each_end_of_user_session_or_browser_shows_at_the_next_use() {
     .await;
 }
 
+/// Times are whole seconds: nobody can say whether it began before the restore.
+#[tokio::test]
+async fn c066_a_session_from_the_second_of_a_restore_has_ended() {
+    both(|db| async move {
+        let jane = user(&db, "jane").await;
+        let SignedIn { session, cookie, .. } = enter(&db, proof(&jane, None), NOW).await.unwrap();
+        act(&db, "UPDATE revocation_feed SET epoch = 999999").await;
+        assert!(who(&db, &cookie, NOW).await.is_some() && is_live(&db, &session.session_id, NOW).await);
+        act(&db, "UPDATE revocation_feed SET epoch = 1000000").await;
+        assert!(who(&db, &cookie, NOW).await.is_none());
+        assert!(!is_live(&db, &session.session_id, NOW).await);
+        let later = NOW + Duration::from_secs(1);
+        let next = enter(&db, proof(&jane, Some(&cookie)), later).await.unwrap();
+        assert_ne!(next.session.session_id, session.session_id);
+        assert!(is_live(&db, &next.session.session_id, later).await);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_proof_counts_for_nothing_once_its_user_has_changed() {
     both(|db| async move {
