@@ -170,7 +170,7 @@ open_to_all! {
         let answer = make(&mut phone, &link, "", NEW).await;
         assert_eq!(answer.status, 303);
         let done = phone.follow(answer).await;
-        assert!(done.has("<h1>Your account is ready</h1>") && done.has("Go back to the app"), "{}", done.body);
+        assert!(done.has("<h1>Your account is ready</h1>") && done.has("go back there"), "{}", done.body);
         assert!(phone.cookies.keys().all(|name| !name.contains("browser")), "{before} {:?}", phone.cookies);
         assert!(phone.open(&app.url(&[])).await.has("id=\"login-submit\""), "no session");
         let made = user(&world, "zoe@example.com").await.expect("an account");
@@ -206,8 +206,12 @@ open_to_all! {
         let consent = visitor.sign_in(&login, address).await;
         assert!(consent.has("id=\"consent-allow\""), "{}", consent.body);
         // In another browser there is no app that waits.
-        let page = visitor.elsewhere().get(&link).await;
-        assert!(page.has("Go back to the app you came from") && !page.has("signup-sign-in"), "{}", page.body);
+        let mut phone = visitor.elsewhere();
+        let page = phone.get(&link).await;
+        let login = phone.get(&href(&page, "signup-sign-in")).await;
+        assert!(login.asks_to_sign_in() && !login.has("Test app"), "{}", login.body);
+        let home = phone.sign_in(&login, address).await;
+        assert!(home.has("<h1>Your account</h1>"), "{}", home.body);
         let after = user(&world, address).await.expect("the user");
         assert_eq!(after, known);
     }

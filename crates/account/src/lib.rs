@@ -23,11 +23,11 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use clients::Directory;
-use grants::Flow;
+use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{Front, Page, Shell, error};
-use protocol::{Error, RequestId, SignUp, Timestamp, path};
+use protocol::{Error, FlowId, RequestId, SignUp, Timestamp, path};
 
 pub use letters::Letters;
 pub use outbox::{Mails, Outbox};
@@ -87,8 +87,37 @@ struct Visit {
 
 /// What a browser was about to do when it lost its way, in this browser still.
 struct Pending {
-    flow: Flow,
+    way: Way,
     sealed: String,
+}
+
+/// Where the browser was going.
+enum Way {
+    /// To an app that waits.
+    App(Box<Flow>),
+    /// To a page of ours.
+    Own(Flow<OwnRequest>),
+}
+
+impl Pending {
+    /// The flow of the app that waits, if one does.
+    fn app(&self) -> Option<&Flow> {
+        match &self.way {
+            Way::App(flow) => Some(flow),
+            Way::Own(_) => None,
+        }
+    }
+
+    fn flow_id(&self) -> &FlowId {
+        match &self.way {
+            Way::App(flow) => &flow.id,
+            Way::Own(flow) => &flow.id,
+        }
+    }
+
+    fn ui_locales(&self) -> Option<&str> {
+        self.app().and_then(|flow| flow.request().ui_locales.as_deref())
+    }
 }
 
 /// What another did first.
@@ -115,7 +144,7 @@ impl Account {
     }
 
     fn shell(&self, visit: &Visit, pending: Option<&Pending>) -> Shell {
-        let ui_locales = pending.and_then(|pending| pending.flow.request().ui_locales.as_deref());
+        let ui_locales = pending.and_then(Pending::ui_locales);
         self.front.shell(&visit.headers, ui_locales, &visit.id)
     }
 
@@ -128,9 +157,17 @@ impl Account {
         let Some(sealed) = sealed else {
             return Ok(None);
         };
-        let flow = self.front.open(sealed, &visit.headers, visit.now).await?;
-        Ok(flow.map(|flow| Pending {
-            flow,
+        let app = self.front.open(sealed, &visit.headers, visit.now).await?;
+        let way = match app {
+            Some(flow) => Some(Way::App(Box::new(flow))),
+            None => self
+                .front
+                .open(sealed, &visit.headers, visit.now)
+                .await?
+                .map(Way::Own),
+        };
+        Ok(way.map(|way| Pending {
+            way,
             sealed: sealed.to_owned(),
         }))
     }
@@ -161,7 +198,7 @@ impl Account {
     fn dead(&self, found: &Found, renewal: Renewal, fresh: Option<HeaderValue>, visit: &Visit) -> Response {
         let (dead, status) = match found {
             Found::Expired(_) => (Dead::Expired(renewal), StatusCode::GONE),
-            Found::Used | Found::Live(_) => (Dead::Used(renewal), StatusCode::GONE),
+            Found::Used(_) | Found::Live(_) => (Dead::Used(renewal), StatusCode::GONE),
             Found::Disabled => (Dead::Disabled, StatusCode::FORBIDDEN),
             Found::Foreign => (Dead::Foreign, StatusCode::NOT_FOUND),
         };

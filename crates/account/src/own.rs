@@ -28,7 +28,7 @@ use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
 use db::Conn;
-use grants::flow::Binding;
+use grants::flow::{Binding, OwnWhy};
 use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
@@ -197,18 +197,49 @@ impl Account {
         session: Option<&SessionId>,
         visit: &Visit,
     ) -> Result<Stop, Error> {
+        let (sealed, fresh) = self.own_way(path, session, visit)?;
+        Ok(self.away(&sealed, fresh))
+    }
+
+    fn away(&self, sealed: &str, fresh: Option<HeaderValue>) -> Stop {
+        let mut response = see_other(&self.front.at(path::LOGIN, sealed));
+        if let Some(fresh) = fresh {
+            response.headers_mut().append(SET_COOKIE, fresh);
+        }
+        Stop::Away(Box::new(response))
+    }
+
+    /// The sealed flow that leads over the sign-in page to this path, and the cookie to set with it.
+    pub(crate) fn own_way(
+        &self,
+        path: &str,
+        session: Option<&SessionId>,
+        visit: &Visit,
+    ) -> Result<(String, Option<HeaderValue>), Error> {
         let request = OwnRequest {
             path: path.to_owned(),
             session: session.cloned(),
+            why: None,
         };
+        self.sealed_own(request, visit)
+    }
+
+    /// The same for somebody who is signed in as another than the one that this path is for.
+    pub(crate) fn sign_in_as_another(&self, path: &str, visit: &Visit) -> Result<Stop, Error> {
+        let request = OwnRequest {
+            path: path.to_owned(),
+            session: None,
+            why: Some(OwnWhy::AnotherAccount),
+        };
+        let (sealed, fresh) = self.sealed_own(request, visit)?;
+        Ok(self.away(&sealed, fresh))
+    }
+
+    fn sealed_own(&self, request: OwnRequest, visit: &Visit) -> Result<(String, Option<HeaderValue>), Error> {
         let cookie = self.front.flow_cookie(&visit.headers);
         let flow = Flow::start(request, visit.now);
         let sealed = self.front.seal(&flow, Binding::Browser(&cookie.value))?;
-        let mut response = see_other(&self.front.at(path::LOGIN, &sealed));
-        if let Some(fresh) = cookie.fresh {
-            response.headers_mut().append(SET_COOKIE, fresh);
-        }
-        Ok(Stop::Away(Box::new(response)))
+        Ok((sealed, cookie.fresh))
     }
 
     /// What every page of the account is framed with, and the cookie to set with it.

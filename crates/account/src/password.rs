@@ -16,7 +16,7 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use events::Context;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{BRAND, Page, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Secret, path};
@@ -102,8 +102,12 @@ pub(crate) async fn done(
             Some(pending) => account.onward(&pending, shell.locale().tag()).await?,
             None => None,
         };
+        let (onward, fresh) = match onward {
+            Some(onward) => (onward, None),
+            None => account.onward_home(&visit)?,
+        };
         let what = What::Password(onward);
-        Ok(Page::new(Done { shell, what }).into_response())
+        Ok(with_cookie(Page::new(Done { shell, what }), fresh))
     };
     outcome
         .await
@@ -180,8 +184,8 @@ impl Account {
 
     fn dead_recovery(&self, found: &Found, visit: &Visit) -> Response {
         let flow = match found {
-            Found::Expired(link) => link.flow.as_deref(),
-            Found::Live(_) | Found::Used | Found::Disabled | Found::Foreign => None,
+            Found::Expired(link) | Found::Used(link) => link.flow.as_deref(),
+            Found::Live(_) | Found::Disabled | Found::Foreign => None,
         };
         let renewal = match self.outbox {
             Some(_) => Renewal::At(self.at(path::RECOVER, &[("flow", flow)])),
@@ -222,15 +226,29 @@ impl Account {
 
     /// On to the sign-in page, for anyone: another who is signed in on this browser is not meant.
     async fn onward(&self, pending: &Pending, language: &str) -> Result<Option<Onward>, Error> {
+        let path = self.at(
+            path::LOGIN,
+            &[("flow", Some(&pending.sealed)), ("other", Some("1"))],
+        );
+        let Some(flow) = pending.app() else {
+            return Ok(Some(Onward { app: None, path }));
+        };
         let mut conn = self.front.db.reader().await?;
-        let client_id = &pending.flow.request().client_id;
-        let client = clients::records::by_id(client_id, &mut conn).await?;
+        let client = clients::records::by_id(&flow.request().client_id, &mut conn).await?;
         Ok(client.map(|client| Onward {
-            app: client.name_in(language),
-            path: self.at(
-                path::LOGIN,
-                &[("flow", Some(&pending.sealed)), ("other", Some("1"))],
-            ),
+            app: Some(client.name_in(language)),
+            path,
         }))
+    }
+
+    /// The same where nothing waits in this browser: to sign in to the pages of the account.
+    pub(crate) fn onward_home(&self, visit: &Visit) -> Result<(Onward, Option<HeaderValue>), Error> {
+        let (sealed, fresh) = self.own_way(path::ACCOUNT, None, visit)?;
+        let query = [("flow", Some(sealed.as_str())), ("other", Some("1"))];
+        let onward = Onward {
+            app: None,
+            path: self.at(path::LOGIN, &query),
+        };
+        Ok((onward, fresh))
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use accounts::email::Email;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use clients::Trust;
 use events::Context;
 use http::header::RETRY_AFTER;
@@ -44,12 +44,13 @@ pub(crate) async fn show(
             Ok(_) => {
                 let hint = pending
                     .as_ref()
-                    .and_then(|pending| pending.flow.request().login_hint.clone());
+                    .and_then(Pending::app)
+                    .and_then(|flow| flow.request().login_hint.clone());
                 account
                     .ask_whom(pending, hint.unwrap_or_default(), None, &visit)
                     .await
             }
-            Err(what) => Ok(account.note(what, pending.as_ref(), &visit)),
+            Err(what) => account.note(what, pending.as_ref(), &visit),
         }
     };
     outcome
@@ -74,7 +75,7 @@ pub(crate) async fn submit(
         let pending = account.pending(params.get("flow"), &visit).await?;
         let outbox = match account.asking() {
             Ok(outbox) => outbox,
-            Err(what) => return Ok(account.note(what, pending.as_ref(), &visit)),
+            Err(what) => return account.note(what, pending.as_ref(), &visit),
         };
         let typed = params.get("username").unwrap_or_default().to_owned();
         // Only its form is judged: that tells nothing of accounts.
@@ -158,11 +159,11 @@ impl Account {
 
     /// The app that waits, by its name, and whether that is a claim of its own.
     async fn waiting(&self, pending: Option<&Pending>, language: &str) -> Result<Option<Waiting>, Error> {
-        let Some(pending) = pending else {
+        let Some(flow) = pending.and_then(Pending::app) else {
             return Ok(None);
         };
         let mut conn = self.front.db.reader().await?;
-        let client = clients::records::by_id(&pending.flow.request().client_id, &mut conn).await?;
+        let client = clients::records::by_id(&flow.request().client_id, &mut conn).await?;
         Ok(client.map(|client| Waiting {
             name: client.name_in(language),
             is_unverified: client.trust == Trust::Unverified,
@@ -198,14 +199,21 @@ impl Account {
     }
 
     /// A page that says how things are, and where to go from here.
-    fn note(&self, what: What, pending: Option<&Pending>, visit: &Visit) -> Response {
+    fn note(&self, what: What, pending: Option<&Pending>, visit: &Visit) -> Result<Response, Error> {
         let flow = pending.map(|pending| pending.sealed.as_str());
+        let (sign_in, fresh) = match flow {
+            Some(_) => {
+                let query = [("flow", flow), ("other", Some("1"))];
+                (self.at(path::LOGIN, &query), None)
+            }
+            None => {
+                let (onward, fresh) = self.onward_home(visit)?;
+                (onward.path, fresh)
+            }
+        };
         let view = Note {
             shell: self.shell(visit, pending),
-            sign_in: flow.map(|flow| {
-                let query = [("flow", Some(flow)), ("other", Some("1"))];
-                self.at(path::LOGIN, &query)
-            }),
+            sign_in,
             recover: self
                 .outbox
                 .as_ref()
@@ -216,7 +224,7 @@ impl Account {
                 .map(|_| self.at(path::SIGN_UP, &[("flow", flow)])),
             what,
         };
-        Page::new(view).with_status(what.status()).into_response()
+        Ok(with_cookie(Page::new(view).with_status(what.status()), fresh))
     }
 }
 

@@ -83,15 +83,15 @@ pub(crate) struct Done {
 
 #[derive(Debug)]
 pub(crate) enum What {
-    Password(Option<Onward>),
+    Password(Onward),
     VerifySent,
     Verified,
 }
 
-/// The app that waits, and the way on to it.
+/// Where to sign in, and for which app if one waits.
 #[derive(Debug)]
 pub(crate) struct Onward {
-    pub(crate) app: String,
+    pub(crate) app: Option<String>,
     pub(crate) path: String,
 }
 

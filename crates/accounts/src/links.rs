@@ -55,7 +55,7 @@ pub enum Found {
     /// Half an hour has passed.
     Expired(Link),
     /// It was used, or the account has changed since.
-    Used,
+    Used(Link),
     /// The account is disabled.
     Disabled,
     /// None of ours, for another purpose, or forgotten.
@@ -149,9 +149,7 @@ pub async fn find(purpose: Purpose, given: &str, conn: &mut Conn, now: Timestamp
     if row.disabled_at.is_some() {
         return Ok(Found::Disabled);
     }
-    if row.used_at.is_some() || row.epoch != row.epoch_now {
-        return Ok(Found::Used);
-    }
+    let is_used = row.used_at.is_some() || row.epoch != row.epoch_now;
     let link = Link {
         digest,
         sub: row.sub.into(),
@@ -161,6 +159,7 @@ pub async fn find(purpose: Purpose, given: &str, conn: &mut Conn, now: Timestamp
         wanted: row.wanted,
     };
     Ok(match now < Timestamp::from_secs(row.expires_at) {
+        _ if is_used => Found::Used(link),
         true => Found::Live(link),
         false => Found::Expired(link),
     })
@@ -262,8 +261,8 @@ mod tests {
             assert_eq!(found(&link, &db, NOW + LIFE).await, Found::Expired(own.clone()));
             assert!(!used(&own, &db, NOW + LIFE).await, "time is up at use");
             // The attempt has raised the epoch, because only the caller's guard rolls it back.
-            assert_eq!(found(&link, &db, NOW).await, Found::Used);
-            assert_eq!(found(&older, &db, NOW).await, Found::Used);
+            assert!(matches!(found(&link, &db, NOW).await, Found::Used(_)));
+            assert!(matches!(found(&older, &db, NOW).await, Found::Used(_)));
         })
         .await;
     }
@@ -282,11 +281,11 @@ mod tests {
             let own = live(found(&link, &db, NOW).await);
             assert!(used(&own, &db, NOW).await);
             assert!(!used(&own, &db, NOW).await);
-            assert_eq!(found(&link, &db, NOW).await, Found::Used);
-            assert_eq!(
-                found(&other, &db, NOW).await,
-                Found::Used,
-                "the password is another"
+            assert!(matches!(found(&link, &db, NOW).await, Found::Used(_)));
+            let dead = found(&other, &db, NOW).await;
+            assert!(
+                matches!(dead, Found::Used(_)),
+                "the password is another: {dead:?}"
             );
 
             let sub = user.sub.clone();

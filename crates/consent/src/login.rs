@@ -174,6 +174,7 @@ impl Consent {
             forgot,
             create,
             app: Some(self.app(&client, &carried.flow, &shell).await?),
+            lead: None,
             shell,
             csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,
             flow: carried.sealed,

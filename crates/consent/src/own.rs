@@ -8,6 +8,7 @@ use accounts::sessions::{Session, SignedIn};
 use axum::response::Response;
 use events::Context;
 use grants::OwnRequest;
+use grants::flow::OwnWhy;
 use http::header::SET_COOKIE;
 use pages::{ReturnPath, see_other};
 use protocol::{Params, path};
@@ -98,19 +99,20 @@ impl Consent {
         visit: &Visit,
     ) -> Result<Response, Stop> {
         let status = before.status();
-        let base = self.front.site.base();
+        let forgot = match self.recovery {
+            Recovery::Offered => Some(self.front.at(path::RECOVER, &carried.sealed)),
+            Recovery::NotOffered => None,
+        };
         let view = Login {
             shell: self.front.shell(&visit.headers, None, &visit.id),
             csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,
             flow: carried.sealed,
             app: None,
+            lead: lead(carried.flow.request()),
             who,
             remember: before.remember,
             faults: before.faults,
-            forgot: match self.recovery {
-                Recovery::Offered => Some(format!("{base}{}", path::RECOVER)),
-                Recovery::NotOffered => None,
-            },
+            forgot,
             // Nobody is led to an account of theirs from here that they do not have yet.
             create: None,
         };
@@ -127,6 +129,18 @@ impl Consent {
         response.headers_mut().append(SET_COOKIE, preferred);
         response
     }
+}
+
+/// What the sign-in is for, where that is not plain.
+fn lead(request: &OwnRequest) -> Option<&'static str> {
+    if request.why == Some(OwnWhy::AnotherAccount) {
+        return Some("login-another-account");
+    }
+    request.session.as_ref()?;
+    Some(match request.path.as_str() {
+        path::ACCOUNT_EXPORT => "login-confirm-export",
+        _ => "login-confirm-alone",
+    })
 }
 
 fn person(session: &Session) -> Person {

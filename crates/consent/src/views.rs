@@ -21,6 +21,8 @@ pub(crate) struct Login {
     pub(crate) csrf: String,
     /// The client that waits; none when the way leads to a page of our own.
     pub(crate) app: Option<App>,
+    /// The text that says what for, where no client waits.
+    pub(crate) lead: Option<&'static str>,
     pub(crate) who: Who,
     /// Whether "keep me signed in" was ticked on the try before this one.
     pub(crate) remember: bool,

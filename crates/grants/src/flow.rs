@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use authorization::{Answer, AuthorizationRequest};
 pub use logout::{Hinted, LogoutAnswer, LogoutRequest};
-pub use own::{OwnAnswer, OwnRequest};
+pub use own::{OwnAnswer, OwnRequest, OwnWhy};
 
 /// How long a person may take from the first page to the last.
 pub const LIFETIME: Duration = Duration::from_secs(60 * 60);

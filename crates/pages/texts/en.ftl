@@ -12,6 +12,9 @@ login-continue = to continue to { $app }
 login-confirm-title = Confirm it's you
 login-confirm-continue = Sign in again to continue to { $app }
 login-confirm-alone = Sign in again to continue
+login-confirm-export = Sign in again to download your data
+login-another-account = What you opened is for another account. Sign in to that one.
+login-back = Back to your account
 login-username = Email
 login-password = Password
 login-remember = Keep me signed in on this device
@@ -75,7 +78,7 @@ password-busy = We're busy just now. Wait a few seconds, then try again.
 password-done-title = Your new password is set
 password-done = You're signed out everywhere, and all apps are disconnected.
 password-done-app = Sign in with your new password to continue to { $app }.
-password-done-alone = Go back to the app you came from, and sign in with your new password.
+password-done-alone = Sign in with it here. If you were on your way to an app in another browser, go back there.
 
 ## A new account
 
@@ -108,8 +111,7 @@ sign-up-known = Your email belongs to an account. Sign in with it, or set a new 
 sign-up-expired = A link works for 30 minutes. No account was made with this one.
 sign-up-used = An account was made with it. Sign in with your email and your password.
 sign-up-done-title = Your account is ready
-sign-up-done = Go back to the app you came from, and sign in.
-sign-up-go-back = Go back to the app you came from to sign in.
+sign-up-done = Sign in with your email and your password. If you were on your way to an app in another browser, go back there.
 sign-up-reset = Set a new password
 sign-up-link-new = Get a new link
 invitation-expired-title = This invitation has expired
@@ -123,6 +125,7 @@ verify-else = If you weren't asked to, close this page. Nothing changes.
 verify-submit = Confirm email
 verify-done-title = Your email is confirmed
 verify-done = You can close this page.
+to-account = Your account
 verify-sent = We've sent a new link to your address. It works once, for 30 minutes.
 
 ## Links that don't work

@@ -110,15 +110,15 @@ pub(crate) async fn followed(
         let given = params.get("link").unwrap_or_default();
         let found = account.found(given, &visit).await?;
         let Found::Live(link) = &found else {
-            return Ok(account.dead(&found, Renewal::None, None, &visit));
+            return Ok(account.dead_move(&found, &visit));
         };
         let Some(new) = link.wanted.clone() else {
-            return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
+            return Ok(account.dead_move(&Found::Foreign, &visit));
         };
         let owner = account.owner(&confirming(given), &visit).await?;
         // Another is signed in on this browser: the one who asked can be as well.
         let Some(owner) = owner.into_user(&link.sub) else {
-            return Err(account.sign_in_first(&confirming(given), None, &visit)?);
+            return Err(account.sign_in_as_another(&confirming(given), &visit)?);
         };
         let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;
         let view = ConfirmEmail {
@@ -148,11 +148,11 @@ pub(crate) async fn confirm(
         let found = account.found(given, &visit).await?;
         let (link, new) = match &found {
             Found::Live(link) if link.sub == owner.session.sub => (link, link.wanted.clone()),
-            Found::Live(_) => return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit)),
-            dead => return Ok(account.dead(dead, Renewal::None, None, &visit)),
+            Found::Live(_) => return Ok(account.dead_move(&Found::Foreign, &visit)),
+            dead => return Ok(account.dead_move(dead, &visit)),
         };
         let Some((new, email)) = new.and_then(|new| Some((new.clone(), Email::parse(&new).ok()?))) else {
-            return Ok(account.dead(&Found::Foreign, Renewal::None, None, &visit));
+            return Ok(account.dead_move(&Found::Foreign, &visit));
         };
         match account.move_to(&owner, link, &email, by, &visit).await {
             Ok(Moved::Done) => {
@@ -175,7 +175,7 @@ pub(crate) async fn confirm(
             Err(Lost::Database(error)) => Err(error.into()),
             Ok(Moved::Changed) | Err(Lost::Race | Lost::TooMany(_)) => {
                 let found = account.found(given, &visit).await?;
-                Ok(account.dead(&found, Renewal::None, None, &visit))
+                Ok(account.dead_move(&found, &visit))
             }
         }
     };
@@ -197,6 +197,12 @@ impl Account {
     async fn found(&self, given: &str, visit: &Visit) -> Result<Found, Error> {
         let mut conn = self.front.db.reader().await?;
         Ok(links::find(Purpose::Address, given, &mut conn, visit.now).await?)
+    }
+
+    /// Another link is had where the first was asked for.
+    fn dead_move(&self, found: &Found, visit: &Visit) -> Response {
+        let renewal = Renewal::At(self.at(HERE, &[]));
+        self.dead(found, renewal, None, visit)
     }
 
     fn move_page(&self, owner: &Owner, typed: String, step: Step, visit: &Visit) -> Result<Response, Stop> {

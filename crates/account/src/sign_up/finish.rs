@@ -26,7 +26,7 @@ use protocol::{Error, Params, RequestId, Secret, SignUp, path};
 
 use super::views::{Finish, NameFault, What};
 use crate::views::PasswordFault;
-use crate::{Account, Lost, Pending, Visit, with_cookie};
+use crate::{Account, Lost, Pending, Visit, Way, with_cookie};
 
 pub(crate) async fn show(
     State(account): State<Arc<Account>>,
@@ -101,7 +101,9 @@ pub(crate) async fn done(
     headers: HeaderMap,
 ) -> Response {
     let visit = account.visit(id, headers);
-    account.note(What::Done, None, &visit)
+    account
+        .note(What::Done, None, &visit)
+        .unwrap_or_else(|error| account.stopped(&error, &visit))
 }
 
 /// What the form is about, for its CSRF token.
@@ -171,7 +173,7 @@ impl Account {
         };
         let flow = ticket.as_ref().and_then(|ticket| ticket.flow.as_deref());
         let pending = self.pending(flow, visit).await?;
-        Ok(Err(self.note(what, pending.as_ref(), visit)))
+        Ok(Err(self.note(what, pending.as_ref(), visit)?))
     }
 
     async fn ask_rest(
@@ -213,7 +215,7 @@ impl Account {
             password_hash: Some(hash),
             ..draft
         };
-        let flow_id = pending.map(|pending| pending.flow.id.clone());
+        let flow_id = pending.map(|pending| pending.flow_id().clone());
         let presented = self.front.cookies.browser(&visit.headers);
         let agent = visit.headers.get(USER_AGENT);
         let user_agent = agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -256,12 +258,18 @@ impl Account {
         };
         tracing::info!(sub = %signed_in.session.sub, "an account was made, and signed in");
         // Whoever signs up goes on with that, not with what was chosen before.
-        let flow = pending.flow.choosing(None);
-        let sealed = self.front.seal(&flow, Binding::Browser(&cookie))?;
+        let onward = match pending.way {
+            Way::App(flow) => {
+                let flow = flow.choosing(None);
+                let sealed = self.front.seal(&flow, Binding::Browser(&cookie))?;
+                self.front.at(flow.resume(), &sealed)
+            }
+            Way::Own(flow) => self.at(flow.resume(), &[]),
+        };
         let lifetime = signed_in
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
-        let mut response = see_other(&self.front.at(flow.resume(), &sealed));
+        let mut response = see_other(&onward);
         let cookie = self.front.cookies.set_browser(&signed_in.cookie, lifetime);
         response.headers_mut().append(SET_COOKIE, cookie);
         Ok(response)

@@ -72,8 +72,8 @@ pub(super) enum NameFault {
 pub(super) struct Note {
     pub(super) shell: Shell,
     pub(super) what: What,
-    /// On to the sign-in page of the app that waits.
-    pub(super) sign_in: Option<String>,
+    /// On to the sign-in page: of the app that waits, or else of the account.
+    pub(super) sign_in: String,
     /// To a new password.
     pub(super) recover: Option<String>,
     /// To another link.

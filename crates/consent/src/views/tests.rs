@@ -30,6 +30,7 @@ fn login_to(app: Option<App>, who: Who, faults: &[LoginFault]) -> String {
         flow,
         csrf,
         app,
+        lead: None,
         who,
         remember: false,
         faults: faults.to_vec(),

@@ -14,6 +14,16 @@ pub struct OwnRequest {
     /// The session whose user is to prove once more who they are; with none, anybody signs in.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
+    /// What the person should know before they sign in.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<OwnWhy>,
+}
+
+/// Why somebody is asked to sign in who may be signed in already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OwnWhy {
+    /// What they follow is for another account than the one that is signed in.
+    AnotherAccount,
 }
 
 /// Nothing ends such a flow but a proof.
