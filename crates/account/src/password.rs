@@ -14,7 +14,7 @@ use accounts::passwords::{About, StoredHash, Unchosen};
 use accounts::users;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use events::Context;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{BRAND, Page, see_other};
