@@ -194,7 +194,7 @@ with_mail! {
         }
         let answers = forms.iter_mut().map(|(visitor, form)| visitor.submit(form));
         let answers = futures_util::future::join_all(answers).await;
-        let won = |answer: &&Answer| answer.location().is_some_and(|to| to.contains("done=1"));
+        let won = |answer: &&Answer| answer.location().is_some_and(|to| to.contains("?done="));
         assert_eq!(answers.iter().filter(won).count(), 1, "{answers:?}");
         assert!(answers.iter().all(|answer| !answer.status.is_server_error()));
         assert_eq!(reload(&world, &user).await.epoch, user.epoch + 1);

@@ -11,6 +11,7 @@ mod devices;
 mod email;
 mod export;
 mod home;
+mod news;
 mod password;
 mod profile;
 mod proof;
@@ -255,6 +256,7 @@ impl Account {
             here,
             csrf,
             person: Person::of(&owner.session),
+            news: None,
         };
         Ok((self.shell(visit, None), frame, fresh))
     }

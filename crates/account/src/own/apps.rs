@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use clients::{Client, Trust, logos};
 use db::Conn;
@@ -12,9 +12,10 @@ use grants::allowed::{self, Allowed};
 use http::{HeaderMap, StatusCode};
 use pages::{Shell, see_other};
 use protocol::form::Form;
-use protocol::{ConsentId, Error, RequestId, path};
+use protocol::{ConsentId, Error, Params, RequestId, path};
 use revocation::{Act, Outcome};
 
+use super::news::News;
 use super::views::{App, AppPage, Apps, Group, Here, Permission};
 use super::{Stop, absent, page};
 use crate::Account;
@@ -25,11 +26,14 @@ pub(crate) async fn list(
     State(account): State<Arc<Account>>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
         let owner = account.owner(HERE, &visit).await?;
-        let (shell, frame, fresh) = account.frame(Here::Apps, HERE, &owner, &visit)?;
+        let (shell, mut frame, fresh) = account.frame(Here::Apps, HERE, &owner, &visit)?;
+        frame.news = account.news(params.get("done"), &owner, &visit)?;
         let mut conn = account.front.db.reader().await?;
         let mut apps = Vec::new();
         for allowed in allowed::of_user(&owner.session.sub, &mut conn).await? {
@@ -102,7 +106,12 @@ pub(crate) async fn submit(
             }
             Outcome::Ended(_) => {
                 tracing::info!(sub = %owner.session.sub, "an app was disconnected");
-                Ok(see_other(&account.at(HERE, &[])))
+                Ok(see_other(&account.telling(
+                    HERE,
+                    News::AppRemoved,
+                    &owner,
+                    &visit,
+                )?))
             }
         }
     };

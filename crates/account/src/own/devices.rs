@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use accounts::sessions::{self, Left};
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use events::Context;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{Lifetime, see_other};
 use protocol::form::Form;
-use protocol::{Error, RequestId, SessionId, path};
+use protocol::{Error, Params, RequestId, SessionId, path};
 use revocation::{Act, Outcome};
 
+use super::news::News;
 use super::views::{Device, Devices, Here};
 use super::{Names, Owner, Stop, absent, page, user_agent};
 use crate::letters::Job;
@@ -26,11 +27,14 @@ pub(crate) async fn show(
     State(account): State<Arc<Account>>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
+        let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
         let owner = account.owner(HERE, &visit).await?;
-        account.devices_page(&owner, &visit).await
+        let news = account.news(params.get("done"), &owner, &visit)?;
+        account.devices_page(&owner, news, &visit).await
     };
     account.answered(outcome.await, &visit)
 }
@@ -55,8 +59,9 @@ pub(crate) async fn submit(
 }
 
 impl Account {
-    async fn devices_page(&self, owner: &Owner, visit: &Visit) -> Result<Response, Stop> {
-        let (shell, frame, fresh) = self.frame(Here::Devices, HERE, owner, visit)?;
+    async fn devices_page(&self, owner: &Owner, news: Option<News>, visit: &Visit) -> Result<Response, Stop> {
+        let (shell, mut frame, fresh) = self.frame(Here::Devices, HERE, owner, visit)?;
+        frame.news = news;
         let texts = shell.texts;
         let mut conn = self.front.db.reader().await?;
         let mut names = Names::default();
@@ -108,10 +113,9 @@ impl Account {
             };
         }
         tracing::info!(sub = %owner.session.sub, "signed out from the list of sessions");
-        let response = see_other(&self.at(HERE, &[]));
         match is_own {
-            true => self.renewed(response, visit).await,
-            false => Ok(response),
+            true => self.renewed(see_other(&self.at(HERE, &[])), visit).await,
+            false => Ok(see_other(&self.telling(HERE, News::SignedOut, owner, visit)?)),
         }
     }
 
@@ -134,7 +138,8 @@ impl Account {
         });
         work.await?;
         tracing::info!(sub = %owner.session.sub, "signed out everywhere else");
-        self.renewed(see_other(&self.at(HERE, &[])), visit).await
+        let page = self.telling(HERE, News::SignedOutElsewhere, owner, visit)?;
+        self.renewed(see_other(&page), visit).await
     }
 
     /// A mail to the person, at the address that the account has.

@@ -23,6 +23,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
 
+use super::news::News;
 use super::proof::wait_a_minute;
 use super::views::{ConfirmEmail, EmailFault, Here, MoveEmail};
 use super::{Owner, Stop, page};
@@ -45,8 +46,8 @@ pub(crate) async fn show(
     let outcome = async {
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
         let owner = account.owner(HERE, &visit).await?;
-        let step = match params.get("sent") {
-            Some(_) => Step::Sent,
+        let step = match account.typed_before(params.get("sent"), &visit)? {
+            Some(address) => Step::Sent(address),
             None => Step::Ask(None),
         };
         account.move_page(&owner, String::new(), step, &visit)
@@ -83,7 +84,10 @@ pub(crate) async fn submit(
             return again(EmailFault::Same);
         }
         match account.queue_move(&user, &email, by, &visit).await {
-            Ok(()) => Ok(see_other(&account.at(HERE, &[("sent", Some("1"))]))),
+            Ok(()) => {
+                let sent = account.typed_now(&email, &visit)?;
+                Ok(see_other(&account.at(HERE, &[("sent", sent.as_deref())])))
+            }
             Err(Lost::TooMany(too_many)) => {
                 let mut page = again(EmailFault::TooMany)?;
                 let seconds = HeaderValue::from(too_many.retry_after.as_secs());
@@ -157,7 +161,7 @@ pub(crate) async fn confirm(
         match account.move_to(&owner, link, &email, by, &visit).await {
             Ok(Moved::Done) => {
                 tracing::info!(sub = %owner.session.sub, "an address was changed");
-                let profile = account.at(path::ACCOUNT_PROFILE, &[("done", Some("1"))]);
+                let profile = account.telling(path::ACCOUNT_PROFILE, News::EmailChanged, &owner, &visit)?;
                 account.renewed(see_other(&profile), &visit).await
             }
             Ok(Moved::Taken) => {
@@ -185,7 +189,8 @@ pub(crate) async fn confirm(
 /// Where the person is on the way to another address.
 enum Step {
     Ask(Option<EmailFault>),
-    Sent,
+    /// A mail is on its way to this address.
+    Sent(String),
 }
 
 /// The path of the page behind a link.
@@ -206,10 +211,10 @@ impl Account {
     }
 
     fn move_page(&self, owner: &Owner, typed: String, step: Step, visit: &Visit) -> Result<Response, Stop> {
-        let (is_sent, fault) = match step {
-            Step::Sent => (true, None),
-            Step::Ask(_) if self.outbox.is_none() => (false, Some(EmailFault::Unavailable)),
-            Step::Ask(fault) => (false, fault),
+        let (sent_to, fault) = match step {
+            Step::Sent(address) => (Some(address), None),
+            Step::Ask(_) if self.outbox.is_none() => (None, Some(EmailFault::Unavailable)),
+            Step::Ask(fault) => (None, fault),
         };
         let status = match fault {
             None | Some(EmailFault::Unavailable) => StatusCode::OK,
@@ -224,7 +229,7 @@ impl Account {
             shell,
             frame,
             typed,
-            is_sent,
+            sent_to,
             fault,
         };
         Ok(wait_a_minute(page(view, status, fresh)))

@@ -22,6 +22,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
 
+use super::news::News;
 use super::proof::wait_a_minute;
 use super::views::{ChangeFault, ChangePassword, Here};
 use super::{Owner, Stop, page};
@@ -55,7 +56,7 @@ pub(crate) async fn show(
         let owner = account.owner(HERE, &visit).await?;
         let form = Filled {
             apps: Apps::Disconnected,
-            is_done: params.get("done").is_some(),
+            news: account.news(params.get("done"), &owner, &visit)?,
             faults: Vec::new(),
         };
         account.change_page(&owner, form, &visit)
@@ -80,7 +81,7 @@ pub(crate) async fn submit(
         let again = |faults| {
             let form = Filled {
                 apps,
-                is_done: false,
+                news: None,
                 faults,
             };
             account.change_page(&owner, form, &visit)
@@ -101,7 +102,8 @@ pub(crate) async fn submit(
         {
             Ok(signed_in) => {
                 tracing::info!(sub = %user.sub, "a password was changed");
-                let mut response = see_other(&account.at(HERE, &[("done", Some("1"))]));
+                let mut response =
+                    see_other(&account.telling(HERE, News::PasswordChanged, &owner, &visit)?);
                 account.renew(&signed_in, &mut response);
                 Ok(response)
             }
@@ -116,7 +118,7 @@ pub(crate) async fn submit(
 /// What stands in the form.
 struct Filled {
     apps: Apps,
-    is_done: bool,
+    news: Option<News>,
     faults: Vec<ChangeFault>,
 }
 
@@ -128,12 +130,12 @@ impl Account {
             Some(ChangeFault::New(PasswordFault::Busy)) => StatusCode::SERVICE_UNAVAILABLE,
             Some(ChangeFault::New(_)) => StatusCode::BAD_REQUEST,
         };
-        let (shell, frame, fresh) = self.frame(Here::Password, HERE, owner, visit)?;
+        let (shell, mut frame, fresh) = self.frame(Here::Password, HERE, owner, visit)?;
+        frame.news = form.news;
         let view = ChangePassword {
             shell,
             frame,
             disconnects: form.apps == Apps::Disconnected,
-            is_done: form.is_done,
             faults: form.faults,
         };
         Ok(wait_a_minute(page(view, status, fresh)))

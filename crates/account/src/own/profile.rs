@@ -13,6 +13,7 @@ use pages::see_other;
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 
+use super::news::News;
 use super::views::{Field, Here, Profile, Said};
 use super::{Owner, Stop, absent, page};
 use crate::{Account, Visit};
@@ -35,8 +36,11 @@ pub(crate) async fn show(
             value: user.claims.text(claim).unwrap_or_default().to_owned(),
             is_wrong: false,
         });
-        let said = match (params.get("done"), params.get("changed")) {
-            (Some(_), _) => Said::Saved,
+        let said = match (
+            account.news(params.get("done"), &owner, &visit)?,
+            params.get("changed"),
+        ) {
+            (Some(news), _) => Said::News(news),
             (None, Some(_)) => Said::ChangedMeanwhile,
             (None, None) => Said::Nothing,
         };
@@ -71,7 +75,7 @@ pub(crate) async fn submit(
             Box::pin(async move { users::set_claims(&user, &wanted, &session, &by, conn, now).await })
         });
         match work.await? {
-            true => Ok(see_other(&account.at(HERE, &[("done", Some("1"))]))),
+            true => Ok(see_other(&account.telling(HERE, News::Saved, &owner, &visit)?)),
             false => Ok(changed_meanwhile),
         }
     };
@@ -146,7 +150,10 @@ impl Account {
             true => StatusCode::BAD_REQUEST,
             false => StatusCode::OK,
         };
-        let (shell, frame, fresh) = self.frame(Here::Profile, HERE, owner, visit)?;
+        let (shell, mut frame, fresh) = self.frame(Here::Profile, HERE, owner, visit)?;
+        if let Said::News(news) = said {
+            frame.news = Some(news);
+        }
         let view = Profile {
             shell,
             frame,

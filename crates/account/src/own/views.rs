@@ -10,6 +10,7 @@ use askama::Template;
 use pages::{FormTarget, Markup, Shell, Texts, View};
 use protocol::{Timestamp, path};
 
+use super::news::News;
 use super::when::day;
 
 pub(crate) use apps::{App, AppPage, Apps, Group, OWN_SCOPES, Permission};
@@ -24,6 +25,8 @@ pub(crate) struct Frame {
     pub(crate) csrf: String,
     /// Whose account it is.
     pub(crate) person: Person,
+    /// What was done a moment ago.
+    pub(crate) news: Option<News>,
 }
 
 /// Which page of the account this is.

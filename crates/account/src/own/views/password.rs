@@ -15,8 +15,6 @@ pub(crate) struct ChangePassword {
     pub(crate) frame: Frame,
     /// Whether apps are to be disconnected as well.
     pub(crate) disconnects: bool,
-    /// It was changed a moment ago.
-    pub(crate) is_done: bool,
     pub(crate) faults: Vec<ChangeFault>,
 }
 

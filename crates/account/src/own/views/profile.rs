@@ -5,6 +5,7 @@ use askama::Template;
 use pages::{Markup, Shell, Texts};
 
 use super::{Frame, Here};
+use crate::own::news::News;
 use crate::own::proof::Unproven;
 
 /// `templates/account/own/profile.html`: what the person says about themselves.
@@ -27,7 +28,7 @@ pub(crate) struct Profile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     Nothing,
-    Saved,
+    News(News),
     /// Something else changed first: nothing was saved.
     ChangedMeanwhile,
 }
@@ -114,8 +115,8 @@ pub(crate) struct MoveEmail {
     pub(crate) shell: Shell,
     pub(crate) frame: Frame,
     pub(crate) typed: String,
-    /// The mail is on its way.
-    pub(crate) is_sent: bool,
+    /// A mail is on its way there.
+    pub(crate) sent_to: Option<String>,
     pub(crate) fault: Option<EmailFault>,
 }
 
