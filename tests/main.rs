@@ -63,6 +63,7 @@ mod rings;
 mod rotations;
 mod sign_up;
 mod smoke;
+mod throttling;
 mod token_protection;
 mod tokens;
 mod userinfo;
