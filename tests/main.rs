@@ -29,6 +29,7 @@ mod contract;
 mod crash;
 mod database_away;
 mod discovery;
+mod equal_work;
 mod exposure;
 mod flows;
 mod forged_tokens;
