@@ -549,6 +549,70 @@ async fn c070_links_are_asked_for_within_bounds_and_the_form_stays_filled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_what_stands_behind_a_plus_makes_another_account_and_no_other_mailbox() {
+    for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
+        let own = Own {
+            limits: Some("on"),
+            ..Own::default()
+        };
+        let (world, letters) = open_with(database, own).await;
+        let mut visitor = world.visitor();
+        for tag in ["zoe+a@example.com", "Zoe+b@example.com", "zoe@example.com"] {
+            assert!(ask(&mut visitor, tag).await.has(SENT), "{tag}");
+        }
+        for tag in ["zoe@example.com", "zoe+c@example.com", "zoe+a+d@EXAMPLE.com"] {
+            assert_eq!(ask(&mut visitor, tag).await.status, 429, "{tag}");
+        }
+        // Other mailboxes, one of them of a name that begins with a sign.
+        for other in ["zoey@example.com", "+zoe@example.com", "zoe@example.org"] {
+            assert!(ask(&mut visitor, other).await.has(SENT), "{other}");
+        }
+        for tag in ["zoe+a@example.com", "Zoe+b@example.com"] {
+            let link = letters.newest_link(tag, 1).await;
+            assert_eq!(
+                make(&mut world.visitor(), &link, "", NEW).await.status,
+                303,
+                "{tag}"
+            );
+            assert!(user(&world, tag).await.is_some(), "{tag}");
+        }
+        assert!(user(&world, "zoe@example.com").await.is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_whoever_empties_the_budget_of_one_kind_of_mail_leaves_that_of_the_other() {
+    for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
+        let own = Own {
+            limits: Some("on"),
+            ..Own::default()
+        };
+        let (world, _letters) = open_with(database, own).await;
+        let now = world.now().as_secs();
+        for (name, at_once, spent, other) in [
+            ("mail sign-up all", 2_000, "/signup", "/recover"),
+            ("mail all", 20_000, "/recover", "/signup"),
+        ] {
+            let all = world.db.transact(move |conn| {
+                Box::pin(async move {
+                    db::execute!(conn, sqlx::query("DELETE FROM allowances"))?;
+                    const SPEND: &str = "INSERT INTO allowances (name, spent_until) VALUES ($1, $2)";
+                    db::execute!(conn, sqlx::query(SPEND).bind(name).bind(now + at_once))?;
+                    Ok::<_, db::Error>(())
+                })
+            });
+            all.await.unwrap();
+            for (page, status) in [(spent, 429), (other, 303)] {
+                let mut visitor = world.visitor();
+                let form = visitor.get(page).await.form().with("username", "zoe@example.com");
+                let answer = visitor.submit(&form).await;
+                assert_eq!(answer.status, status, "{name}: {page}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c074_nothing_is_lost_while_too_many_passwords_wait() {
     let own = Own {
         hasher: Some(HasherSettings {

@@ -63,9 +63,10 @@ enum Running {
     Here {
         server: JoinHandle<()>,
         router: Router,
+        hasher: Hasher,
         keyring: Keyring,
         clients: Directory,
-        _background: Background,
+        _background: Option<Background>,
         _folder: TempDir,
     },
     Elsewhere {
@@ -105,6 +106,8 @@ pub(crate) struct Own {
     pub(crate) sign_up: Option<SignUp>,
     /// Passwords that nobody may choose.
     pub(crate) breached: Option<Breached>,
+    /// Nothing goes on but what is asked for: no mail leaves the queue.
+    pub(crate) only_requests: bool,
 }
 
 /// How clients are asked for certificates.
@@ -256,6 +259,16 @@ impl World {
         }
     }
 
+    /// How many passwords the server in this process has looked at, or hashed.
+    pub(crate) fn hashes(&self) -> u64 {
+        match &self.running {
+            Running::Here { hasher, .. } => hasher.taken(),
+            Running::Elsewhere { .. } | Running::Alone { .. } | Running::ByTheTest => {
+                panic!("only a server in this process shows its hasher")
+            }
+        }
+    }
+
     /// What the process logged so far.
     pub(crate) fn log(&self) -> String {
         match &self.running {
@@ -358,8 +371,9 @@ impl World {
             hasher: cheap_hasher(),
             vault: parts.vault(),
             running: Running::Here {
-                _background: Background::start(&parts),
+                _background: (!own.only_requests).then(|| Background::start(&parts)),
                 keyring: parts.keyring.clone(),
+                hasher: parts.hasher.clone(),
                 router: app.clone(),
                 clients: parts.clients.clone(),
                 server: tokio::spawn(listener::serve(

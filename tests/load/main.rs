@@ -36,6 +36,7 @@ mod revocation;
 mod slow_loris;
 mod storm;
 mod throughput;
+mod timing;
 #[path = "rotations.rs"]
 mod turns;
 
@@ -56,6 +57,8 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|word| !word.starts_with("--"))
         .collect();
+    // Fewer, to see that it works.
+    let samples = wanted.iter().find_map(|word| word.parse().ok());
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
     let mut fine = true;
     if wants("throughput") {
@@ -95,6 +98,11 @@ fn main() -> ExitCode {
     if wants("drill") {
         fine &= drill::run(&throughput::SQLITE);
         fine &= drill::run(&throughput::POSTGRES);
+    }
+    if wants("timing") {
+        let samples = samples.unwrap_or(timing::SAMPLES);
+        fine &= timing::run(&throughput::SQLITE, samples);
+        fine &= timing::run(&throughput::POSTGRES, samples);
     }
     if wants("kills") {
         fine &= kills::run();

@@ -16,7 +16,7 @@ mod views;
 
 use std::sync::Arc;
 
-use accounts::attempts::{Attempts, TooMany};
+use accounts::attempts::TooMany;
 use accounts::links::Found;
 use accounts::passwords::Hasher;
 use axum::Router;
@@ -26,7 +26,7 @@ use clients::Directory;
 use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use pages::{Front, Page, Shell, error};
+use pages::{Front, Guesses, Page, Shell, error};
 use protocol::{Error, FlowId, RequestId, SignUp, Timestamp, path};
 
 pub use letters::Letters;
@@ -40,7 +40,7 @@ pub struct Account {
     pub front: Front,
     pub hasher: Hasher,
     /// Passwords that are given once more count like those at sign-in.
-    pub attempts: Attempts,
+    pub guesses: Guesses,
     pub clients: Directory,
     /// None where no mail is sent: then nothing that needs it is offered.
     pub outbox: Option<Outbox>,

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::Conn;
 use events::Context;
 use keyring::{Keyring, Purpose};
-use mail::Sealer;
+use mail::{Place, Sealer};
 use protocol::{Subject, Timestamp};
 
 use crate::Lost;
@@ -54,7 +54,8 @@ const OF_ALL: Rate = Rate {
     every: Duration::from_secs(1),
 };
 
-/// Mails to addresses that belong to nobody here: these go out whoever they name, and recovery must not wait for them.
+/// Mails to addresses that belong to nobody here, a budget for each kind: these go out whoever they name, and recovery
+/// neither pays nor waits for them.
 const OF_ALL_STRANGERS: Rate = Rate {
     at_once: 2_000,
     every: Duration::from_secs(1),
@@ -139,14 +140,13 @@ impl Outbox {
 
     /// Queues a mail in the transaction of the act that it is about.
     pub(crate) async fn put(&self, job: &Job, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
-        let within = match job {
-            Job::Recover { .. } | Job::Verify { .. } | Job::Address { .. } | Job::SignUp { .. } => {
-                WITHIN_HALF_AN_HOUR
-            }
-            Job::Recovered { .. } | Job::Notice(_) | Job::Invite { .. } => WITHIN_A_DAY,
+        let terms = match job {
+            Job::Recover { .. } | Job::Verify { .. } => (WITHIN_HALF_AN_HOUR, Place::First),
+            Job::Address { .. } | Job::SignUp { .. } => (WITHIN_HALF_AN_HOUR, Place::Later),
+            Job::Recovered { .. } | Job::Notice(_) | Job::Invite { .. } => (WITHIN_A_DAY, Place::First),
         };
         let content = serde_json::to_vec(job).map_err(db::Error::corrupt)?;
-        mail::put(&content, within, &self.sealer(), conn, now).await
+        mail::put(&content, terms, &self.sealer(), conn, now).await
     }
 
     /// Queues a mail that somebody asks for, to be sent to whoever this address or name is of. On

@@ -3,7 +3,7 @@
 //! Looking at the page uses nothing up. The password is judged and hashed first; then one transaction sets it, uses up
 //! the link, ends every session and disconnects every app of the person, and queues the mail that tells them. It is
 //! guarded by the epoch of the link, so of any number who use links of one person at once one succeeds. Nobody is signed
-//! in by it.
+//! in by it, but the browser is known from then on: guesses in it are not counted with those of strangers.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use events::Context;
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{BRAND, Page, see_other};
 use protocol::form::Form;
@@ -73,7 +74,13 @@ pub(crate) async fn submit(
             Ok(()) => {
                 tracing::info!(sub = %link.sub, "a password was recovered");
                 let query = [("flow", link.flow.as_deref())];
-                Ok(see_other(&account.at(path::RECOVER_DONE, &query)))
+                let mut response = see_other(&account.at(path::RECOVER_DONE, &query));
+                // Who guesses all the time does not keep them from signing in now. C070.
+                let known = account
+                    .front
+                    .acquaint(&link.sub, link.epoch + 1, &visit.headers)?;
+                response.headers_mut().append(SET_COOKIE, known);
+                Ok(response)
             }
             Err(Lost::Database(error)) => Err(error.into()),
             Err(Lost::Race | Lost::TooMany(_)) => {

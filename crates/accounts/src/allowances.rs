@@ -19,16 +19,21 @@ pub struct Rate {
     pub every: Duration,
 }
 
+/// Clocks of replicas differ by less. A row that another of them filled lies further ahead than it could here: whoever
+/// took that for a clock that was set back would hand out everything anew, as often as a stranger changes replicas.
+const SKEW: i64 = 5 * 60;
+
 // Where the clock was set back the row lies further ahead than it can: then it begins anew.
 const TAKE: &str = "INSERT INTO allowances (name, spent_until) VALUES ($1, $2 + $3) \
     ON CONFLICT (name) DO UPDATE SET spent_until = $3 + CASE \
-        WHEN allowances.spent_until > $2 AND allowances.spent_until <= $4 + $3 THEN allowances.spent_until \
+        WHEN allowances.spent_until > $2 AND allowances.spent_until <= $5 THEN allowances.spent_until \
         ELSE $2 END \
-    WHERE allowances.spent_until <= $4 OR allowances.spent_until > $4 + $3 \
+    WHERE allowances.spent_until <= $4 OR allowances.spent_until > $5 \
     RETURNING spent_until";
 const SPENT_UNTIL: &str = "SELECT spent_until FROM allowances WHERE name = $1";
 
-/// Takes one of what this name may have. Expects the connection to be inside the transaction of what is asked for.
+/// Takes one of what this name may have. Where something is asked for, expects to be inside the transaction of that; a
+/// try that counts whatever comes of it stands alone ([`db::Database::write_at_once`]).
 ///
 /// # Errors
 /// When the database fails. [`TooMany`] is no such error: then nothing was taken, and the transaction is usable.
@@ -38,7 +43,7 @@ pub async fn take(
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Result<(), TooMany>> {
-    let every = i64::try_from(rate.every.as_secs()).map_err(db::Error::corrupt)?;
+    let every = rate.seconds()?;
     let further = i64::from(rate.at_once.saturating_sub(1)).saturating_mul(every);
     let latest = now.as_secs().saturating_add(further);
     let taken: Option<(i64,)> = run!(conn, |c| sqlx::query_as(TAKE)
@@ -46,6 +51,7 @@ pub async fn take(
         .bind(now.as_secs())
         .bind(every)
         .bind(latest)
+        .bind(latest.saturating_add(every).saturating_add(SKEW))
         .fetch_optional(c))?;
     if taken.is_some() {
         return Ok(Ok(()));
@@ -55,6 +61,24 @@ pub async fn take(
     Ok(Err(TooMany {
         retry_after: Duration::from_secs(u64::try_from(wait).unwrap_or(1)),
     }))
+}
+
+const GIVE_BACK: &str = "UPDATE allowances SET spent_until = spent_until - $2 WHERE name = $1";
+
+/// Gives one back that was taken and not used.
+///
+/// # Errors
+/// When the database fails.
+pub async fn give_back(name: &str, rate: Rate, conn: &mut Conn) -> db::Result<()> {
+    let every = rate.seconds()?;
+    execute!(conn, sqlx::query(GIVE_BACK).bind(name).bind(every))?;
+    Ok(())
+}
+
+impl Rate {
+    fn seconds(self) -> db::Result<i64> {
+        i64::try_from(self.every.as_secs()).map_err(db::Error::corrupt)
+    }
 }
 
 const SWEEP: &str = "DELETE FROM allowances WHERE name IN \
@@ -111,6 +135,39 @@ mod tests {
             assert_eq!(tried("a", at(1000), &db).await, Err(60));
             // A clock that was wrong for a while keeps nobody out.
             assert_eq!(tried("a", at(0), &db).await, Ok(()));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn c070_replicas_whose_clocks_differ_hand_out_no_more_than_one_would() {
+        both(|db| async move {
+            let mut taken = 0;
+            for _ in 0..100 {
+                for ahead in [4, 0] {
+                    taken += usize::from(tried("a", at(ahead), &db).await.is_ok());
+                }
+            }
+            assert_eq!(taken, 3);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_can_be_taken_once_more() {
+        both(|db| async move {
+            for _ in 0..20 {
+                assert_eq!(tried("a", at(0), &db).await, Ok(()));
+                let given = db.transact(|conn| Box::pin(async move { give_back("a", RATE, conn).await }));
+                given.await.unwrap();
+            }
+            for _ in 0..3 {
+                assert_eq!(tried("a", at(0), &db).await, Ok(()));
+            }
+            assert_eq!(tried("a", at(0), &db).await, Err(60));
+            let unknown = db.transact(|conn| Box::pin(async move { give_back("b", RATE, conn).await }));
+            unknown.await.unwrap();
+            assert_eq!(tried("b", at(0), &db).await, Ok(()));
         })
         .await;
     }

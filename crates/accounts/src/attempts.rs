@@ -2,8 +2,8 @@
 //!
 //! Decides before a password is looked at, so that a flood of guesses neither fills the queue of the hasher nor learns
 //! more than a few answers: C070. A sign-in that succeeds gives its try back: an office behind one address is held up
-//! by how many of it guess, and not by how many work there. Which account is tried is not asked here, so nobody can
-//! lock another out from elsewhere.
+//! by how many of it guess, and not by how many work there. Which account is tried is not asked here: that is counted in
+//! the database, where all processes see it ([`crate::allowances`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +68,11 @@ impl Attempts {
     /// For measurements and tests.
     pub fn unlimited() -> Self {
         Self(None)
+    }
+
+    /// Whether anything is counted at all.
+    pub fn is_limited(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Counts a try from this network.

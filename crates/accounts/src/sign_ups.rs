@@ -14,8 +14,11 @@ use seal::Key;
 use crate::email::Email;
 use crate::users;
 
-/// For so long a link is remembered when it works no more, to tell a person why.
+/// For so long an invitation is remembered when it works no more, to tell a person why.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// For so long a link is that strangers asked for: with the flow that it carries it takes kilobytes, and anybody may have
+/// thousands made.
+const ASKED_REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 const PURPOSE: &str = "sign up";
 
 wire_enum! {
@@ -166,14 +169,17 @@ pub async fn claim(ticket: &Ticket, conn: &mut Conn, now: Timestamp) -> db::Resu
 }
 
 const SWEEP: &str = "DELETE FROM sign_ups WHERE digest IN \
-    (SELECT digest FROM sign_ups WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+    (SELECT digest FROM sign_ups WHERE expires_at <= $1 AND (way = $3 OR expires_at <= $2) \
+        ORDER BY expires_at LIMIT $4)";
 
 /// Deletes links that nobody will ask about any more, at most `limit`; says how many those were.
 pub async fn sweep(limit: u32, conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
     Ok(execute!(
         conn,
         sqlx::query(SWEEP)
+            .bind((now - ASKED_REMEMBERED).as_secs())
             .bind((now - REMEMBERED).as_secs())
+            .bind(Way::Asked.as_str())
             .bind(i64::from(limit))
     )?)
 }

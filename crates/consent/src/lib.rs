@@ -14,7 +14,6 @@ mod views;
 
 use std::sync::Arc;
 
-use accounts::attempts::Attempts;
 use accounts::passwords::Hasher;
 use axum::Router;
 use axum::response::Response;
@@ -24,7 +23,7 @@ use db::Conn;
 use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
-use pages::{Front, Shell, error, front, see_other};
+use pages::{Front, Guesses, Shell, error, front, see_other};
 use protocol::{Error, Issuer, Params, RequestId, Secret, SignUp, Timestamp, path};
 
 pub use came_back::CameBack;
@@ -36,7 +35,7 @@ use crate::views::{App, Destination, Links, Trust};
 pub struct Consent {
     pub front: Front,
     pub hasher: Hasher,
-    pub attempts: Attempts,
+    pub guesses: Guesses,
     pub clients: Directory,
     /// Whose hints are believed.
     pub recipients: Recipients,

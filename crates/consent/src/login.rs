@@ -15,7 +15,7 @@ use grants::flow::{Answer, Binding, Request};
 use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::front::session_for;
-use pages::{Lifetime, Page};
+use pages::{Held, Lifetime, Page, Spent};
 use protocol::form::Form;
 use protocol::{Error, FlowId, Params, Prompt, RequestId, Secret, SignUp, Subject, path};
 
@@ -82,7 +82,7 @@ pub(crate) async fn submit(
             return consent.choose(carried, account, &visit).await;
         }
         match consent.sign_in(&params, &carried.flow.id, &by, &visit).await? {
-            Ok(signed_in) => consent.signed_in(&signed_in, carried),
+            Ok(signed_in) => consent.signed_in(&signed_in, carried, &visit),
             Err(fault) => consent.again(carried, &params, fault, &visit).await,
         }
     };
@@ -108,7 +108,7 @@ impl Try {
         match self.faults.as_slice() {
             [] => StatusCode::OK,
             [LoginFault::Busy, ..] => StatusCode::SERVICE_UNAVAILABLE,
-            [LoginFault::TooMany, ..] => StatusCode::TOO_MANY_REQUESTS,
+            [LoginFault::TooMany(_), ..] => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -116,12 +116,17 @@ impl Try {
 
 /// The page as it is sent.
 pub(crate) fn sent(view: Login, status: StatusCode) -> Response {
+    let held = view.faults.iter().find_map(|fault| match fault {
+        LoginFault::TooMany(held) => Some(*held),
+        LoginFault::UsernameMissing | LoginFault::PasswordMissing | LoginFault::Wrong | LoginFault::Busy => {
+            None
+        }
+    });
     let mut response = Page::new(view).with_status(status).into_response();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        // RFC 6585 §4. As long as the page says.
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    if let Some(held) = held {
+        // RFC 6585 §4.
+        let seconds = HeaderValue::from(held.retry_after());
+        response.headers_mut().insert(RETRY_AFTER, seconds);
     }
     response
 }
@@ -214,7 +219,7 @@ impl Consent {
     }
 
     /// Checks the password and records the proof. An unknown name, a wrong password and a disabled account get
-    /// the same answer after the same work: one look-up and one hash.
+    /// the same answer after the same work: one look-up, one guess taken and one hash.
     pub(crate) async fn sign_in(
         &self,
         params: &Params,
@@ -232,22 +237,33 @@ impl Consent {
             return Ok(Err(LoginFault::Wrong));
         };
 
-        let Ok(attempt) = self.attempts.begin(by.network(), visit.now) else {
-            tracing::info!("a sign-in was not looked at: too many from its network, or of all, have failed");
-            return Ok(Err(LoginFault::TooMany));
+        let guess = match self.guesses.begin(by, visit.now) {
+            Ok(guess) => guess,
+            Err(held) => {
+                tracing::info!(
+                    "a sign-in was not looked at: too many from its network, or of all, have failed"
+                );
+                return Ok(Err(LoginFault::TooMany(held)));
+            }
         };
-
-        let user = match Email::parse(username) {
-            Ok(email) => users::by_email(&email, &mut self.front.db.reader().await?).await?,
+        let (user, guess) = match Email::parse(username) {
+            Ok(email) => {
+                let user = users::by_email(&email, &mut self.front.db.reader().await?).await?;
+                let whose = (&email, user.as_ref());
+                match self.guesses.at(guess, whose, &visit.headers, visit.now).await? {
+                    Ok(guess) => (user, guess),
+                    Err(held) => return Ok(Err(too_many(held, user.as_ref()))),
+                }
+            }
             // No account can have it, so there is nobody whose existence the missing look-up could tell.
-            Err(_) => None,
+            Err(_) => (None, guess),
         };
         let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
         let outcome = match self.hasher.verify(stored, password.clone()).await {
             Ok(outcome) => outcome,
             Err(overloaded) => {
                 tracing::warn!(%overloaded, "sign-in refused");
-                attempt.give_back();
+                self.guesses.give_back(guess).await?;
                 return Ok(Err(LoginFault::Busy));
             }
         };
@@ -258,11 +274,11 @@ impl Consent {
             self.count_failure(user.map(|user| user.sub), by, visit).await?;
             return Ok(Err(LoginFault::Wrong));
         };
-        attempt.give_back();
+        let spent = guess.was_right();
         if outcome == Outcome::RightButOutdated {
             self.rehash(user, password).await;
         }
-        let recorded = self.record(user, params, flow, by, visit).await?;
+        let recorded = self.record((user, spent), params, flow, by, visit).await?;
         // Disabled, or given another password, since it was read.
         Ok(recorded.ok_or(LoginFault::Wrong))
     }
@@ -278,7 +294,7 @@ impl Consent {
 
     async fn record(
         &self,
-        user: &User,
+        (user, spent): (&User, Spent),
         params: &Params,
         flow: &FlowId,
         by: &Context,
@@ -308,6 +324,7 @@ impl Consent {
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 let signed_in = sessions::sign_in(proof, &by, conn, now).await?;
+                spent.give_back(conn).await?;
                 if let Some(SignedIn {
                     session,
                     came_back: true,
@@ -322,23 +339,32 @@ impl Consent {
         Ok(work.await?)
     }
 
-    fn signed_in(&self, signed_in: &SignedIn, carried: Carried) -> Result<Response, Stop> {
+    fn signed_in(&self, signed_in: &SignedIn, carried: Carried, visit: &Visit) -> Result<Response, Stop> {
         // Whoever signs in goes on with that, not with what was chosen before.
         let flow = carried.flow.choosing(None);
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         let mut response = self.resume(&flow, &sealed);
-        self.keep(signed_in, &mut response);
+        self.keep(signed_in, &mut response, visit)?;
         Ok(response)
     }
 
-    /// Gives the browser its new cookie.
-    pub(crate) fn keep(&self, signed_in: &SignedIn, response: &mut Response) {
+    /// Gives the browser its new cookie, and the mark that its person knew the password there.
+    pub(crate) fn keep(
+        &self,
+        signed_in: &SignedIn,
+        response: &mut Response,
+        visit: &Visit,
+    ) -> Result<(), Stop> {
         let lifetime = signed_in
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
         let cookie = self.front.cookies.set_browser(&signed_in.cookie, lifetime);
         response.headers_mut().append(SET_COOKIE, cookie);
-        tracing::info!(sub = %signed_in.session.sub, "signed in");
+        let sub = &signed_in.session.sub;
+        let known = self.front.acquaint(sub, signed_in.epoch, &visit.headers)?;
+        response.headers_mut().append(SET_COOKIE, known);
+        tracing::info!(%sub, "signed in");
+        Ok(())
     }
 
     /// Parameters have risen since the hash was made. If this fails, the old hash stays as good as it was.
@@ -358,4 +384,15 @@ impl Consent {
             tracing::warn!(%error, "a password could not be hashed anew");
         }
     }
+}
+
+/// Says in the log whose budget is spent: nobody else is told whether there is such an account.
+fn too_many(held: Held, user: Option<&User>) -> LoginFault {
+    match user {
+        Some(user) => {
+            tracing::info!(sub = %user.sub, "a sign-in was not looked at: too many at its account have failed");
+        }
+        None => tracing::info!("a sign-in was not looked at: too many at a name that nobody has have failed"),
+    }
+    LoginFault::TooMany(held)
 }

@@ -66,7 +66,7 @@ impl Consent {
             _ => params,
         };
         match self.sign_in(&params, &carried.flow.id, by, visit).await? {
-            Ok(signed_in) => Ok(self.arrived(&signed_in, &carried)),
+            Ok(signed_in) => self.arrived(&signed_in, &carried, visit),
             Err(fault) => {
                 let who = match &known {
                     Some(session) => Who::Known(person(session)),
@@ -120,14 +120,19 @@ impl Consent {
     }
 
     /// Back to the page, which shows the account that signed in.
-    fn arrived(&self, signed_in: &SignedIn, carried: &Carried<OwnRequest>) -> Response {
+    fn arrived(
+        &self,
+        signed_in: &SignedIn,
+        carried: &Carried<OwnRequest>,
+        visit: &Visit,
+    ) -> Result<Response, Stop> {
         let base = self.front.site.base();
         let back = ReturnPath::parse(base, &format!("{base}{}", carried.flow.resume()));
         let mut response = see_other(back.as_str());
-        self.keep(signed_in, &mut response);
+        self.keep(signed_in, &mut response, visit)?;
         let preferred = self.front.cookies.set_preferred(&signed_in.session.session_id);
         response.headers_mut().append(SET_COOKIE, preferred);
-        response
+        Ok(response)
     }
 }
 

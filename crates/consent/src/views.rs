@@ -5,7 +5,7 @@ mod sign_out;
 use accounts::claims::Claim;
 use askama::Template;
 use clients::Metadata;
-use pages::{FormTarget, Markup, Shell, Texts, View};
+use pages::{FormTarget, Held, Markup, Shell, Texts, View};
 use protocol::redirect_uri;
 use url::Url;
 
@@ -76,8 +76,8 @@ pub(crate) enum LoginFault {
     Wrong,
     /// Too many passwords are being checked; send the page with 503.
     Busy,
-    /// Too many sign-ins from there have failed; send the page with 429.
-    TooMany,
+    /// Too many sign-ins from there, or at that account, have failed; send the page with 429.
+    TooMany(Held),
 }
 
 /// `templates/consent.html`: OpenID Connect Core §3.1.2.4.
@@ -246,7 +246,7 @@ impl Login {
         match (fault, &self.who) {
             (LoginFault::UsernameMissing, _) | (LoginFault::Wrong, Who::Anyone { .. }) => Some("username"),
             (LoginFault::PasswordMissing, _) | (LoginFault::Wrong, Who::Known(_)) => Some("current-password"),
-            (LoginFault::Busy | LoginFault::TooMany, _) => None,
+            (LoginFault::Busy | LoginFault::TooMany(_), _) => None,
         }
     }
 
@@ -274,7 +274,21 @@ impl Login {
             (LoginFault::Wrong, Who::Anyone { .. }) => texts.text("login-wrong"),
             (LoginFault::Wrong, Who::Known(_)) => texts.text("login-wrong-password"),
             (LoginFault::Busy, _) => texts.text("login-busy"),
-            (LoginFault::TooMany, _) => texts.text("login-too-many"),
+            (LoginFault::TooMany(held), _) => self.wait(*held),
+        }
+    }
+
+    /// How long, and what else there is to do.
+    fn wait(&self, held: Held) -> Markup {
+        let texts = self.shell.texts;
+        let n = [("n", Markup::plain(&held.minutes().to_string()))];
+        match (held, held.minutes(), &self.forgot) {
+            (Held::Network(_), ..=1, _) => texts.text("login-network-minute"),
+            (Held::Network(_), 2.., _) => texts.with("login-network-minutes", &n),
+            (Held::Account(_), ..=1, Some(_)) => texts.text("login-account-minute"),
+            (Held::Account(_), 2.., Some(_)) => texts.with("login-account-minutes", &n),
+            (Held::Account(_), ..=1, None) => texts.text("login-account-wait-minute"),
+            (Held::Account(_), 2.., None) => texts.with("login-account-wait-minutes", &n),
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::error::is_broken;
 use crate::presence::Presence;
+use crate::statements::Statements;
 
 /// A pooled connection. Queries run on it through [`crate::run!`].
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub enum Conn {
 #[derive(Debug)]
 pub struct SqliteConn {
     inner: PoolConnection<Sqlite>,
+    statements: Statements,
     mark: Option<i64>,
 }
 
@@ -30,6 +32,7 @@ pub struct SqliteConn {
 pub struct PostgresConn {
     inner: PoolConnection<Postgres>,
     presence: Presence,
+    statements: Statements,
     broken: bool,
     mark: Option<i64>,
 }
@@ -91,8 +94,17 @@ impl Conn {
 }
 
 impl SqliteConn {
-    pub(crate) fn new(inner: PoolConnection<Sqlite>) -> Self {
-        Self { inner, mark: None }
+    pub(crate) fn new(inner: PoolConnection<Sqlite>, statements: Statements) -> Self {
+        Self {
+            inner,
+            statements,
+            mark: None,
+        }
+    }
+
+    #[doc(hidden)]
+    pub fn count(&self) {
+        self.statements.count();
     }
 }
 
@@ -111,13 +123,19 @@ impl DerefMut for SqliteConn {
 }
 
 impl PostgresConn {
-    pub(crate) fn new(inner: PoolConnection<Postgres>, presence: Presence) -> Self {
+    pub(crate) fn new(inner: PoolConnection<Postgres>, presence: Presence, statements: Statements) -> Self {
         Self {
             inner,
             presence,
+            statements,
             broken: false,
             mark: None,
         }
+    }
+
+    #[doc(hidden)]
+    pub fn count(&self) {
+        self.statements.count();
     }
 
     /// Looks at what a statement came to: a connection that was cut, or that leads to a server which has become

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, Sqlite, SqliteConnection, SqlitePool};
 use tokio::time::{Instant, sleep};
 
 use crate::conn::{PostgresConn, SqliteConn};
 use crate::mark::Mark;
 use crate::presence::Presence;
+use crate::statements::Statements;
 use crate::{Conn, Error, Result};
 
 /// How long a request waits for a connection before it is told to come back. A thousand requests at one instant
@@ -33,6 +35,7 @@ pub struct Database {
     pub(crate) pools: Pools,
     pub(crate) presence: Presence,
     pub(crate) mark: Mark,
+    statements: Statements,
 }
 
 #[derive(Clone, Debug)]
@@ -104,14 +107,14 @@ impl Database {
     /// [`Error::Unavailable`] when none becomes free in time.
     pub async fn reader(&self) -> Result<Conn> {
         match &self.pools {
-            Pools::Sqlite { readers, .. } => Ok(Conn::Sqlite(SqliteConn::new(readers.acquire().await?))),
+            Pools::Sqlite { readers, .. } => Ok(self.sqlite(readers.acquire().await?)),
             Pools::Postgres { shared, .. } => self.acquire(shared).await,
         }
     }
 
     pub(crate) async fn writer(&self) -> Result<Conn> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => Ok(Conn::Sqlite(SqliteConn::new(writer.acquire().await?))),
+            Pools::Sqlite { writer, .. } => Ok(self.sqlite(writer.acquire().await?)),
             Pools::Postgres { shared, .. } => self.acquire(shared).await,
         }
     }
@@ -143,9 +146,22 @@ impl Database {
     async fn acquire(&self, pool: &PgPool) -> Result<Conn> {
         tokio::select! {
             biased;
-            conn = pool.acquire() => Ok(Conn::Postgres(PostgresConn::new(conn?, self.presence.clone()))),
+            conn = pool.acquire() => {
+                let (presence, statements) = (self.presence.clone(), self.statements.clone());
+                Ok(Conn::Postgres(PostgresConn::new(conn?, presence, statements)))
+            }
             () = self.presence.gone() => Err(Error::Away),
         }
+    }
+
+    fn sqlite(&self, conn: PoolConnection<Sqlite>) -> Conn {
+        Conn::Sqlite(SqliteConn::new(conn, self.statements.clone()))
+    }
+
+    /// How many statements this process has run so far on connections of this database, the ends of transactions among
+    /// them.
+    pub fn statements(&self) -> u64 {
+        self.statements.counted()
     }
 
     /// Says whether the database answers, by somebody who asks it all the time. While it has not for some
@@ -217,6 +233,7 @@ async fn sqlite(path: &std::path::Path) -> Result<Database> {
         pools: Pools::Sqlite { writer, readers },
         presence: Presence::new(),
         mark: Mark::default(),
+        statements: Statements::default(),
     })
 }
 
@@ -287,6 +304,7 @@ async fn postgres(url: &str) -> Result<Database> {
         pools: Pools::Postgres { shared, batches },
         presence,
         mark: Mark::default(),
+        statements: Statements::default(),
     })
 }
 

@@ -13,6 +13,7 @@ mod migrate;
 mod origin;
 mod presence;
 mod skew;
+mod statements;
 pub mod testing;
 mod transact;
 
@@ -36,10 +37,12 @@ macro_rules! run {
     ($conn:expr, |$c:ident| $query:expr) => {
         match &mut *$conn {
             $crate::Conn::Sqlite(inner) => {
+                inner.count();
                 let $c = &mut **inner;
                 $query.await
             }
             $crate::Conn::Postgres(inner) => {
+                inner.count();
                 let outcome = {
                     let $c = &mut **inner;
                     $crate::answered($query).await
@@ -59,11 +62,15 @@ macro_rules! run {
 macro_rules! execute {
     ($conn:expr, $query:expr) => {
         match &mut *$conn {
-            $crate::Conn::Sqlite(inner) => $query
-                .execute(&mut **inner)
-                .await
-                .map(|done| done.rows_affected()),
+            $crate::Conn::Sqlite(inner) => {
+                inner.count();
+                $query
+                    .execute(&mut **inner)
+                    .await
+                    .map(|done| done.rows_affected())
+            }
             $crate::Conn::Postgres(inner) => {
+                inner.count();
                 let outcome = $crate::answered($query.execute(&mut **inner)).await;
                 inner.judged(outcome).map(|done| done.rows_affected())
             }

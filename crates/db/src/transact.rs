@@ -2,6 +2,8 @@
 
 use std::pin::Pin;
 
+use tokio::task::JoinError;
+
 use crate::{Conn, Database, Error, Result, execute};
 
 pub type BoxFuture<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
@@ -30,7 +32,26 @@ impl Database {
         self.transact_by(Lane::Shared, work).await
     }
 
-    /// The same on a connection of this lane.
+    /// Runs work that writes with one statement at most, which is a transaction of its own then: it costs no round trip
+    /// more. Like a transaction it finishes although the one who asked has gone.
+    ///
+    /// # Errors
+    /// What `work` returned, or the database's failure.
+    pub async fn write_at_once<T, E, F>(&self, work: F) -> std::result::Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, std::result::Result<T, E>> + Send + 'static,
+    {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            let mut conn = db.writer().await?;
+            work(&mut conn).await
+        });
+        finished(task.await)
+    }
+
+    /// The same as [`Self::transact`] on a connection of this lane.
     pub(crate) async fn transact_by<T, E, F>(&self, lane: Lane, work: F) -> std::result::Result<T, E>
     where
         T: Send + 'static,
@@ -66,13 +87,18 @@ impl Database {
                 (outcome, _) => outcome,
             }
         });
-        match task.await {
-            Ok(outcome) => outcome,
-            Err(panic) => Err(E::from(Error::Setup(format!(
-                "a transaction did not run to its end: {panic}"
-            )))),
-        }
+        finished(task.await)
     }
+}
+
+fn finished<T, E: From<Error>>(
+    task: std::result::Result<std::result::Result<T, E>, JoinError>,
+) -> std::result::Result<T, E> {
+    task.unwrap_or_else(|panic| {
+        Err(E::from(Error::Setup(format!(
+            "a transaction did not run to its end: {panic}"
+        ))))
+    })
 }
 
 async fn begin(conn: &mut Conn) -> Result<()> {
@@ -143,6 +169,28 @@ mod tests {
             assert_eq!(count(&db).await, 0);
             insert(&db, Ok(())).await.unwrap();
             assert_eq!(count(&db).await, 1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn one_statement_alone_is_written_and_what_fails_leaves_the_connection_usable() {
+        both(|db| async move {
+            scratch(&db).await;
+            let write = |statement: &'static str| {
+                db.write_at_once(move |conn| {
+                    Box::pin(async move { Ok::<_, Error>(execute!(conn, sqlx::query(statement))?) })
+                })
+            };
+            assert!(
+                write("INSERT INTO scratch VALUES (1) RETURNING nothing")
+                    .await
+                    .is_err()
+            );
+            assert_eq!(write("INSERT INTO scratch VALUES (1)").await.unwrap(), 1);
+            assert_eq!(count(&db).await, 1);
+            insert(&db, Ok(())).await.unwrap();
+            assert_eq!(count(&db).await, 2);
         })
         .await;
     }

@@ -25,6 +25,8 @@ wire_enum! {
         Pairwise => "pairwise",
         /// Seals mails that are still to be sent, and hides for whom strangers asked for one.
         Mail => "mail",
+        /// Hides whose password was tried, and marks browsers in which somebody knew theirs.
+        Guesses => "guesses",
     }
 }
 

@@ -15,7 +15,7 @@ mod sealer;
 pub use letter::{Letter, Sender};
 pub use mailbox::{Delivered, Mailbox};
 pub use post::{Post, Way};
-pub use queue::put;
+pub use queue::{Place, put};
 pub use relay::{Relay, Smtp};
 pub use sealer::{Content, Sealer};
 

@@ -23,8 +23,26 @@ pub(crate) struct Taken {
     pub(crate) tries: i64,
 }
 
-const PUT: &str = "INSERT INTO mails (mail_id, sealed_by, sealed, queued_at, expires_at, due_at) \
-    VALUES ($1, $2, $3, $4, $5, $4)";
+/// Of mails that wait, which go first: whoever fills the queue from outside must not keep an owner waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// About an account that there is, as far as is known.
+    First,
+    /// To whomever a stranger named.
+    Later,
+}
+
+impl Place {
+    fn number(self) -> i64 {
+        match self {
+            Self::First => 0,
+            Self::Later => 1,
+        }
+    }
+}
+
+const PUT: &str = "INSERT INTO mails (mail_id, sealed_by, sealed, queued_at, expires_at, due_at, place) \
+    VALUES ($1, $2, $3, $4, $5, $4, $6)";
 
 /// Queues a mail, to be sent within this time or never. Expects the connection to be inside the transaction of the act
 /// that the mail is about.
@@ -33,7 +51,7 @@ const PUT: &str = "INSERT INTO mails (mail_id, sealed_by, sealed, queued_at, exp
 /// When the database fails, or there is no key: then the act has to fail as well.
 pub async fn put(
     content: &[u8],
-    within: Duration,
+    (within, place): (Duration, Place),
     sealer: &Sealer,
     conn: &mut Conn,
     now: Timestamp,
@@ -48,21 +66,22 @@ pub async fn put(
             .bind(&sealed)
             .bind(now.as_secs())
             .bind((now + within).as_secs())
+            .bind(place.number())
     )?;
     Ok(())
 }
 
 const TAKE: &str = "UPDATE mails SET due_at = $1, tries = tries + 1 WHERE mail_id IN \
-    (SELECT mail_id FROM mails WHERE due_at <= $2 ORDER BY tries, due_at LIMIT $3) \
+    (SELECT mail_id FROM mails WHERE due_at <= $2 ORDER BY place, tries, due_at LIMIT $3) \
     RETURNING mail_id, sealed_by, sealed, expires_at, tries";
 /// What another replica is taking is left to it: nobody waits, and no two wait for each other.
 const TAKE_UNLOCKED: &str = "WITH due AS MATERIALIZED (SELECT mail_id FROM mails WHERE due_at <= $2 \
-    ORDER BY tries, due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
+    ORDER BY place, tries, due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
     UPDATE mails m SET due_at = $1, tries = m.tries + 1 FROM due \
     WHERE m.mail_id = due.mail_id AND m.due_at <= $2 \
     RETURNING m.mail_id, m.sealed_by, m.sealed, m.expires_at, m.tries";
 
-/// Takes mails that are due, at most `limit`. What was never tried comes first.
+/// Takes mails that are due, at most `limit`. In each place, what was never tried comes first.
 pub(crate) async fn take(limit: usize, conn: &mut Conn, now: Timestamp) -> db::Result<Vec<Taken>> {
     let statement = conn.either(TAKE, TAKE_UNLOCKED);
     let limit = i64::try_from(limit).map_err(db::Error::corrupt)?;
@@ -122,11 +141,15 @@ mod tests {
     }
 
     async fn queued(count: usize, db: &Database) {
+        queued_at(Place::First, count, db).await;
+    }
+
+    async fn queued_at(place: Place, count: usize, db: &Database) {
         let sealer = sealer();
         db.transact(move |conn| {
             Box::pin(async move {
                 for n in 0..count {
-                    put(format!("mail {n}").as_bytes(), LEASE, &sealer, conn, NOW).await?;
+                    put(format!("mail {n}").as_bytes(), (LEASE, place), &sealer, conn, NOW).await?;
                 }
                 Ok::<_, db::Error>(())
             })
@@ -195,12 +218,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn c070_what_concerns_an_account_goes_before_what_strangers_asked_for() {
+        both(|db| async move {
+            queued_at(Place::Later, 50, &db).await;
+            let strangers = taken(&db, NOW).await;
+            queued(2, &db).await;
+            let next = taken(&db, NOW).await;
+            let places = async |all: &[Taken]| {
+                let mut conn = db.reader().await.unwrap();
+                let mut places = Vec::new();
+                for mail in all {
+                    let place = "SELECT place FROM mails WHERE mail_id = $1";
+                    let row = run!(&mut conn, |c| sqlx::query_as(place)
+                        .bind(&mail.mail_id)
+                        .fetch_one(c));
+                    let (place,): (i64,) = row.unwrap();
+                    places.push(place);
+                }
+                places.sort_unstable();
+                places
+            };
+            assert_eq!(places(&strangers).await, [1, 1, 1]);
+            assert_eq!(places(&next).await, [0, 0, 1]);
+            // Also when it was tried before.
+            assert_eq!(places(&taken(&db, NOW + LEASE).await).await, [0, 0, 1]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn a_mail_of_an_act_that_failed_was_never_queued() {
         both(|db| async move {
             let sealer = sealer();
             let failed = db.transact(move |conn| {
                 Box::pin(async move {
-                    put(b"mail", LEASE, &sealer, conn, NOW).await?;
+                    put(b"mail", (LEASE, Place::First), &sealer, conn, NOW).await?;
                     Err::<(), _>(db::Error::corrupt("the act"))
                 })
             });
@@ -208,8 +260,9 @@ mod tests {
             assert_eq!(taken(&db, NOW).await, []);
 
             let keyless = Sealer::new(|_| None);
-            let unsealed =
-                db.transact(move |conn| Box::pin(async move { put(b"x", LEASE, &keyless, conn, NOW).await }));
+            let unsealed = db.transact(move |conn| {
+                Box::pin(async move { put(b"x", (LEASE, Place::First), &keyless, conn, NOW).await })
+            });
             unsealed.await.unwrap_err();
         })
         .await;

@@ -2,8 +2,9 @@
 //!
 //! *Browser* names a browser and, through it, its sessions. *Flow* binds what is being done to the browser
 //! that began it, names no session, and does not change at sign-in. *Account* says which of several accounts the person
-//! looks at. A cookie counts only in our own shape and only once: a neighbour on another subdomain or port can plant a
-//! second one of the same name, and nothing tells which is ours.
+//! looks at. *Known* marks a browser in which somebody knew their password; it outlives their sessions, and signs nobody
+//! in. A cookie counts only in our own shape and only once: a neighbour on another subdomain or port can plant a second
+//! one of the same name, and nothing tells which is ours.
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub struct Cookies {
     browser: String,
     flow: String,
     account: String,
+    known: String,
     attributes: &'static str,
 }
 
@@ -30,6 +32,8 @@ pub enum Lifetime {
     For(Duration),
 }
 
+/// As long as browsers keep a cookie at all, nearly: people come back once a year.
+const KNOWN_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// 256 bits in base64url.
 const FLOW_BINDING_LEN: usize = 43;
 
@@ -40,6 +44,7 @@ impl Cookies {
                 browser: "__Host-cs_browser".to_owned(),
                 flow: "__Host-cs_flow".to_owned(),
                 account: "__Host-cs_account".to_owned(),
+                known: "__Host-cs_known".to_owned(),
                 attributes: "Path=/; Secure; HttpOnly; SameSite=Lax",
             };
         }
@@ -49,6 +54,7 @@ impl Cookies {
             browser: format!("cs_browser_{port}"),
             flow: format!("cs_flow_{port}"),
             account: format!("cs_account_{port}"),
+            known: format!("cs_known_{port}"),
             attributes: "Path=/; HttpOnly; SameSite=Lax",
         }
     }
@@ -82,6 +88,15 @@ impl Cookies {
     pub fn set_preferred(&self, session: &SessionId) -> HeaderValue {
         let value = seal::digest(session.as_str());
         self.set(&self.account, &value, Lifetime::UntilBrowserCloses)
+    }
+
+    /// Whose passwords were known in this browser: read by [`crate::known`] alone.
+    pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Secret> {
+        only(headers, &self.known)
+    }
+
+    pub(crate) fn set_known(&self, value: &str) -> HeaderValue {
+        self.set(&self.known, value, Lifetime::For(KNOWN_FOR))
     }
 
     /// Makes the browser forget who it is.

@@ -31,7 +31,12 @@ login-busy = We're busy just now. Wait a few seconds, then sign in again.
 login-forgot = Forgot your password?
 login-new = New here?
 login-create = Create an account
-login-too-many = Too many sign-ins from your network have failed. Wait a minute, then try again.
+login-network-minute = Too many sign-ins from your network have failed. Try again in a minute.
+login-network-minutes = Too many sign-ins from your network have failed. Try again in { $n } minutes.
+login-account-minute = Too many sign-ins with this email have failed. Try again in a minute, or reset your password.
+login-account-minutes = Too many sign-ins with this email have failed. Try again in { $n } minutes, or reset your password.
+login-account-wait-minute = Too many sign-ins with this email have failed. Try again in a minute.
+login-account-wait-minutes = Too many sign-ins with this email have failed. Try again in { $n } minutes.
 
 choose-title = Choose an account
 
@@ -194,7 +199,8 @@ change-title = Password
 change-lead = Set a new password
 change-current = Current password
 change-current-missing = Enter your current password
-change-too-many = Too many passwords were tried. Wait a minute, then try again.
+change-too-many-minute = Too many passwords were tried. Try again in a minute.
+change-too-many-minutes = Too many passwords were tried. Try again in { $n } minutes.
 change-apps = Disconnect apps as well
 change-apps-hint = Do this if someone else may have used your account. You'll sign in to your apps again.
 change-ends = This signs you out everywhere else.

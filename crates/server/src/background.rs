@@ -17,6 +17,8 @@ const TIDY: Duration = Duration::from_secs(60);
 const BATCH: u32 = 1000;
 /// Of revocation records: small rows that nothing hangs from.
 const REVOCATIONS: u32 = 10_000;
+/// The same holds for what strangers have spent.
+const ALLOWANCES: u32 = 10_000;
 /// What takes a transaction each. More than can register themselves in the same time.
 const FEW: u32 = 200;
 /// What is past is deleted so much later: a clock that was set wrong for a while must not cost what lives, nor the
@@ -120,6 +122,7 @@ fn step((then, since): (Timestamp, Instant), (now, at): (Timestamp, Instant)) ->
 pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
     let past = now - AFTERWARDS;
     forget_revocations(db, past).await?;
+    forget_allowances(db, past).await?;
     let work = db.transact(move |conn| {
         Box::pin(async move {
             revocation::remember_clients(conn, past).await?;
@@ -133,12 +136,11 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
             let counts = clients::registrations::quota::sweep(BATCH, conn, past).await?;
             let links = accounts::links::sweep(BATCH, conn, past).await?;
             let sign_ups = accounts::sign_ups::sweep(BATCH, conn, past).await?;
-            let allowances = accounts::allowances::sweep(BATCH, conn, past).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
             Ok::<_, db::Error>((
                 approvals,
-                assertions + pushed + links + sign_ups + allowances,
+                assertions + pushed + links + sign_ups,
                 browsers,
                 events,
                 tokens + counts,
@@ -179,6 +181,18 @@ async fn forget_revocations(db: &Database, past: Timestamp) -> db::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whoever guesses at many names leaves a row for each, and many more than other rows come.
+async fn forget_allowances(db: &Database, past: Timestamp) -> db::Result<()> {
+    loop {
+        let forgotten = db.transact(move |conn| {
+            Box::pin(async move { accounts::allowances::sweep(ALLOWANCES, conn, past).await })
+        });
+        if forgotten.await? < u64::from(ALLOWANCES) {
+            return Ok(());
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use events::changes::Watcher;
 use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey};
 use mail::{Post, Way};
-use pages::{Front, assets};
+use pages::{Front, Guesses, assets};
 use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, SignUp};
 use registry::{Admission, Registry, Terms};
 use signals::Signals;
@@ -164,12 +164,12 @@ impl Parts {
         let token = self.token();
         let authorize = self.authorize(front.clone());
         // One budget for guesses, wherever they are made (C071).
-        let attempts = shell.attempts();
+        let guesses = Guesses::new(front.clone(), shell.attempts());
         let own = authorize::router(authorize.clone())
             .merge(consent::router(Consent {
                 front: front.clone(),
                 hasher: self.hasher.clone(),
-                attempts: attempts.clone(),
+                guesses: guesses.clone(),
                 clients: self.clients.clone(),
                 recipients: self.recipients(),
                 issuer: self.issuer.clone(),
@@ -183,7 +183,7 @@ impl Parts {
             .merge(account::router(Account {
                 front: front.clone(),
                 hasher: self.hasher.clone(),
-                attempts,
+                guesses,
                 clients: self.clients.clone(),
                 outbox: self.mail.as_ref().map(|_| self.outbox(shell.mails())),
                 sign_up: self.sign_up(),

@@ -18,7 +18,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, SessionId, path};
 use revocation::Act;
 
-use super::proof::wait_a_minute;
+use super::proof::told_when;
 use super::views::{Delete, DeleteFault, Deleted, Here};
 use super::when::day;
 use super::{Owner, Stop, about, page};
@@ -125,6 +125,10 @@ impl Account {
             Some(DeleteFault::Current(unproven)) => unproven.status(),
             None => StatusCode::OK,
         };
+        let unproven = match fault {
+            Some(DeleteFault::Current(unproven)) => Some(unproven),
+            Some(DeleteFault::Email) | None => None,
+        };
         let (shell, frame, fresh) = self.frame(Here::Data, HERE, owner, visit)?;
         let view = Delete {
             shell,
@@ -134,7 +138,7 @@ impl Account {
             typed,
             fault,
         };
-        Ok(wait_a_minute(page(view, status, fresh)))
+        Ok(told_when(page(view, status, fresh), unproven))
     }
 
     async fn ask_deletion(&self, owner: &Owner, by: Context, visit: &Visit) -> Result<(), Lost> {

@@ -16,7 +16,7 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use events::{Context, Event, audit};
-use http::header::RETRY_AFTER;
+use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::see_other;
 use protocol::form::Form;
@@ -24,7 +24,7 @@ use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
 
 use super::news::News;
-use super::proof::wait_a_minute;
+use super::proof::told_when;
 use super::views::{ConfirmEmail, EmailFault, Here, MoveEmail};
 use super::{Owner, Stop, page};
 use crate::letters::Job;
@@ -162,7 +162,12 @@ pub(crate) async fn confirm(
             Ok(Moved::Done) => {
                 tracing::info!(sub = %owner.session.sub, "an address was changed");
                 let profile = account.telling(path::ACCOUNT_PROFILE, News::EmailChanged, &owner, &visit)?;
-                account.renewed(see_other(&profile), &visit).await
+                let known = account
+                    .front
+                    .acquaint(&link.sub, link.epoch + 1, &visit.headers)?;
+                let mut response = account.renewed(see_other(&profile), &visit).await?;
+                response.headers_mut().append(SET_COOKIE, known);
+                Ok(response)
             }
             Ok(Moved::Taken) => {
                 let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;
@@ -224,6 +229,10 @@ impl Account {
             }
             Some(EmailFault::Current(unproven)) => unproven.status(),
         };
+        let unproven = match fault {
+            Some(EmailFault::Current(unproven)) => Some(unproven),
+            _ => None,
+        };
         let (shell, frame, fresh) = self.frame(Here::Profile, HERE, owner, visit)?;
         let view = MoveEmail {
             shell,
@@ -232,7 +241,7 @@ impl Account {
             sent_to,
             fault,
         };
-        Ok(wait_a_minute(page(view, status, fresh)))
+        Ok(told_when(page(view, status, fresh), unproven))
     }
 
     /// The same for every address, with the same event.

@@ -23,7 +23,7 @@ use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
 
 use super::news::News;
-use super::proof::wait_a_minute;
+use super::proof::told_when;
 use super::views::{ChangeFault, ChangePassword, Here};
 use super::{Owner, Stop, page};
 use crate::notices::What;
@@ -102,9 +102,9 @@ pub(crate) async fn submit(
         {
             Ok(signed_in) => {
                 tracing::info!(sub = %user.sub, "a password was changed");
-                let mut response =
-                    see_other(&account.telling(HERE, News::PasswordChanged, &owner, &visit)?);
-                account.renew(&signed_in, &mut response);
+                let page = account.telling(HERE, News::PasswordChanged, &owner, &visit)?;
+                let mut response = see_other(&page);
+                account.renew(&signed_in, &mut response, &visit)?;
                 Ok(response)
             }
             Err(Lost::Database(error)) => Err(error.into()),
@@ -130,6 +130,10 @@ impl Account {
             Some(ChangeFault::New(PasswordFault::Busy)) => StatusCode::SERVICE_UNAVAILABLE,
             Some(ChangeFault::New(_)) => StatusCode::BAD_REQUEST,
         };
+        let unproven = form.faults.iter().find_map(|fault| match fault {
+            ChangeFault::Current(unproven) => Some(*unproven),
+            ChangeFault::New(_) => None,
+        });
         let (shell, mut frame, fresh) = self.frame(Here::Password, HERE, owner, visit)?;
         frame.news = form.news;
         let view = ChangePassword {
@@ -138,7 +142,7 @@ impl Account {
             disconnects: form.apps == Apps::Disconnected,
             faults: form.faults,
         };
-        Ok(wait_a_minute(page(view, status, fresh)))
+        Ok(told_when(page(view, status, fresh), unproven))
     }
 
     async fn change_password(
@@ -196,7 +200,7 @@ impl Account {
     }
 
     /// Gives the browser its new cookie (C062), and goes on looking at the same account.
-    fn renew(&self, signed_in: &SignedIn, response: &mut Response) {
+    fn renew(&self, signed_in: &SignedIn, response: &mut Response, visit: &Visit) -> Result<(), Error> {
         let cookies = &self.front.cookies;
         let lifetime = signed_in
             .max_age
@@ -204,8 +208,11 @@ impl Account {
         for cookie in [
             cookies.set_browser(&signed_in.cookie, lifetime),
             cookies.set_preferred(&signed_in.session.session_id),
+            self.front
+                .acquaint(&signed_in.session.sub, signed_in.epoch, &visit.headers)?,
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use events::Context;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
-use pages::{Markup, Texts};
+use pages::{Held, Markup, Texts};
 use protocol::{Error, Secret};
 
 use super::Owner;
@@ -19,8 +19,8 @@ pub(crate) enum Unproven {
     Wrong,
     /// Send the page with 503.
     Busy,
-    /// Send the page with 429.
-    TooMany,
+    /// Send the page with 429, by [`told_when`].
+    TooMany(Held),
 }
 
 impl Unproven {
@@ -28,7 +28,7 @@ impl Unproven {
         match self {
             Self::Missing | Self::Wrong => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -36,7 +36,7 @@ impl Unproven {
     pub(crate) fn is_at_field(self) -> bool {
         match self {
             Self::Missing | Self::Wrong => true,
-            Self::Busy | Self::TooMany => false,
+            Self::Busy | Self::TooMany(_) => false,
         }
     }
 
@@ -45,23 +45,26 @@ impl Unproven {
             Self::Missing => texts.text("change-current-missing"),
             Self::Wrong => texts.text("login-wrong-password"),
             Self::Busy => texts.text("password-busy"),
-            Self::TooMany => texts.text("change-too-many"),
+            Self::TooMany(held) => match held.minutes() {
+                ..=1 => texts.text("change-too-many-minute"),
+                n @ 2.. => texts.with("change-too-many-minutes", &[("n", Markup::plain(&n.to_string()))]),
+            },
         }
     }
 }
 
-/// The page says how long: RFC 6585 §4.
-pub(crate) fn wait_a_minute(mut response: Response) -> Response {
-    if response.status() == StatusCode::TOO_MANY_REQUESTS {
-        let a_minute = HeaderValue::from_static("60");
-        response.headers_mut().insert(RETRY_AFTER, a_minute);
+/// The answer says when to come back, as its page does: RFC 6585 §4.
+pub(crate) fn told_when(mut response: Response, unproven: Option<Unproven>) -> Response {
+    if let Some(Unproven::TooMany(held)) = unproven {
+        let seconds = HeaderValue::from(held.retry_after());
+        response.headers_mut().insert(RETRY_AFTER, seconds);
     }
     response
 }
 
 impl Account {
-    /// The person as they were when this password was found to be theirs. A wrong one counts like one at sign-in: the
-    /// attack is a session that somebody left open, and guesses at what would make it theirs.
+    /// The person as they were when this password was found to be theirs. A wrong one counts like one at sign-in, of one
+    /// budget: the attack is a session that somebody left open, and guesses at what would make it theirs.
     pub(crate) async fn prove(
         &self,
         owner: &Owner,
@@ -75,27 +78,43 @@ impl Account {
         let Ok(password) = Password::presented(&Secret::from(given)) else {
             return Ok(Err(Unproven::Wrong));
         };
-        let Ok(attempt) = self.attempts.begin(by.network(), visit.now) else {
-            tracing::info!("a password was not looked at: too many from its network, or of all, have failed");
-            return Ok(Err(Unproven::TooMany));
+        let guess = match self.guesses.begin(by, visit.now) {
+            Ok(guess) => guess,
+            Err(held) => {
+                tracing::info!(
+                    "a password was not looked at: too many from its network, or of all, have failed"
+                );
+                return Ok(Err(Unproven::TooMany(held)));
+            }
         };
         let sub = owner.session.sub.clone();
         let user = users::by_sub(&sub, &mut self.front.db.reader().await?).await?;
-        let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let outcome = match self.hasher.verify(stored, password).await {
+        // Deleted this moment.
+        let Some(user) = user else {
+            return Ok(Err(Unproven::Wrong));
+        };
+        let whose = (&user.email, Some(&user));
+        let guess = match self.guesses.at(guess, whose, &visit.headers, visit.now).await? {
+            Ok(guess) => guess,
+            Err(held) => {
+                tracing::info!(%sub, "a password was not looked at: too many at its account have failed");
+                return Ok(Err(Unproven::TooMany(held)));
+            }
+        };
+        let outcome = match self.hasher.verify(user.password_hash.as_ref(), password).await {
             Ok(outcome) => outcome,
             Err(overloaded) => {
                 tracing::warn!(%overloaded, "a password was not looked at");
-                attempt.give_back();
+                self.guesses.give_back(guess).await?;
                 return Ok(Err(Unproven::Busy));
             }
         };
-        match user.filter(|user| outcome != Outcome::Wrong && user.disabled_at.is_none()) {
-            Some(user) => {
-                attempt.give_back();
+        match outcome != Outcome::Wrong && user.disabled_at.is_none() {
+            true => {
+                self.guesses.give_back(guess).await?;
                 Ok(Ok(user))
             }
-            None => {
+            false => {
                 tracing::info!("a password that was asked for once more was wrong");
                 let (by, now) = (by.clone(), visit.now);
                 let work = self.front.db.transact(move |conn| {

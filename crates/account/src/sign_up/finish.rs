@@ -270,8 +270,13 @@ impl Account {
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
         let mut response = see_other(&onward);
-        let cookie = self.front.cookies.set_browser(&signed_in.cookie, lifetime);
-        response.headers_mut().append(SET_COOKIE, cookie);
+        let sub = &signed_in.session.sub;
+        for cookie in [
+            self.front.cookies.set_browser(&signed_in.cookie, lifetime),
+            self.front.acquaint(sub, signed_in.epoch, &visit.headers)?,
+        ] {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
         Ok(response)
     }
 }

@@ -4,6 +4,7 @@
 //! design; a storm of them must neither exhaust the memory nor hold up tokens, so what does not fit is told
 //! to come back.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
@@ -109,6 +110,7 @@ impl Hasher {
         let params = settings.cost.params().map_err(io::Error::other)?;
         let pool = Pool {
             queue: Arc::new(Queue::new(settings.queue)),
+            taken: AtomicU64::new(0),
             stranger: StoredHash::argon2id(
                 params,
                 &protocol::random::bytes::<SALT_BYTES>(),
@@ -186,11 +188,17 @@ impl Hasher {
         self.ask(|reply| Job::Hash { password, reply }).await
     }
 
+    /// How many passwords were looked at or hashed so far, or are about to be.
+    pub fn taken(&self) -> u64 {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Overloaded> {
         let (reply, answer) = oneshot::channel();
         if !self.0.queue.offer(job(reply)) {
             return Err(Overloaded);
         }
+        self.0.taken.fetch_add(1, Ordering::Relaxed);
         answer.await.map_err(|_| Overloaded)
     }
 }
@@ -208,6 +216,7 @@ impl HasherSettings {
 #[derive(Debug)]
 struct Pool {
     queue: Arc<Queue<Job>>,
+    taken: AtomicU64,
     /// Random bytes in the form of a hash: what a stranger's password is checked against.
     stranger: StoredHash,
 }

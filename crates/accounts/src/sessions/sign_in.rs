@@ -40,6 +40,8 @@ pub struct SignedIn {
     pub max_age: Option<Duration>,
     /// The account was to be deleted, and stays.
     pub came_back: bool,
+    /// Of the user.
+    pub epoch: i64,
 }
 
 /// Records the proof; `None` when the user has been disabled, or the credential changed, since it was
@@ -77,6 +79,7 @@ pub async fn sign_in(
         session: sessions.active,
         cookie,
         came_back,
+        epoch: sign_in.epoch,
     }))
 }
 

@@ -115,15 +115,22 @@ async fn r07_of_many_who_use_one_link_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn links_are_remembered_for_a_week_and_then_forgotten() {
+async fn what_strangers_asked_for_is_remembered_for_a_day_and_invitations_for_a_week() {
     both(|db| async move {
-        let link = made(Way::Asked, "alex@example.com", &db).await;
-        let end = NOW + Way::Asked.life() + REMEMBERED;
-        for (at, swept) in [(end - SECOND, 0), (end, 1)] {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let asked = made(Way::Asked, "alex@example.com", &db).await;
+        let invited = made(Way::Invited, "jo@example.com", &db).await;
+        let handed = made(Way::Handed, "kim@example.com", &db).await;
+        let (first, last) = (NOW + Way::Asked.life() + day, NOW + Way::Invited.life() + 7 * day);
+        for (at, swept) in [(first - SECOND, 0), (first, 1), (last - SECOND, 0), (last, 2)] {
             let gone = db.transact(move |conn| Box::pin(async move { sweep(10, conn, at).await }));
             assert_eq!(gone.await.unwrap(), swept);
+            let is_gone = found(&asked, &db, NOW).await == Found::Foreign;
+            assert_eq!(is_gone, at >= first);
         }
-        assert_eq!(found(&link, &db, NOW).await, Found::Foreign);
+        for link in [invited, handed] {
+            assert_eq!(found(&link, &db, NOW).await, Found::Foreign);
+        }
     })
     .await;
 }

@@ -1,5 +1,8 @@
 //! The pages as text: their contract with people, drivers and screen readers.
 
+use std::time::Duration;
+
+use accounts::attempts::TooMany;
 use http::HeaderMap;
 use pages::Site;
 
@@ -24,6 +27,10 @@ fn login_linking(app: Option<&str>, who: Who, faults: &[LoginFault], links: Link
 }
 
 fn login_to(app: Option<App>, who: Who, faults: &[LoginFault]) -> String {
+    login_view(app, who, faults).render().unwrap()
+}
+
+fn login_view(app: Option<App>, who: Who, faults: &[LoginFault]) -> Login {
     let (flow, csrf) = ("sealed".to_owned(), "token".to_owned());
     Login {
         shell: shell(),
@@ -37,8 +44,6 @@ fn login_to(app: Option<App>, who: Who, faults: &[LoginFault]) -> String {
         forgot: None,
         create: None,
     }
-    .render()
-    .unwrap()
 }
 
 #[test]
@@ -223,8 +228,38 @@ fn api(text: &str) -> Vec<Group> {
     }]
 }
 
+fn held(seconds: u64) -> Held {
+    Held::Account(TooMany {
+        retry_after: Duration::from_secs(seconds),
+    })
+}
+
+#[test]
+fn who_has_to_wait_is_told_how_long_and_what_else_to_do() {
+    for (forgot, seconds, words) in [
+        (true, 1, "Try again in a minute, or reset your password."),
+        (true, 60, "Try again in a minute, or reset your password."),
+        (true, 61, "Try again in 2 minutes, or reset your password."),
+        (true, 600, "Try again in 10 minutes, or reset your password."),
+        (false, 30, "Try again in a minute.</li>"),
+        (false, 300, "Try again in 5 minutes.</li>"),
+    ] {
+        let view = Login {
+            forgot: forgot.then(|| "/auth/recover".to_owned()),
+            ..login_view(
+                None,
+                anyone("alex@example.com"),
+                &[LoginFault::TooMany(held(seconds))],
+            )
+        };
+        let html = view.render().unwrap();
+        assert!(html.contains(words), "{seconds}: {html}");
+        assert!(html.contains("value=\"alex@example.com\""), "{html}");
+    }
+}
+
 fn every_page(word: &str) -> Vec<String> {
-    use LoginFault::{Busy, PasswordMissing, TooMany, UsernameMissing, Wrong};
+    use LoginFault::{Busy, PasswordMissing, UsernameMissing, Wrong};
     let uri = "http://127.0.0.1:3000/cb";
     vec![
         login(Some(word), anyone(""), &[]),
@@ -232,7 +267,7 @@ fn every_page(word: &str) -> Vec<String> {
         login(None, anyone(word), &[Wrong]),
         login(Some(word), anyone(word), &[UsernameMissing, PasswordMissing]),
         login(Some(word), anyone(word), &[Busy]),
-        login(Some(word), anyone(word), &[TooMany]),
+        login(Some(word), anyone(word), &[LoginFault::TooMany(held(600))]),
         login(Some(word), Who::Known(person(Some(word))), &[Wrong]),
         login(Some(word), Who::Known(person(None)), &[PasswordMissing]),
         consent(word, Trust::Unverified, uri, own(Some(word)), vec![]),

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::smtp::{Does, MailServer};
-use crate::{Relay, Sender};
+use crate::{Place, Relay, Sender};
 
 struct Office {
     db: Database,
@@ -61,7 +61,7 @@ impl Office {
         let (sealer, now) = (self.sealer.clone(), self.now());
         let day = Duration::from_secs(24 * 60 * 60);
         let put = self.db.transact(move |conn| {
-            Box::pin(async move { queue::put(to.as_bytes(), day, &sealer, conn, now).await })
+            Box::pin(async move { queue::put(to.as_bytes(), (day, Place::First), &sealer, conn, now).await })
         });
         put.await.unwrap();
     }

@@ -1,0 +1,170 @@
+//! How often a password may be guessed, wherever one is asked for: C070, C071, C076.
+//!
+//! Decides whether a password is looked at, before it is. A process counts by network and in all; the account is counted
+//! in the database, so that any number of processes have one budget for it. The address is counted in its canonical
+//! form, whether or not anybody has it. A browser in which the account is known has a budget of its own: strangers spend
+//! theirs, and the owner enters all the same. What a person knew is given back.
+
+use std::time::Duration;
+
+use accounts::allowances::{self, Rate};
+use accounts::attempts::{Attempt, Attempts, TooMany};
+use accounts::email::Email;
+use accounts::users::User;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use db::Conn;
+use events::Context;
+use http::HeaderMap;
+use keyring::Purpose;
+use protocol::{Error, Timestamp};
+
+use crate::Front;
+
+/// In a day that makes 154 guesses at a password that a million do not find.
+const AT_ONE_ACCOUNT: Rate = Rate {
+    at_once: 10,
+    every: Duration::from_secs(10 * 60),
+};
+
+/// The bounds, behind any number of clones.
+#[derive(Clone, Debug)]
+pub struct Guesses {
+    front: Front,
+    attempts: Attempts,
+}
+
+/// A guess that counts as wrong unless it is given back.
+#[derive(Debug)]
+#[must_use]
+pub struct Guess {
+    attempt: Attempt,
+    spent: Spent,
+}
+
+/// What a guess took of the budget of an account.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Spent(Option<String>);
+
+/// Why a password is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Too many from this network, or of all, were wrong.
+    Network(TooMany),
+    /// Too many at this account were.
+    Account(TooMany),
+}
+
+impl Held {
+    /// Whole seconds.
+    pub fn retry_after(self) -> u64 {
+        match self {
+            Self::Network(too_many) | Self::Account(too_many) => too_many.retry_after.as_secs(),
+        }
+    }
+
+    /// As a page tells it, never too short.
+    pub fn minutes(self) -> u64 {
+        self.retry_after().div_ceil(60).max(1)
+    }
+}
+
+impl Guesses {
+    /// Without limits on attempts nothing is counted at all.
+    pub fn new(front: Front, attempts: Attempts) -> Self {
+        Self { front, attempts }
+    }
+
+    /// Counts a guess from this network, in this process. Asked first: it costs nothing.
+    ///
+    /// # Errors
+    /// [`Held::Network`]: then it is not counted.
+    pub fn begin(&self, by: &Context, now: Timestamp) -> Result<Guess, Held> {
+        let attempt = self.attempts.begin(by.network(), now).map_err(Held::Network)?;
+        Ok(Guess {
+            attempt,
+            spent: Spent(None),
+        })
+    }
+
+    /// Counts it at the account, for all processes: the last thing before the password is looked at. `user` is whoever
+    /// has this address, if anybody does.
+    ///
+    /// # Errors
+    /// When the database fails. [`Held::Account`] is no such error: then it is not counted there.
+    pub async fn at(
+        &self,
+        guess: Guess,
+        (address, user): (&Email, Option<&User>),
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Result<Guess, Held>, Error> {
+        if !self.attempts.is_limited() {
+            return Ok(Ok(guess));
+        }
+        let name = match self.front.known(user, headers)? {
+            Some(mark) => format!("password at {mark}"),
+            None => self.hidden(address)?,
+        };
+        let spent = name.clone();
+        let take = self.front.db.write_at_once(move |conn| {
+            Box::pin(async move { allowances::take(&name, AT_ONE_ACCOUNT, conn, now).await })
+        });
+        Ok(match take.await? {
+            Ok(()) => Ok(Guess {
+                spent: Spent(Some(spent)),
+                ..guess
+            }),
+            // The try from that network stays counted: to ask has a price, whatever it came to.
+            Err(too_many) => Err(Held::Account(too_many)),
+        })
+    }
+
+    /// Nobody could look at it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back(&self, guess: Guess) -> Result<(), Error> {
+        let spent = guess.was_right();
+        if spent.0.is_none() {
+            return Ok(());
+        }
+        let work = self
+            .front
+            .db
+            .transact(move |conn| Box::pin(async move { spent.give_back(conn).await }));
+        Ok(work.await?)
+    }
+
+    /// The database does not keep whose password strangers tried.
+    fn hidden(&self, address: &Email) -> Result<String, Error> {
+        let key = self.front.keyring.secret(Purpose::Guesses)?.key;
+        let mac = seal::mac(&key, &[b"password of", address.canonical().as_bytes()]);
+        Ok(format!("password of {}", URL_SAFE_NO_PAD.encode(mac)))
+    }
+}
+
+impl Guess {
+    /// The person knew it. What remains is given back in the transaction of what they wanted.
+    pub fn was_right(self) -> Spent {
+        self.attempt.give_back();
+        self.spent
+    }
+}
+
+impl Spent {
+    /// Expects to be inside a transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back(self, conn: &mut Conn) -> db::Result<()> {
+        match self.0 {
+            Some(name) => allowances::give_back(&name, AT_ONE_ACCOUNT, conn).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
