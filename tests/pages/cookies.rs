@@ -42,7 +42,14 @@ async fn c061_cookies_are_out_of_reach_of_scripts_and_of_other_sites() {
     let port = world.issuer.rsplit(':').next().unwrap();
     let set = cookies_of_a_sign_in(&world, false).await;
     let (flow, browser) = (format!("cs_flow_{port}="), format!("cs_browser_{port}="));
-    assert_eq!(set.len(), 2, "{set:?}");
+    // The last is the one that signs nobody in.
+    assert_eq!(set.len(), 3, "{set:?}");
+    let device = format!("cs_device_{port}=cs_dv_");
+    let is_ours = "; Path=/; HttpOnly; SameSite=Lax; Max-Age=34560000";
+    assert!(
+        set[2].starts_with(&device) && set[2].ends_with(is_ours),
+        "{set:?}"
+    );
     for (cookie, name) in set.iter().zip([flow, browser]) {
         assert!(cookie.starts_with(&name), "{cookie}");
         assert!(
@@ -60,11 +67,12 @@ async fn c061_with_https_the_names_bind_cookies_to_the_host() {
     })
     .await;
     let set = cookies_of_a_sign_in(&world, false).await;
-    assert_eq!(set.len(), 2, "{set:?}");
-    for (cookie, name) in set.iter().zip(["__Host-cs_flow=", "__Host-cs_browser="]) {
+    assert_eq!(set.len(), 3, "{set:?}");
+    let names = ["__Host-cs_flow=", "__Host-cs_browser=", "__Host-cs_device="];
+    for (cookie, name) in set.iter().zip(names) {
         assert!(cookie.starts_with(name), "{cookie}");
         assert!(
-            cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"),
+            cookie.contains("; Path=/; Secure; HttpOnly; SameSite=Lax"),
             "{cookie}"
         );
     }
@@ -73,12 +81,16 @@ async fn c061_with_https_the_names_bind_cookies_to_the_host() {
 #[tokio::test]
 async fn keep_me_signed_in_makes_the_cookie_outlive_the_browser() {
     let world = World::sqlite().await;
-    let kept = cookies_of_a_sign_in(&world, true).await.pop().unwrap();
+    let of_the_browser = |set: Vec<String>| {
+        let mut found = set.into_iter().filter(|cookie| cookie.starts_with("cs_browser_"));
+        found.next().expect("a cookie of the browser")
+    };
+    let kept = of_the_browser(cookies_of_a_sign_in(&world, true).await);
     assert!(
         kept.contains("cs_browser_") && kept.ends_with("; Max-Age=2592000"),
         "{kept}"
     );
-    let left = cookies_of_a_sign_in(&world, false).await.pop().unwrap();
+    let left = of_the_browser(cookies_of_a_sign_in(&world, false).await);
     assert!(
         left.contains("cs_browser_") && !left.contains("Max-Age"),
         "{left}"

@@ -152,6 +152,7 @@ impl Account {
                     tracing::warn!(%overloaded, "a new password was refused");
                     PasswordFault::Busy
                 }
+                Unchosen::Unjudged => PasswordFault::Unjudged,
             })
     }
 
@@ -164,7 +165,7 @@ impl Account {
     ) -> Result<Response, Error> {
         let status = match fault {
             None => StatusCode::OK,
-            Some(PasswordFault::Busy) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(PasswordFault::Busy | PasswordFault::Unjudged) => StatusCode::SERVICE_UNAVAILABLE,
             Some(PasswordFault::Missing | PasswordFault::Bad(_)) => StatusCode::BAD_REQUEST,
         };
         let (csrf, fresh) = self.form(&about(given), visit)?;

@@ -1,5 +1,6 @@
-//! Who signs in while their account waits to be deleted keeps it: a mail tells them, queued in the transaction of the
-//! sign-in. Whoever writes mails is on this floor as well, so the queue is handed in.
+//! What people are told about a sign-in of theirs, queued in its transaction: that their account stays though it waited to
+//! be deleted, or that it was in a browser where they were not signed in before. Whoever writes mails is on this floor as
+//! well, so the queue is handed in.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,19 +9,37 @@ use accounts::sessions::Session;
 use db::{BoxFuture, Conn};
 use protocol::Timestamp;
 
-type Tell = dyn for<'c> Fn(&Session, &'static str, &'c mut Conn, Timestamp) -> BoxFuture<'c, db::Result<()>>
+/// One thing to tell.
+#[derive(Clone, Debug)]
+pub enum Tiding {
+    CameBack,
+    NewBrowser {
+        /// What it says of itself.
+        user_agent: String,
+        /// What they signed in to, by a name that somebody vouches for.
+        app: Option<String>,
+    },
+}
+
+type Tell = dyn for<'c> Fn(&Session, Tiding, &'static str, &'c mut Conn, Timestamp) -> BoxFuture<'c, db::Result<()>>
     + Send
     + Sync;
 
 /// How they are told, behind any number of clones.
 #[derive(Clone)]
-pub struct CameBack(Arc<Tell>);
+pub struct Tidings(Arc<Tell>);
 
-impl CameBack {
-    /// Of whom, in which language, on which connection, now.
+impl Tidings {
+    /// Of whom, what, in which language, on which connection, now.
     pub fn new<F>(tell: F) -> Self
     where
-        F: for<'c> Fn(&Session, &'static str, &'c mut Conn, Timestamp) -> BoxFuture<'c, db::Result<()>>
+        F: for<'c> Fn(
+                &Session,
+                Tiding,
+                &'static str,
+                &'c mut Conn,
+                Timestamp,
+            ) -> BoxFuture<'c, db::Result<()>>
             + Send
             + Sync
             + 'static,
@@ -31,16 +50,17 @@ impl CameBack {
     pub(crate) async fn tell(
         &self,
         session: &Session,
+        tiding: Tiding,
         language: &'static str,
         conn: &mut Conn,
         now: Timestamp,
     ) -> db::Result<()> {
-        (self.0)(session, language, conn, now).await
+        (self.0)(session, tiding, language, conn, now).await
     }
 }
 
-impl fmt::Debug for CameBack {
+impl fmt::Debug for Tidings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CameBack")
+        f.write_str("Tidings")
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! *Browser* names a browser and, through it, its sessions. *Flow* binds what is being done to the browser
 //! that began it, names no session, and does not change at sign-in. *Account* says which of several accounts the person
-//! looks at. A cookie counts only in our own shape and only once: a neighbour on another subdomain or port can plant a
+//! looks at. *Device* outlives sign-out, signs nobody in, and tells whether an account was signed in to in this browser
+//! before. A cookie counts only in our own shape and only once: a neighbour on another subdomain or port can plant a
 //! second one of the same name, and nothing tells which is ours.
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub struct Cookies {
     browser: String,
     flow: String,
     account: String,
+    device: String,
     attributes: &'static str,
 }
 
@@ -30,6 +32,8 @@ pub enum Lifetime {
     For(Duration),
 }
 
+/// No browser keeps a cookie for longer: RFC 6265bis §5.5.
+const KNOWN_AGAIN: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// 256 bits in base64url.
 const FLOW_BINDING_LEN: usize = 43;
 
@@ -40,6 +44,7 @@ impl Cookies {
                 browser: "__Host-cs_browser".to_owned(),
                 flow: "__Host-cs_flow".to_owned(),
                 account: "__Host-cs_account".to_owned(),
+                device: "__Host-cs_device".to_owned(),
                 attributes: "Path=/; Secure; HttpOnly; SameSite=Lax",
             };
         }
@@ -49,6 +54,7 @@ impl Cookies {
             browser: format!("cs_browser_{port}"),
             flow: format!("cs_flow_{port}"),
             account: format!("cs_account_{port}"),
+            device: format!("cs_device_{port}"),
             attributes: "Path=/; HttpOnly; SameSite=Lax",
         }
     }
@@ -82,6 +88,15 @@ impl Cookies {
     pub fn set_preferred(&self, session: &SessionId) -> HeaderValue {
         let value = seal::digest(session.as_str());
         self.set(&self.account, &value, Lifetime::UntilBrowserCloses)
+    }
+
+    /// By what the browser that sent the request is known again.
+    pub fn device(&self, headers: &HeaderMap) -> Option<Secret> {
+        only(headers, &self.device).filter(|value| opaque::decode(Kind::Device, value.expose()).is_some())
+    }
+
+    pub fn set_device(&self, value: &Secret) -> HeaderValue {
+        self.set(&self.device, value.expose(), Lifetime::For(KNOWN_AGAIN))
     }
 
     /// Makes the browser forget who it is.
@@ -173,6 +188,14 @@ mod tests {
             cookies.set_flow(&flow),
             format!("__Host-cs_flow={}; {attributes}", flow.expose())
         );
+        let device = opaque::random(Kind::Device);
+        let set = format!(
+            "__Host-cs_device={}; {attributes}; Max-Age=34560000",
+            device.expose()
+        );
+        assert_eq!(cookies.set_device(&device), set);
+        let sent = sent(&[&set.replace("; Path", "; x")]);
+        assert_eq!(cookies.device(&sent), Some(device));
     }
 
     #[test]

@@ -125,7 +125,9 @@ impl Account {
         let status = match form.faults.first() {
             None => StatusCode::OK,
             Some(ChangeFault::Current(unproven)) => unproven.status(),
-            Some(ChangeFault::New(PasswordFault::Busy)) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(ChangeFault::New(PasswordFault::Busy | PasswordFault::Unjudged)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Some(ChangeFault::New(_)) => StatusCode::BAD_REQUEST,
         };
         let (shell, frame, fresh) = self.frame(Here::Password, HERE, owner, visit)?;
@@ -183,6 +185,7 @@ impl Account {
         let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
         SignIn {
             presented: self.front.cookies.browser(&visit.headers),
+            device: self.front.cookies.device(&visit.headers),
             sub: owner.session.sub.clone(),
             epoch,
             persistent: owner.session.persistent,
@@ -201,6 +204,7 @@ impl Account {
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
         for cookie in [
             cookies.set_browser(&signed_in.cookie, lifetime),
+            cookies.set_device(&signed_in.device),
             cookies.set_preferred(&signed_in.session.session_id),
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
