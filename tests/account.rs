@@ -2,7 +2,9 @@
 
 mod apps;
 mod data;
+mod devices;
 mod frame;
+mod mails;
 mod password;
 mod profile;
 mod sessions;

@@ -1,6 +1,7 @@
 //! The command line as operators and their scripts meet it: the real binary, on both databases.
 
 mod clients;
+mod imports;
 mod keys;
 mod passwords;
 mod response_types;
@@ -171,6 +172,10 @@ async fn every_command_has_help_and_refuses_what_it_does_not_know() {
         "user revoke",
         "user import",
         "user invite",
+        "user invitation",
+        "user invitation list",
+        "user invitation withdraw",
+        "user verify",
         "passwords",
         "passwords build-filter",
     ] {

@@ -60,7 +60,7 @@ impl Visitor<'_> {
     }
 
     /// Signs another user in beside those who are.
-    async fn add(&mut self, app: &App, user: &User) -> Answer {
+    pub(crate) async fn add(&mut self, app: &App, user: &User) -> Answer {
         let page = self.open(&app.url(&[("prompt", "select_account")])).await;
         let page = self.open(&page.other_account()).await;
         let mut answer = self.sign_in(&page, user.email.shown()).await;

@@ -1,4 +1,7 @@
-//! Many requests at one instant for the same thing: single use, rotation and double clicks under C027 and C104.
+//! Many requests at one instant for the same thing: single use, rotation and double clicks under C027 and C104, mailed
+//! links and names under R07 and R09.
+
+mod accounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 

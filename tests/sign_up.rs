@@ -1,5 +1,19 @@
 //! Getting an account: C064, C069, C070, C073, C074, C076, C077, C087; OpenID Connect Prompt Create.
 
+/// The same on each database.
+macro_rules! open_to_all {
+    ($(async fn $name:ident($world:ident: World, $letters:ident: Letters) $body:block)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
+                let ($world, $letters) = crate::sign_up::open_with(database, $crate::harness::world::Own::default()).await;
+                $body
+            }
+        }
+    )+};
+}
+
+mod apps;
 mod invitations;
 
 use std::time::Duration;
@@ -29,19 +43,6 @@ async fn open_with(database: db::Url, own: Own) -> (World, Letters) {
         ..own
     };
     world_with(database, own).await
-}
-
-/// The same on each database.
-macro_rules! open_to_all {
-    ($(async fn $name:ident($world:ident: World, $letters:ident: Letters) $body:block)+) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
-                let ($world, $letters) = open_with(database, Own::default()).await;
-                $body
-            }
-        }
-    )+};
 }
 
 async fn ask(visitor: &mut Visitor<'_>, address: &str) -> Answer {
@@ -82,24 +83,6 @@ fn href(page: &Answer, id: &str) -> String {
 }
 
 open_to_all! {
-    async fn an_app_that_nobody_checked_is_marked_on_every_page(world: World, letters: Letters) {
-        let app = world.app().await;
-        let mut visitor = world.visitor();
-        for trust in [clients::Trust::Trusted, clients::Trust::Unverified] {
-            world.trust(&app, trust).await;
-            let login = visitor.open(&app.url(&[])).await;
-            let ask = visitor.get(&href(&login, "login-create")).await;
-            let address = format!("zoe-{trust:?}@example.com");
-            visitor.submit(&ask.form().with("username", &address)).await;
-            let link = letters.newest_link(&address, 1).await;
-            for page in [ask, visitor.get(&link).await] {
-                assert!(page.has("<bdi>Test app</bdi>"), "{}", page.body);
-                let is_marked = page.has("We haven't checked this app");
-                assert_eq!(is_marked, trust == clients::Trust::Unverified, "{}", page.body);
-            }
-        }
-    }
-
     async fn whoever_is_new_makes_an_account_and_goes_on_to_the_app(world: World, letters: Letters) {
         let app = world.app().await;
         let mut visitor = world.visitor();
@@ -228,7 +211,7 @@ open_to_all! {
         let made = user(&world, address).await;
         // The form of a page that was open meanwhile fares no better.
         let answer = visitor.submit(&twice.form().with("name", "Eve").with("password", "mq8d-x2vw Ziegen")).await;
-        assert!(answer.status == 200 && answer.has("You already have an account"), "{}", answer.body);
+        assert!(answer.status == 409 && answer.has("You already have an account"), "{}", answer.body);
         world.pass(Duration::from_secs(30 * 60));
         let answer = visitor.submit(&open.form().with("password", NEW)).await;
         assert!(answer.status == 410 && answer.has("This link has expired"), "{}", answer.body);
@@ -266,7 +249,7 @@ open_to_all! {
         let won: Vec<usize> = (0..24).filter(|n| answers[*n].status == 303).collect();
         assert_eq!(won.len(), 1, "{won:?}");
         for (n, answer) in answers.iter().enumerate().filter(|(n, _)| *n != won[0]) {
-            assert!([200, 410].contains(&answer.status.as_u16()), "{n}: {} {}", answer.status, answer.body);
+            assert!([409, 410].contains(&answer.status.as_u16()), "{n}: {} {}", answer.status, answer.body);
             assert!(answer.has("You already have an account") || answer.has("no longer works"), "{}", answer.body);
         }
         let made = user(&world, "zoe@example.com").await.expect("an account");

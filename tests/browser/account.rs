@@ -81,6 +81,23 @@ async fn the_pages_of_the_account_fit_every_look() {
     }
     reader.open("/account/sessions").await;
     reader.judge("account-sessions", "Where you're signed in").await;
+    let unfold = "document.querySelector('details').open = true";
+    reader.browser.execute(unfold, vec![]).await;
+    reader.browser.type_into("name", &"x".repeat(61)).await;
+    reader.browser.click("rename-1").await;
+    reader.browser.await_text("There is a problem").await;
+    reader
+        .judge("account-sessions-wrong", "Where you're signed in")
+        .await;
+    reader
+        .browser
+        .type_into("name", "The laptop in the kitchen, beside the window")
+        .await;
+    reader.browser.click("rename-1").await;
+    reader.browser.await_text("The laptop in the kitchen").await;
+    reader
+        .judge("account-sessions-named", "Where you're signed in")
+        .await;
     reader.open("/account/apps").await;
     reader.judge("account-apps", "Connected apps").await;
     let first = "return document.querySelector('.row-app').getAttribute('href')";

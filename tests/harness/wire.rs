@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use url::form_urlencoded::Serializer;
 
 use super::app::VERIFIER;
+use super::visitor::Form;
 use super::{Answer, App, Visitor, World};
 
 /// Above every limit of the server: whoever reaches it was forgotten.
@@ -178,11 +179,17 @@ impl Crowd {
 
     /// Nobody's request is complete before everybody's is on its way: the last byte of each waits for all others.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> Vec<Answer> {
-        let (last, most) = request.split_last().expect("a request");
-        for wire in &mut self.0 {
+        self.ask_each(|_| request).await
+    }
+
+    /// The same, each with a request of its own.
+    pub(crate) async fn ask_each<'r>(&mut self, request: impl Fn(usize) -> &'r [u8]) -> Vec<Answer> {
+        for (n, wire) in self.0.iter_mut().enumerate() {
+            let (_, most) = request(n).split_last().expect("a request");
             wire.send(most).await.expect("a sent request");
         }
-        for wire in &mut self.0 {
+        for (n, wire) in self.0.iter_mut().enumerate() {
+            let (last, _) = request(n).split_last().expect("a request");
             wire.send(&[*last]).await.expect("a sent request");
         }
         let answers = self.0.iter_mut().map(Wire::answer);
@@ -224,6 +231,11 @@ impl Visitor<'_> {
             .form()
             .with("username", email)
             .with("password", "a wrong one");
+        self.posting(&form)
+    }
+
+    /// The bytes of this form, as its own page would send it.
+    pub(crate) fn posting(&self, form: &Form) -> Vec<u8> {
         let fields: Vec<(&str, &str)> = form
             .fields
             .iter()
@@ -235,7 +247,8 @@ impl Visitor<'_> {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let headers = [("origin", self.origin()), ("cookie", &cookies.join("; "))];
-        post("/login", &headers, &fields)
+        let target = form.action.strip_prefix(self.origin()).unwrap_or(&form.action);
+        post(target, &headers, &fields)
     }
 }
 

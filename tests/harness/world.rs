@@ -573,6 +573,13 @@ impl World {
         Visitor::new(self)
     }
 
+    /// Another window of that person's browser, with what is in it so far.
+    pub(crate) fn visitor_of(&self, other: &Visitor<'_>) -> Visitor<'_> {
+        let mut twin = self.visitor();
+        twin.cookies.clone_from(&other.cookies);
+        twin
+    }
+
     /// How many rows each table has.
     pub(crate) async fn row_counts(&self) -> Vec<(String, i64)> {
         let mut conn = self.db.reader().await.expect("a connection");
@@ -622,6 +629,7 @@ impl Replicas {
             ("COUNTERSIGN_EGRESS_ALLOW_PRIVATE", "localhost"),
             ("COUNTERSIGN_EGRESS_CA", root.as_str()),
             ("COUNTERSIGN_LIMITS", "off"),
+            ("COUNTERSIGN_SIGN_UP", "invitation"),
             REGISTRATION,
         ];
         let (first, second) = tokio::join!(

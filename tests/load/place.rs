@@ -235,6 +235,7 @@ async fn sign_in(parts: &Parts) -> (Subject, SessionId) {
             let user = user.expect("a user");
             let proof = SignIn {
                 presented: None,
+                device: None,
                 sub: user.sub.clone(),
                 epoch: user.epoch,
                 persistent: true,

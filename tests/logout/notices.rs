@@ -12,6 +12,7 @@ use crate::harness::Installation;
 use crate::harness::app::{answer, header, payload};
 use crate::harness::rp::{Posted, Site};
 use crate::harness::visitor;
+use crate::harness::world::PASSWORD;
 
 /// Far above what it takes to send one.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -150,6 +151,129 @@ everywhere! {
                 told.insert(claims_of(&notice, &app, &world).await["sid"].to_string());
             }
             assert_eq!(told, sessions);
+        }
+    }
+}
+
+/// The sessions that these notices are about; each is as it should be, and for that person.
+async fn sids(notices: &[Posted], app: &App, of: &Tokens, world: &World) -> BTreeSet<String> {
+    let mut sids = BTreeSet::new();
+    for notice in notices {
+        let claims = claims_of(notice, app, world).await;
+        assert_eq!(claims["sub"], of.id()["sub"]);
+        sids.insert(claims["sid"].to_string());
+    }
+    sids
+}
+
+/// Two apps, two devices of one person, and a neighbour: whom what is done on the pages of the account concerns.
+struct Household<'w> {
+    sites: [Site; 2],
+    apps: [App; 2],
+    user: User,
+    /// The device at which it is done: signed in to both apps.
+    here: Visitor<'w>,
+    at_here: [Tokens; 2],
+    /// The other: signed in to both as well.
+    at_there: [Tokens; 2],
+}
+
+impl<'w> Household<'w> {
+    async fn of(world: &'w World) -> Self {
+        let sites = [Site::open().await, Site::open().await];
+        let apps = [
+            listening(&sites[0], world).await,
+            listening(&sites[1], world).await,
+        ];
+        let (user, neighbour) = (world.user().await, world.user().await);
+        let [one, two] = &apps;
+        let (here, at_here) = both(one, two, &user, world).await;
+        let (_there, at_there) = both(one, two, &user, world).await;
+        both(one, two, &neighbour, world).await;
+        Self {
+            sites,
+            apps,
+            user,
+            here,
+            at_here,
+            at_there,
+        }
+    }
+
+    /// What the apps were told, once each was told so often and nothing is left to tell.
+    async fn told(&self, counts: [usize; 2], world: &World) -> [BTreeSet<String>; 2] {
+        let mut told = [BTreeSet::new(), BTreeSet::new()];
+        for (at, count) in counts.into_iter().enumerate() {
+            let notices = self.sites[at].await_posted(count).await;
+            nothing_waits(&self.apps[at], world).await;
+            assert_eq!(self.sites[at].posted().len(), count, "once for each session");
+            told[at] = sids(&notices, &self.apps[at], &self.at_here[at], world).await;
+        }
+        told
+    }
+}
+
+/// One browser, signed in to both apps.
+async fn both<'w>(one: &App, two: &App, user: &User, world: &'w World) -> (Visitor<'w>, [Tokens; 2]) {
+    let (mut visitor, first) = one.sign_in(world, user, &[]).await;
+    let redirect = visitor.authorize(&two.url(&[]), user.email.shown()).await;
+    let second = two.tokens(world, &redirect).await;
+    (visitor, [first, second])
+}
+
+fn sid(tokens: &Tokens) -> String {
+    tokens.id()["sid"].to_string()
+}
+
+everywhere! {
+    async fn access_that_is_removed_signs_the_person_out_of_that_app_on_every_device(world: World) {
+        let mut home = Household::of(&world).await;
+        let consent = {
+            let mut conn = world.db.reader().await.expect("a connection");
+            let found = grants::consents::of(&home.user.sub, &home.apps[0].id.as_str().into(), &mut conn).await;
+            found.expect("the database").expect("a consent").id
+        };
+        let page = home.here.open(&format!("/account/apps/{consent}")).await;
+        let answer = home.here.submit(&page.form()).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        let told = home.told([2, 0], &world).await;
+        assert_eq!(told[0], [sid(&home.at_here[0]), sid(&home.at_there[0])].into());
+        world.heard_elsewhere().await;
+        for tokens in [&home.at_here, &home.at_there] {
+            assert_eq!(userinfo(&world, tokens[0].access()).await.status, 401);
+            assert_eq!(userinfo(&world, tokens[1].access()).await.status, 200, "the other app stays");
+        }
+        assert!(!home.here.open("/account").await.asks_to_sign_in(), "the person stays signed in here");
+        // A second click tells nobody again.
+        home.here.submit(&page.form()).await;
+        home.told([2, 0], &world).await;
+    }
+
+    async fn signing_out_everywhere_else_is_told_to_the_apps_of_those_sessions_alone(world: World) {
+        let mut home = Household::of(&world).await;
+        let page = home.here.open("/account/sessions").await;
+        let answer = home.here.submit(&page.form().with("others", "yes")).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        let told = home.told([1, 1], &world).await;
+        assert_eq!(told, [[sid(&home.at_there[0])].into(), [sid(&home.at_there[1])].into()]);
+        world.heard_elsewhere().await;
+        assert_eq!(userinfo(&world, home.at_there[0].access()).await.status, 401);
+        assert_eq!(userinfo(&world, home.at_here[0].access()).await.status, 200);
+    }
+
+    async fn an_account_that_is_to_be_deleted_is_signed_out_of_every_app_at_once(world: World) {
+        let mut home = Household::of(&world).await;
+        let page = home.here.open("/account/delete").await;
+        let form = page.form().with("current", PASSWORD).with("email", home.user.email.shown());
+        let answer = home.here.submit(&form).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        let told = home.told([2, 2], &world).await;
+        for at in 0..2 {
+            assert_eq!(told[at], [sid(&home.at_here[at]), sid(&home.at_there[at])].into());
+        }
+        world.heard_elsewhere().await;
+        for tokens in home.at_here.iter().chain(&home.at_there) {
+            assert_eq!(userinfo(&world, tokens.access()).await.status, 401);
         }
     }
 }

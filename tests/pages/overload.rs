@@ -250,6 +250,7 @@ async fn sign_in_beforehand(world: &World, visitor: &mut Visitor<'_>) {
     let user = world.user().await;
     let proof = SignIn {
         presented: None,
+        device: None,
         sub: user.sub,
         epoch: user.epoch,
         persistent: false,

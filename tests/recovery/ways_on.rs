@@ -2,7 +2,7 @@
 
 use super::{GONE, NEW, SENT, href, set};
 use crate::harness::letters::link;
-use crate::harness::{Answer, Letters, Visitor, World};
+use crate::harness::{Answer, Letters, Visitor};
 
 /// From this sign-in page to the link in the mail.
 async fn asked_from(login: &Answer, visitor: &mut Visitor<'_>, address: &str, letters: &Letters) -> String {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{NEW, make, user};
 use crate::harness::letters::world_with;
 use crate::harness::process::{Process, free_port, run};
+use crate::harness::smtp::MailServer;
 use crate::harness::visitor::Form;
 use crate::harness::world::Own;
 use crate::harness::{Letters, Visitor, World};
@@ -160,4 +161,178 @@ async fn user_invite_hands_out_a_link_that_works_at_a_running_server() {
         .filter(|event| event.kind == "user.invited")
         .collect();
     assert_eq!((invited.len(), &invited[0].details["way"]), (1, &"handed".into()));
+}
+
+/// What waits is listed, and what was taken back makes no account: at the page, and at a form that was open before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_sees_who_is_invited_and_takes_invitations_back() {
+    for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
+        let url = match &database {
+            db::Url::Sqlite(path) => format!("sqlite://{}", path.display()),
+            db::Url::Postgres(url) => url.clone(),
+        };
+        let (world, _letters) = world_by(Some(SignUp::Invitation), database).await;
+        let folder = tempfile::tempdir().unwrap();
+        let environment = [
+            ("COUNTERSIGN_DATABASE_URL", url.as_str()),
+            ("COUNTERSIGN_ISSUER", world.issuer.as_str()),
+            ("COUNTERSIGN_SIGN_UP", "invitation"),
+        ];
+        let command = async |line: &str| {
+            let arguments: Vec<&str> = line.split(' ').collect();
+            run(folder.path(), &arguments, &environment, "").await
+        };
+        let json = async |line: &str| {
+            let ended = command(&format!("{line} --json")).await;
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+            serde_json::from_str::<Value>(&ended.stdout).unwrap()
+        };
+        let none = command("user invitation list").await;
+        assert!(
+            none.code == Some(0) && none.stdout.contains("nobody is invited"),
+            "{none:?}"
+        );
+        let one = json("user invite --email one@example.com").await;
+        let two = json("user invite --email two@example.com").await;
+        let list = json("user invitation list").await;
+        let listed = |email: &str| {
+            let mut all = list.as_array().unwrap().iter();
+            all.find(|item| item["email"] == email).unwrap()
+        };
+        for invited in [&one, &two] {
+            let item = listed(invited["email"].as_str().unwrap());
+            assert_eq!(
+                (&item["invitation_id"], &item["mailed"]),
+                (&invited["invitation_id"], &false.into())
+            );
+        }
+        assert!(!list.to_string().contains("cs_ml_"), "{list}");
+
+        let (first, second) = (
+            one["invitation_url"].as_str().unwrap(),
+            two["invitation_url"].as_str().unwrap(),
+        );
+        let mut visitor = world.visitor();
+        let open = visitor.get(first).await;
+        let id = one["invitation_id"].as_str().unwrap();
+        let told = json(&format!("user invitation withdraw {id}")).await;
+        assert_eq!(told, serde_json::json!({ "invitation_id": id }));
+        let late = visitor.submit(&open.form().with("password", NEW)).await;
+        for answer in [late, world.visitor().get(first).await] {
+            answer.assert_page(410, "This invitation was taken back");
+        }
+        assert!(user(&world, "one@example.com").await.is_none());
+        assert_eq!(make(&mut visitor, second, "Two", NEW).await.status, 303);
+        for id in [id, two["invitation_id"].as_str().unwrap(), "none"] {
+            let ended = command(&format!("user invitation withdraw {id}")).await;
+            assert!(ended.code == Some(1) && ended.stderr.contains(id), "{ended:?}");
+        }
+        assert_eq!(json("user invitation list").await, serde_json::json!([]));
+
+        let trail = events::audit::newest(100, &mut world.db.reader().await.unwrap())
+            .await
+            .unwrap();
+        let of = |kind: &str| {
+            let events = trail.iter().filter(|event| event.kind == kind);
+            events
+                .map(|event| event.details["invitation_id"].clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of("user.invited"),
+            [one["invitation_id"].clone(), two["invitation_id"].clone()]
+        );
+        assert_eq!(of("invitation.withdrawn"), [one["invitation_id"].clone()]);
+        assert_eq!(of("invitation.accepted"), [two["invitation_id"].clone()]);
+    }
+}
+
+/// The whole of it as an operator has it: settings, the commands, a server, a relay; and an account made by what came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invitation_is_mailed_through_the_operators_relay_unless_it_was_taken_back_before() {
+    let relay = MailServer::open().await;
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let issuer = format!("http://127.0.0.1:{port}");
+    let url = relay.url();
+    let environment = [
+        ("COUNTERSIGN_ISSUER", issuer.as_str()),
+        ("COUNTERSIGN_SIGN_UP", "invitation"),
+        ("COUNTERSIGN_MAIL_SMTP_URL", url.as_str()),
+        ("COUNTERSIGN_MAIL_FROM", "Example <no-reply@example.com>"),
+    ];
+    let json = async |line: &str| {
+        let arguments: Vec<&str> = line.split(' ').chain(["--json"]).collect();
+        let ended = run(folder.path(), &arguments, &environment, "").await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()
+    };
+    // No server runs yet: both wait in the queue, and one is taken back.
+    let kept = json("user invite --email Zoe@example.com --mail").await;
+    assert_eq!(
+        (&kept["email"], &kept["mailed"]),
+        (&"Zoe@example.com".into(), &true.into())
+    );
+    assert!(
+        kept.get("invitation_url").is_none(),
+        "whoever invites does not see the link: {kept}"
+    );
+    let gone = json("user invite --email gone@example.com --mail").await;
+    let list = json("user invitation list").await;
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert!(
+        list.as_array().unwrap().iter().all(|item| item["mailed"] == true),
+        "{list}"
+    );
+    json(&format!(
+        "user invitation withdraw {}",
+        gone["invitation_id"].as_str().unwrap()
+    ))
+    .await;
+
+    let process = Process::serve(folder.path(), &[], &environment, port).await;
+    let mail = relay.received(1).await.remove(0);
+    assert_eq!(
+        (&*mail.from, &*mail.to),
+        ("no-reply@example.com", "Zoe@example.com")
+    );
+    assert_eq!(
+        mail.head("Subject").as_deref(),
+        Some("You're invited to Countersign")
+    );
+    let link = mail.link();
+    assert!(
+        link.starts_with(&format!("{issuer}/signup/account?link=cs_ml_")),
+        "{link}"
+    );
+
+    let file = folder.path().join("data/countersign.db");
+    let world = World::beside(&issuer, &format!("sqlite://{}", file.display()).parse().unwrap()).await;
+    let mut visitor = world.visitor();
+    let answer = make(&mut visitor, &link, "Zoe", NEW).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let made = user(&world, "zoe@example.com").await.expect("an account");
+    assert!(made.email_verified, "they read the mail of it");
+    assert_eq!(json("user invitation list").await, serde_json::json!([]));
+
+    // One that is taken back after it was mailed works no more.
+    let third = json("user invite --email third@example.com --mail").await;
+    let link = relay.received(2).await.remove(1).link();
+    json(&format!(
+        "user invitation withdraw {}",
+        third["invitation_id"].as_str().unwrap()
+    ))
+    .await;
+    let page = world.visitor().get(&link).await;
+    page.assert_page(410, "This invitation was taken back");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(relay.count(), 2, "nobody else was written to");
+    let log = process.stderr();
+    for secret in [
+        "cs_ml_",
+        "oe@example.com",
+        "third@example.com",
+        "gone@example.com",
+    ] {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+    }
 }

@@ -57,7 +57,13 @@ pub(crate) enum Job {
     },
     /// An operator invites whoever has this address.
     #[serde(rename = "invite")]
-    Invite { address: String, locale: String },
+    Invite {
+        address: String,
+        locale: String,
+        /// None in what an earlier version queued.
+        #[serde(default)]
+        invitation: Option<String>,
+    },
     /// Another password was set by a link.
     #[serde(rename = "recovered")]
     Recovered {
@@ -143,13 +149,17 @@ impl Letters {
                 let compose = |link: Secret| self.moved(&email, &link, texts(&locale));
                 link.as_ref().map(|link| compose(link.clone())).transpose()
             }
-            Job::Notice(notice) => notice.letter(texts(&notice.locale)).map(Some),
+            Job::Notice(notice) => notice.letter(&self.issuer, texts(&notice.locale)).map(Some),
             Job::SignUp {
                 address,
                 locale,
                 flow,
             } => self.sign_up(&address, flow.as_deref(), texts(&locale)).await,
-            Job::Invite { address, locale } => self.invite(&address, texts(&locale)).await,
+            Job::Invite {
+                address,
+                locale,
+                invitation,
+            } => self.invite(&address, invitation, texts(&locale)).await,
             Job::Recovered { to, at, locale } => self.recovered(to, at, texts(&locale)).map(Some),
         }
     }

@@ -30,6 +30,7 @@ use pages::{Front, Guesses, Page, Shell, error};
 use protocol::{Error, FlowId, RequestId, SignUp, Timestamp, path};
 
 pub use letters::Letters;
+pub use notices::NewBrowser;
 pub use outbox::{Mails, Outbox};
 
 use crate::views::{Dead, DeadLink, Renewal};

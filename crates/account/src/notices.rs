@@ -1,13 +1,15 @@
 //! Mails that tell a person what was done with their account, by them or by somebody who has their password.
 //!
-//! None has a link: one in a mail that nobody asked for is what phishing looks like.
+//! None has a link that does anything: one in a mail that nobody asked for is what phishing looks like. The mail about a
+//! sign-in leads to where everybody asks for a new password.
 
 use mail::Letter;
 use pages::{BRAND, Texts};
-use protocol::Timestamp;
+use protocol::{Issuer, Timestamp, path};
 use serde::{Deserialize, Serialize};
 
 use crate::letters::{Words, instant, written};
+use crate::own::user_agent;
 
 /// What a row of the queue holds. Once written it keeps its meaning, for the length of a day.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,10 +37,21 @@ pub(crate) enum What {
     DeletionAsked(String),
     #[serde(rename = "deletion_undone")]
     DeletionUndone,
+    #[serde(rename = "signed_in")]
+    SignedIn(NewBrowser),
+}
+
+/// A browser in which an account was not signed in to before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewBrowser {
+    /// What it says of itself.
+    pub user_agent: String,
+    /// What was signed in to, by a name that somebody vouches for.
+    pub app: Option<String>,
 }
 
 impl Notice {
-    pub(crate) fn letter(&self, texts: Texts) -> db::Result<Letter> {
+    pub(crate) fn letter(&self, issuer: &Issuer, texts: Texts) -> db::Result<Letter> {
         let at = instant(self.at);
         let brand = [("brand", BRAND)];
         let values = [("brand", BRAND), ("time", at.as_str())];
@@ -76,6 +89,7 @@ impl Notice {
                 texts.words("mail-undone-subject", &brand),
                 vec![texts.words("mail-undone", &values)],
             ),
+            What::SignedIn(browser) => return self.signed_in(browser, issuer, texts),
         };
         let mut before = first;
         before.push(match self.what {
@@ -83,13 +97,41 @@ impl Notice {
             What::EmailChanged => texts.words("mail-moved-stranger", &brand),
             // That needs no password: a browser that was left open does.
             What::SignedOutElsewhere => texts.words("mail-elsewhere-stranger", &brand),
-            What::PasswordChanged(_) | What::DataExported | What::DeletionAsked(_) | What::DeletionUndone => {
-                texts.words("mail-notice-stranger", &brand)
-            }
+            What::PasswordChanged(_)
+            | What::DataExported
+            | What::DeletionAsked(_)
+            | What::DeletionUndone
+            | What::SignedIn(_) => texts.words("mail-notice-stranger", &brand),
         });
         let words = Words {
             subject,
             before,
+            ..Words::default()
+        };
+        written(&self.to, &words, texts)
+    }
+
+    /// Of all notices the one with a link, which needs no hurry and no thought: it goes to the page that asks for an address.
+    fn signed_in(&self, browser: &NewBrowser, issuer: &Issuer, texts: Texts) -> db::Result<Letter> {
+        let (brand, time) = (("brand", BRAND), instant(self.at));
+        let device = user_agent::words(&browser.user_agent, texts);
+        let mut before = vec![
+            texts.words("mail-signed-in", &[brand, ("time", &time)]),
+            texts.words("mail-signed-in-device", &[("device", &device)]),
+        ];
+        if let Some(app) = &browser.app {
+            before.push(texts.words("mail-signed-in-app", &[("app", app)]));
+        }
+        before.push(texts.words("mail-signed-in-own", &[]));
+        before.push(texts.words("mail-signed-in-stranger", &[]));
+        let words = Words {
+            subject: texts.words("mail-signed-in-subject", &[brand]),
+            before,
+            link: Some((
+                texts.words("password-title", &[]),
+                format!("{}{}", issuer.as_str(), path::RECOVER),
+            )),
+            after: vec![texts.words("mail-signed-in-ends", &[])],
             ..Words::default()
         };
         written(&self.to, &words, texts)

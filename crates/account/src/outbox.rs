@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use accounts::allowances::{self, Rate};
 use accounts::email::Email;
+use accounts::invitations::Invitation;
+use accounts::sessions::Session;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::Conn;
@@ -14,7 +16,7 @@ use protocol::{Subject, Timestamp};
 
 use crate::Lost;
 use crate::letters::Job;
-use crate::notices::{Notice, What};
+use crate::notices::{NewBrowser, Notice, What};
 
 /// The queue, behind any number of clones.
 #[derive(Clone, Debug)]
@@ -120,20 +122,50 @@ impl Outbox {
         self.put(&job, conn, now).await
     }
 
+    /// Queues the mail that tells a person of a sign-in in a browser that they did not use before. Whoever signs in from
+    /// many does not fill a mailbox by that. Expects to be inside a transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn signed_in(
+        &self,
+        session: &Session,
+        browser: NewBrowser,
+        locale: &str,
+        conn: &mut Conn,
+        now: Timestamp,
+    ) -> db::Result<()> {
+        if self.mails == Mails::Counted {
+            let name = format!("mail sign-in of {}", session.sub);
+            if allowances::take(&name, OF_ONE_PERSON, conn, now).await?.is_err() {
+                tracing::info!(sub = %session.sub, "a sign-in was not mailed: too many were, a moment ago");
+                return Ok(());
+            }
+        }
+        let job = Job::Notice(Notice {
+            to: session.email.clone(),
+            what: What::SignedIn(browser),
+            at: now,
+            locale: locale.to_owned(),
+        });
+        self.put(&job, conn, now).await
+    }
+
     /// Queues an invitation to make an account with this address. Expects to be inside a transaction.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn invite(
         &self,
-        email: &Email,
+        invitation: &Invitation,
         locale: &str,
         conn: &mut Conn,
         now: Timestamp,
     ) -> db::Result<()> {
         let job = Job::Invite {
-            address: email.shown().to_owned(),
+            address: invitation.email.shown().to_owned(),
             locale: locale.to_owned(),
+            invitation: Some(invitation.id.clone()),
         };
         self.put(&job, conn, now).await
     }

@@ -7,6 +7,7 @@
 mod activity;
 mod apps;
 mod delete;
+mod device_name;
 mod devices;
 mod email;
 mod export;
@@ -16,7 +17,7 @@ mod password;
 mod profile;
 mod proof;
 mod switch;
-mod user_agent;
+pub(crate) mod user_agent;
 mod views;
 mod when;
 
@@ -28,7 +29,7 @@ use accounts::sessions::{self, Amr, BrowserSessions, Session};
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
-use db::Conn;
+use clients::Directory;
 use grants::flow::{Binding, OwnWhy};
 use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
@@ -287,17 +288,18 @@ fn about(path: &str, session: &SessionId) -> String {
 pub(crate) struct Names(HashMap<ClientId, Option<String>>);
 
 impl Names {
-    /// None for an app that is no more.
+    /// None for an app that is no more. Asks the database only for one that this process does not hold, on a connection of
+    /// its own: the caller has given back theirs.
     pub(crate) async fn of(
         &mut self,
         id: &ClientId,
         texts: Texts,
-        conn: &mut Conn,
+        clients: &Directory,
     ) -> Result<Option<String>, Error> {
         if let Some(name) = self.0.get(id) {
             return Ok(name.clone());
         }
-        let client = clients::records::by_id(id, conn).await?;
+        let client = clients.client(id).await?;
         let name = client.map(|client| client.name_in(texts.locale().tag()));
         self.0.insert(id.clone(), name.clone());
         Ok(name)

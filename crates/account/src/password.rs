@@ -78,7 +78,7 @@ pub(crate) async fn submit(
                 // Who guesses all the time does not keep them from signing in now. C070.
                 let known = account
                     .front
-                    .acquaint(&link.sub, link.epoch + 1, &visit.headers)?;
+                    .acquaint(None, (&link.sub, link.epoch + 1), &visit.headers)?;
                 response.headers_mut().append(SET_COOKIE, known);
                 Ok(response)
             }
@@ -163,6 +163,7 @@ impl Account {
                     tracing::warn!(%overloaded, "a new password was refused");
                     PasswordFault::Busy
                 }
+                Unchosen::Unjudged => PasswordFault::Unjudged,
             })
     }
 
@@ -175,7 +176,7 @@ impl Account {
     ) -> Result<Response, Error> {
         let status = match fault {
             None => StatusCode::OK,
-            Some(PasswordFault::Busy) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(PasswordFault::Busy | PasswordFault::Unjudged) => StatusCode::SERVICE_UNAVAILABLE,
             Some(PasswordFault::Missing | PasswordFault::Bad(_)) => StatusCode::BAD_REQUEST,
         };
         let (csrf, fresh) = self.form(&about(given), visit)?;

@@ -13,19 +13,19 @@ use accounts::email::Email;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use clients::Trust;
 use events::Context;
+use grants::flow::{Answer, Binding};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{Page, see_other};
 use protocol::form::Form;
-use protocol::{Error, Params, RequestId, SignUp, path};
+use protocol::{Error, Params, RequestId, SignUp, path, redirect_uri};
 
 use crate::letters::Job;
 use crate::outbox::mailbox;
-use crate::{Account, Lost, Outbox, Pending, Visit, with_cookie};
+use crate::{Account, Lost, Outbox, Pending, Visit, Way, with_cookie};
 
-use views::{Ask, AskFault, Note, Sent, Waiting, What};
+use views::{Ask, AskFault, Destination, Note, Sent, Waiting, What};
 
 /// What the form is about, for its CSRF token.
 const ABOUT: &str = "sign up";
@@ -73,6 +73,9 @@ pub(crate) async fn submit(
             .front
             .check_csrf(&visit.headers, ABOUT, params.get("csrf"))?;
         let pending = account.pending(params.get("flow"), &visit).await?;
+        if params.get("decision") == Some("cancel") {
+            return account.give_up(pending, &visit);
+        }
         let outbox = match account.asking() {
             Ok(outbox) => outbox,
             Err(what) => return account.note(what, pending.as_ref(), &visit),
@@ -157,7 +160,20 @@ impl Account {
         Ok(page)
     }
 
-    /// The app that waits, by its name, and whether that is a claim of its own.
+    /// The app is told that they did not want to; where none waits in this browser, nothing was begun.
+    pub(super) fn give_up(&self, pending: Option<Pending>, visit: &Visit) -> Result<Response, Error> {
+        let Some((Way::App(flow), cookie)) = pending
+            .map(|pending| pending.way)
+            .zip(self.front.cookies.flow(&visit.headers))
+        else {
+            return Ok(see_other(&self.at(path::SIGN_UP, &[])));
+        };
+        let flow = flow.answered(Answer::Denied);
+        let sealed = self.front.seal(&flow, Binding::Browser(&cookie))?;
+        Ok(see_other(&self.front.at(flow.resume(), &sealed)))
+    }
+
+    /// The app that waits, by its name, whether that is a claim of its own, and where it leads.
     async fn waiting(&self, pending: Option<&Pending>, language: &str) -> Result<Option<Waiting>, Error> {
         let Some(flow) = pending.and_then(Pending::app) else {
             return Ok(None);
@@ -166,7 +182,8 @@ impl Account {
         let client = clients::records::by_id(&flow.request().client_id, &mut conn).await?;
         Ok(client.map(|client| Waiting {
             name: client.name_in(language),
-            is_unverified: client.trust == Trust::Unverified,
+            trust: client.trust,
+            destination: Destination(redirect_uri::shown_host(&flow.request().redirect_uri)),
         }))
     }
 

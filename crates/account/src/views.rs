@@ -61,6 +61,8 @@ pub(crate) enum PasswordFault {
     Bad(BadPassword),
     /// Send the page with 503.
     Busy,
+    /// What judges passwords is broken, until somebody mends it. With 503 as well.
+    Unjudged,
 }
 
 /// `templates/account/verify.html`: whether the address is theirs.
@@ -193,7 +195,13 @@ impl PasswordFault {
             PasswordFault::Missing => texts.text("password-missing"),
             PasswordFault::Bad(bad) => texts.text(reason(*bad)),
             PasswordFault::Busy => texts.text("password-busy"),
+            PasswordFault::Unjudged => texts.text("password-unjudged"),
         }
+    }
+
+    /// Whether it is the password, and not what judges it.
+    pub(crate) fn is_at_field(&self) -> bool {
+        !matches!(self, Self::Busy | Self::Unjudged)
     }
 }
 
@@ -203,7 +211,7 @@ impl NewPassword {
     }
 
     fn at_field(&self) -> Option<PasswordFault> {
-        self.fault.filter(|fault| *fault != PasswordFault::Busy)
+        self.fault.filter(PasswordFault::is_at_field)
     }
 }
 

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::email::is_invisible;
+
 wire_enum! {
     /// A claim about a user, besides `sub`.
     pub enum Claim {
@@ -152,11 +154,9 @@ pub fn typed_name(text: &str) -> String {
             | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
     };
     let text: String = text.chars().filter(|c| !is_hidden(*c)).nfc().collect();
-    // Nothing but joiners is no name.
-    match text
-        .chars()
-        .all(|c| c.is_whitespace() || matches!(c, '\u{200C}' | '\u{200D}'))
-    {
+    // Nothing but joiners and fillers is no name. (A blank of Braille is no space to Unicode.)
+    let is_blank = |c: char| !c.is_control() && is_invisible(c) || matches!(c, '\n' | '\t' | '\u{2800}');
+    match text.chars().all(is_blank) {
         true => String::new(),
         false => text.trim().to_owned(),
     }
@@ -294,6 +294,10 @@ mod tests {
             ("می\u{200c}خواهم", "می\u{200c}خواهم"),
             ("\u{feff}\u{2066}", ""),
             (" \u{200d}\u{200c}", ""),
+            ("\u{3164}\u{115f} \u{fe0f}\u{34f}", ""),
+            ("\u{2800}\u{2800}", ""),
+            ("\u{1f468}\u{200d}\u{1f33e}", "\u{1f468}\u{200d}\u{1f33e}"),
+            ("\u{7}", "\u{7}"),
         ] {
             assert_eq!(typed_name(typed), kept);
         }

@@ -155,7 +155,7 @@ fn domain_to_ascii(domain: &str) -> Result<String, BadEmail> {
 }
 
 /// Controls, spaces, and what Unicode calls Default_Ignorable_Code_Point, bidirectional controls among them.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()
         || matches!(c,

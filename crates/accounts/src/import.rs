@@ -53,6 +53,7 @@ impl TryFrom<Map<String, Value>> for ImportedUser {
                 .and_then(Value::as_i64)
                 .map(Timestamp::from_secs),
             claims,
+            imported: password_hash.as_ref().map(StoredHash::imported_digest),
             password_hash,
             ..Draft::new(email.ok_or_else(|| BadClaim::of("email", "is missing"))?)
         };

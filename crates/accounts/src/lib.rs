@@ -6,6 +6,7 @@ pub mod claims;
 pub mod deletion;
 pub mod email;
 pub mod import;
+pub mod invitations;
 pub mod links;
 pub mod passwords;
 pub mod sessions;

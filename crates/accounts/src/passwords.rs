@@ -11,7 +11,7 @@ mod strength;
 
 pub use breached::Breached;
 pub use hasher::{Cost, Hasher, HasherSettings, Outcome, Overloaded, Unchosen};
-pub use stored::{BadHash, StoredHash};
+pub use stored::{BadHash, ImportedDigest, StoredHash};
 pub use strength::{About, Weakness};
 
 use protocol::Secret;

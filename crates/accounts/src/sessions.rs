@@ -7,6 +7,7 @@
 
 mod current;
 mod devices;
+mod known;
 mod sign_in;
 mod sign_out;
 
@@ -16,7 +17,8 @@ use db::{Conn, execute, run};
 use protocol::{FlowId, SessionId, Subject, Timestamp, wire_enum};
 
 pub use current::{BrowserSessions, current};
-pub use devices::{Device, of_user, was_of};
+pub use devices::{Device, of_user, rename, was_of};
+pub use known::forget as forget_devices;
 pub use sign_in::{SignIn, SignedIn, sign_in};
 pub use sign_out::{Left, leave};
 

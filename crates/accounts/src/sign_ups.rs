@@ -12,6 +12,7 @@ use protocol::{Secret, Timestamp, wire_enum};
 use seal::Key;
 
 use crate::email::Email;
+use crate::invitations::{self, Invitation};
 use crate::users;
 
 /// For so long an invitation is remembered when it works no more, to tell a person why.
@@ -38,7 +39,7 @@ impl Way {
     pub const fn life(self) -> Duration {
         match self {
             Self::Asked => Duration::from_secs(30 * 60),
-            Self::Invited | Self::Handed => Duration::from_secs(7 * 24 * 60 * 60),
+            Self::Invited | Self::Handed => invitations::LIFE,
         }
     }
 
@@ -68,6 +69,8 @@ pub struct Ticket {
     pub email: Email,
     /// The sealed flow of whoever asked for it.
     pub flow: Option<String>,
+    /// The id of the invitation that it is of.
+    pub invitation: Option<String>,
 }
 
 /// What a link is by now.
@@ -80,11 +83,14 @@ pub enum Found {
     Expired(Ticket),
     /// It made an account.
     Used(Ticket),
+    /// It was an invitation, and was taken back.
+    Withdrawn(Ticket),
     /// None of ours, or forgotten.
     Foreign,
 }
 
-const MAKE: &str = "INSERT INTO sign_ups (digest, way, sealed, flow, expires_at) VALUES ($1, $2, $3, $4, $5)";
+const MAKE: &str = "INSERT INTO sign_ups (digest, way, sealed, flow, expires_at, invitation_id) \
+    VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// Makes a link for this address. It is told once, here.
 pub async fn make(
@@ -93,6 +99,21 @@ pub async fn make(
     flow: Option<&str>,
     conn: &mut Conn,
     now: Timestamp,
+) -> db::Result<Secret> {
+    write(email, (way, now + way.life()), (flow, None), conn).await
+}
+
+/// Makes the link of an invitation, which works as long as that waits. It is told once, here.
+pub async fn make_invited(invitation: &Invitation, conn: &mut Conn) -> db::Result<Secret> {
+    let until = (invitation.way, invitation.expires_at);
+    write(&invitation.email, until, (None, Some(&invitation.id)), conn).await
+}
+
+async fn write(
+    email: &Email,
+    (way, expires_at): (Way, Timestamp),
+    (flow, invitation): (Option<&str>, Option<&str>),
+    conn: &mut Conn,
 ) -> db::Result<Secret> {
     let link = opaque::random(Kind::MailedLink);
     let digest = seal::digest(link.expose());
@@ -104,7 +125,8 @@ pub async fn make(
             .bind(way.as_str())
             .bind(&sealed)
             .bind(flow)
-            .bind((now + way.life()).as_secs())
+            .bind(expires_at.as_secs())
+            .bind(invitation)
     )?;
     Ok(link)
 }
@@ -121,9 +143,13 @@ struct Row {
     flow: Option<String>,
     expires_at: i64,
     used_at: Option<i64>,
+    invitation_id: Option<String>,
+    waiting: Option<String>,
 }
 
-const FIND: &str = "SELECT way, sealed, flow, expires_at, used_at FROM sign_ups WHERE digest = $1";
+const FIND: &str = "SELECT s.way, s.sealed, s.flow, s.expires_at, s.used_at, s.invitation_id, \
+        i.invitation_id AS waiting \
+    FROM sign_ups s LEFT JOIN invitations i ON i.invitation_id = s.invitation_id WHERE s.digest = $1";
 
 /// What is known of a link. Changes nothing.
 pub async fn find(given: &str, conn: &mut Conn, now: Timestamp) -> db::Result<Found> {
@@ -140,12 +166,16 @@ pub async fn find(given: &str, conn: &mut Conn, now: Timestamp) -> db::Result<Fo
         email: address(given, &digest, &row.sealed)?,
         digest,
         flow: row.flow,
+        invitation: row.invitation_id,
     };
     if row.used_at.is_some() {
         return Ok(Found::Used(ticket));
     }
     if now >= Timestamp::from_secs(row.expires_at) {
         return Ok(Found::Expired(ticket));
+    }
+    if ticket.invitation.is_some() && row.waiting.is_none() {
+        return Ok(Found::Withdrawn(ticket));
     }
     Ok(match users::by_email(&ticket.email, conn).await? {
         Some(_) => Found::Known(ticket),
@@ -162,10 +192,14 @@ fn address(link: &str, digest: &str, sealed: &str) -> db::Result<Email> {
 const CLAIM: &str =
     "UPDATE sign_ups SET used_at = $2 WHERE digest = $1 AND used_at IS NULL AND expires_at > $2";
 
-/// Uses a link up; `false` when somebody else has, or its time has passed.
+/// Uses a link up; `false` when somebody else has, its time has passed, or its invitation was withdrawn: whoever asks
+/// rolls back then.
 pub async fn claim(ticket: &Ticket, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
     let touched = execute!(conn, sqlx::query(CLAIM).bind(&ticket.digest).bind(now.as_secs()))?;
-    Ok(touched == 1)
+    match &ticket.invitation {
+        Some(id) if touched == 1 => invitations::end(id, conn).await,
+        Some(_) | None => Ok(touched == 1),
+    }
 }
 
 const SWEEP: &str = "DELETE FROM sign_ups WHERE digest IN \

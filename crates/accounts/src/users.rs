@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::claims::{Claim, Claims};
 use crate::deletion;
 use crate::email::Email;
-use crate::passwords::StoredHash;
+use crate::passwords::{ImportedDigest, StoredHash};
 
 mod own;
 
@@ -79,6 +79,8 @@ pub struct Draft {
     /// All of them: they replace the claims that are there.
     pub claims: Claims,
     pub password_hash: Option<StoredHash>,
+    /// Of the hash, where another system made it: what it brings again and again is looked at once.
+    pub imported: Option<ImportedDigest>,
     pub updated_at: Option<Timestamp>,
 }
 
@@ -90,6 +92,7 @@ impl Draft {
             email_verified: None,
             claims: Claims::default(),
             password_hash: None,
+            imported: None,
             updated_at: None,
         }
     }
@@ -165,7 +168,7 @@ pub async fn matching(draft: &Draft, conn: &mut Conn) -> db::Result<Option<User>
 // DO NOTHING and not an error: on PostgreSQL an error would end the transaction before it can be explained.
 const INSERT: &str = columns!(
     "INSERT INTO users (sub, email, email_canonical, email_verified, claims, password_hash, epoch, \
-     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8) \
+     created_at, updated_at, imported_digest) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9) \
      ON CONFLICT DO NOTHING RETURNING",
     ""
 );
@@ -189,6 +192,7 @@ pub async fn insert(draft: Draft, by: &Context, conn: &mut Conn, now: Timestamp)
         .bind(draft.password_hash.as_ref().map(StoredHash::as_str))
         .bind(now.as_secs())
         .bind(draft.updated_at.unwrap_or(now).as_secs())
+        .bind(draft.imported.as_ref().map(ImportedDigest::as_str))
         .fetch_optional(c))
     .map_err(db::Error::from)?;
     match row {
@@ -204,16 +208,21 @@ pub async fn insert(draft: Draft, by: &Context, conn: &mut Conn, now: Timestamp)
 }
 
 // A verified address that is replaced is not verified any more. Rising the epoch ends what was proven with
-// the old password or address.
+// the old password or address. A hash that the last import brought as well ($9) is no news: what the account has by now
+// is that password hashed anew, or one that its person chose since.
 const UPDATE: &str = columns!(
     "UPDATE users SET \
      epoch = epoch + CASE WHEN email_canonical <> $3 \
-         OR ($6 IS NOT NULL AND password_hash IS DISTINCT FROM $6) THEN 1 ELSE 0 END, \
+         OR ($6 IS NOT NULL AND password_hash IS DISTINCT FROM $6 \
+             AND ($9 IS NULL OR imported_digest IS DISTINCT FROM $9)) THEN 1 ELSE 0 END, \
      updated_at = COALESCE($7, CASE WHEN email = $2 AND claims = $5 \
          AND email_verified = COALESCE($4, email_verified) THEN updated_at ELSE $8 END), \
      email = $2, email_canonical = $3, \
      email_verified = COALESCE($4, email_verified AND email_canonical = $3), \
-     claims = $5, password_hash = COALESCE($6, password_hash) \
+     claims = $5, \
+     password_hash = CASE WHEN imported_digest = $9 THEN password_hash \
+         ELSE COALESCE($6, password_hash) END, \
+     imported_digest = CASE WHEN $6 IS NULL THEN imported_digest ELSE $9 END \
      WHERE sub = $1 RETURNING",
     ""
 );
@@ -246,6 +255,7 @@ pub async fn upsert(
         .bind(draft.password_hash.as_ref().map(StoredHash::as_str))
         .bind(draft.updated_at.map(Timestamp::as_secs))
         .bind(now.as_secs())
+        .bind(draft.imported.as_ref().map(ImportedDigest::as_str))
         .fetch_one(c));
     match updated.map_err(db::Error::from) {
         Ok(row) => {

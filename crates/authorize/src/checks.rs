@@ -45,6 +45,13 @@ pub(crate) async fn parse(
     let code_challenge = code_challenge(params, response_type, bound)?;
     let prompt = prompt(params, context.sign_up)?;
     let asked = claims(params, &scope)?;
+    let subs = hint::subjects(params, &asked, context).await?;
+    // A person with a new account would be turned away at the end.
+    if prompt.contains(&Prompt::Create) && !subs.is_empty() {
+        return Err(Error::invalid_request(
+            "prompt=create is for somebody new, and id_token_hint or claims names a user",
+        ));
+    }
     Ok(AuthorizationRequest {
         client_id: bound.client.id.clone(),
         redirect_uri: bound.redirect_uri.clone(),
@@ -60,7 +67,7 @@ pub(crate) async fn parse(
         max_age: max_age(params)?.or(bound.client.metadata.default_max_age),
         login_hint: params.get("login_hint").map(str::to_owned),
         ui_locales: params.get("ui_locales").map(str::to_owned),
-        subs: hint::subjects(params, &asked, context).await?,
+        subs,
         acr: essential_acr(&asked)?,
         claims: asked.retain(|name| name.parse::<Claim>().is_ok()),
     })
@@ -173,21 +180,26 @@ fn prompt(params: &Params, sign_up: SignUp) -> Result<Vec<Prompt>, Error> {
     let Some(given) = params.get("prompt") else {
         return Ok(Vec::new());
     };
-    let prompts: Result<Vec<Prompt>, _> = given
-        .split(' ')
-        .filter(|word| !word.is_empty())
-        .map(str::parse)
-        .collect();
-    let prompts = prompts
-        .ok()
-        .filter(|prompts| sign_up == SignUp::Open || !prompts.contains(&Prompt::Create));
-    let prompts = prompts.ok_or_else(|| {
-        Error::invalid_request("prompt holds a value that is not in this server's metadata")
-    })?;
+    let mut prompts = Vec::new();
+    for word in given.split(' ').filter(|word| !word.is_empty()) {
+        let known = word.parse::<Prompt>().ok();
+        let listed = known.filter(|prompt| sign_up == SignUp::Open || *prompt != Prompt::Create);
+        prompts.push(listed.ok_or_else(|| unlisted(word))?);
+    }
     if prompts.contains(&Prompt::None) && prompts.len() > 1 {
         return Err(Error::invalid_request("prompt=none stands alone"));
     }
     Ok(prompts)
+}
+
+/// Names the value, if it is one that somebody may have meant: the developer reads this.
+fn unlisted(word: &str) -> Error {
+    let is_a_word = word.len() <= 32 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    Error::invalid_request(match is_a_word {
+        true => format!("prompt={word} is not in this server's metadata: see prompt_values_supported"),
+        false => "prompt holds a value that is not in this server's metadata: see prompt_values_supported"
+            .to_owned(),
+    })
 }
 
 /// OpenID Connect Core §5.5. A request without openid has no place where claims could be told.

@@ -8,6 +8,7 @@
 mod fetcher;
 mod picture;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -96,6 +97,47 @@ pub async fn of(client: &Client, conn: &mut Conn) -> db::Result<Option<Digest>> 
         .bind(uri.as_str())
         .fetch_optional(c))?;
     Ok(row.map(|(digest,)| Digest(digest)))
+}
+
+macro_rules! of_all {
+    ($ids:literal) => {
+        concat!(
+            "SELECT client_id, logo_uri, digest FROM client_logos WHERE digest IS NOT NULL AND client_id IN (",
+            $ids,
+            ")"
+        )
+    };
+}
+
+const OF_ALL_SQLITE: &str = of_all!("SELECT value FROM json_each($1)");
+const OF_ALL_POSTGRES: &str = of_all!("SELECT json_array_elements_text(CAST($1 AS json))");
+
+/// The same for each of these clients, by one statement.
+///
+/// # Errors
+/// The database's failures.
+pub async fn of_all<'c>(
+    clients: impl Iterator<Item = &'c Client>,
+    conn: &mut Conn,
+) -> db::Result<HashMap<ClientId, Digest>> {
+    let named = clients.filter(|client| client.trust == Trust::Trusted);
+    let named =
+        named.filter_map(|client| Some((client.id.as_str(), client.metadata.logo_uri.as_ref()?.as_str())));
+    let named: HashMap<&str, &str> = named.collect();
+    if named.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<&str> = named.keys().copied().collect();
+    let ids = serde_json::to_string(&ids).map_err(db::Error::corrupt)?;
+    let statement = conn.either(OF_ALL_SQLITE, OF_ALL_POSTGRES);
+    let rows: Vec<(String, String, String)> =
+        run!(conn, |c| sqlx::query_as(statement).bind(&ids).fetch_all(c))?;
+    let held = rows
+        .into_iter()
+        .filter(|(id, uri, _)| named.get(id.as_str()) == Some(&uri.as_str()));
+    Ok(held
+        .map(|(id, _, digest)| (id.as_str().into(), Digest(digest)))
+        .collect())
 }
 
 const PICTURE: &str = "SELECT picture FROM client_logos l JOIN clients c ON c.client_id = l.client_id \

@@ -4,12 +4,12 @@
 //! logout that endpoint is here.
 
 mod agree;
-mod came_back;
 mod choose;
 mod login;
 mod logo;
 mod logout;
 mod own;
+mod tidings;
 mod views;
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use http::HeaderMap;
 use pages::{Front, Guesses, Shell, error, front, see_other};
 use protocol::{Error, Issuer, Params, RequestId, Secret, SignUp, Timestamp, path};
 
-pub use came_back::CameBack;
+pub use tidings::{Tiding, Tidings};
 
 use crate::views::{App, Destination, Links, Trust};
 
@@ -41,8 +41,8 @@ pub struct Consent {
     pub recipients: Recipients,
     pub issuer: Issuer,
     pub recovery: Recovery,
-    /// Hears of people whose accounts stay after all.
-    pub came_back: CameBack,
+    /// Tells people what they are to know of a sign-in.
+    pub tidings: Tidings,
     /// Who may make an account for themselves.
     pub sign_up: SignUp,
 }

@@ -9,6 +9,8 @@ use accounts::users::{self, User};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
+use clients::Trust;
+use db::Conn;
 use events::Context;
 use grants::Flow;
 use grants::flow::{Answer, Binding, Request};
@@ -17,9 +19,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::front::session_for;
 use pages::{Held, Lifetime, Page, Spent};
 use protocol::form::Form;
-use protocol::{Error, FlowId, Params, Prompt, RequestId, Secret, SignUp, Subject, path};
+use protocol::{ClientId, Error, FlowId, Params, Prompt, RequestId, Secret, SignUp, Subject, path};
 
 use crate::choose::Wish;
+use crate::tidings::Tiding;
 use crate::views::{Login, LoginFault, Person, Who};
 use crate::{Carried, Consent, Recovery, Stop, Visit};
 
@@ -81,7 +84,11 @@ pub(crate) async fn submit(
         if let Some(account) = params.get("account") {
             return consent.choose(carried, account, &visit).await;
         }
-        match consent.sign_in(&params, &carried.flow.id, &by, &visit).await? {
+        let to = To {
+            flow: &carried.flow.id,
+            app: Some(&carried.flow.request().client_id),
+        };
+        match consent.sign_in(&params, to, &by, &visit).await? {
             Ok(signed_in) => consent.signed_in(&signed_in, carried, &visit),
             Err(fault) => consent.again(carried, &params, fault, &visit).await,
         }
@@ -89,6 +96,14 @@ pub(crate) async fn submit(
     outcome
         .await
         .unwrap_or_else(|stop| consent.stopped(&stop, &visit))
+}
+
+/// What somebody signs in to.
+#[derive(Clone, Copy)]
+pub(crate) struct To<'f> {
+    pub(crate) flow: &'f FlowId,
+    /// The client that waits; none on the way to a page of ours.
+    pub(crate) app: Option<&'f ClientId>,
 }
 
 /// What the form is about, for its CSRF token.
@@ -112,6 +127,14 @@ impl Try {
             _ => StatusCode::BAD_REQUEST,
         }
     }
+}
+
+/// The name of an app as a mail may have it: what a stranger called theirs stands in none.
+async fn vouched_for(app: Option<&ClientId>, language: &str, conn: &mut Conn) -> db::Result<Option<String>> {
+    let Some(app) = app else { return Ok(None) };
+    let client = clients::records::by_id(app, conn).await?;
+    let trusted = client.filter(|client| client.trust == Trust::Trusted);
+    Ok(trusted.map(|client| client.name_in(language)))
 }
 
 /// The page as it is sent.
@@ -171,9 +194,13 @@ impl Consent {
             Recovery::Offered => Some(self.front.at(path::RECOVER, &carried.sealed)),
             Recovery::NotOffered => None,
         };
+        // Where a certain user is asked for, nobody new will do.
+        let for_anybody = carried.flow.request().subs.is_empty();
         let create = match (self.sign_up, &who) {
-            (SignUp::Open, Who::Anyone { .. }) => Some(self.front.at(path::SIGN_UP, &carried.sealed)),
-            (SignUp::Open, Who::Known(_)) | (SignUp::Closed | SignUp::Invitation, _) => None,
+            (SignUp::Open, Who::Anyone { .. }) if for_anybody => {
+                Some(self.front.at(path::SIGN_UP, &carried.sealed))
+            }
+            (SignUp::Open | SignUp::Closed | SignUp::Invitation, _) => None,
         };
         let view = Login {
             forgot,
@@ -223,7 +250,7 @@ impl Consent {
     pub(crate) async fn sign_in(
         &self,
         params: &Params,
-        flow: &FlowId,
+        to: To<'_>,
         by: &Context,
         visit: &Visit,
     ) -> Result<Result<SignedIn, LoginFault>, Stop> {
@@ -278,7 +305,7 @@ impl Consent {
         if outcome == Outcome::RightButOutdated {
             self.rehash(user, password).await;
         }
-        let recorded = self.record((user, spent), params, flow, by, visit).await?;
+        let recorded = self.record((user, spent), params, to, by, visit).await?;
         // Disabled, or given another password, since it was read.
         Ok(recorded.ok_or(LoginFault::Wrong))
     }
@@ -296,7 +323,7 @@ impl Consent {
         &self,
         (user, spent): (&User, Spent),
         params: &Params,
-        flow: &FlowId,
+        to: To<'_>,
         by: &Context,
         visit: &Visit,
     ) -> Result<Option<SignedIn>, Stop> {
@@ -306,6 +333,7 @@ impl Consent {
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
         let proof = SignIn {
             presented: self.front.cookies.browser(&visit.headers),
+            device: self.front.device(&visit.headers),
             sub: user.sub.clone(),
             epoch: user.epoch,
             persistent: params.get("remember").is_some(),
@@ -315,25 +343,32 @@ impl Consent {
                 .filter(|c| !c.is_control())
                 .take(MAX_USER_AGENT)
                 .collect(),
-            flow_id: Some(flow.clone()),
+            flow_id: Some(to.flow.clone()),
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
         };
         let language = self.front.shell(&visit.headers, None, &visit.id).locale().tag();
-        let (by, now, came_back) = (by.clone(), visit.now, self.came_back.clone());
+        let (by, now, tidings) = (by.clone(), visit.now, self.tidings.clone());
+        let (user_agent, app) = (proof.user_agent.clone(), to.app.cloned());
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 let signed_in = sessions::sign_in(proof, &by, conn, now).await?;
                 spent.give_back(conn).await?;
-                if let Some(SignedIn {
-                    session,
-                    came_back: true,
-                    ..
-                }) = &signed_in
-                {
-                    came_back.tell(session, language, conn, now).await?;
+                let Some(signed_in) = signed_in else {
+                    return Ok(None);
+                };
+                let session = &signed_in.session;
+                if signed_in.came_back {
+                    tidings
+                        .tell(session, Tiding::CameBack, language, conn, now)
+                        .await?;
                 }
-                Ok::<_, db::Error>(signed_in)
+                if signed_in.is_new_browser {
+                    let app = vouched_for(app.as_ref(), language, conn).await?;
+                    let tiding = Tiding::NewBrowser { user_agent, app };
+                    tidings.tell(session, tiding, language, conn, now).await?;
+                }
+                Ok::<_, db::Error>(Some(signed_in))
             })
         });
         Ok(work.await?)
@@ -358,11 +393,14 @@ impl Consent {
         let lifetime = signed_in
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
-        let cookie = self.front.cookies.set_browser(&signed_in.cookie, lifetime);
-        response.headers_mut().append(SET_COOKIE, cookie);
-        let sub = &signed_in.session.sub;
-        let known = self.front.acquaint(sub, signed_in.epoch, &visit.headers)?;
-        response.headers_mut().append(SET_COOKIE, known);
+        let (device, sub) = (&signed_in.device, &signed_in.session.sub);
+        for cookie in [
+            self.front.cookies.set_browser(&signed_in.cookie, lifetime),
+            self.front
+                .acquaint(Some(device), (sub, signed_in.epoch), &visit.headers)?,
+        ] {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
         tracing::info!(%sub, "signed in");
         Ok(())
     }

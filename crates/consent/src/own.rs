@@ -13,7 +13,7 @@ use http::header::SET_COOKIE;
 use pages::{ReturnPath, see_other};
 use protocol::{Params, path};
 
-use crate::login::{Try, about, sent};
+use crate::login::{To, Try, about, sent};
 use crate::views::{Login, Person, Who};
 use crate::{Carried, Consent, Recovery, Stop, Visit};
 
@@ -65,7 +65,11 @@ impl Consent {
             Some(session) if session.persistent => params.with("remember", "yes"),
             _ => params,
         };
-        match self.sign_in(&params, &carried.flow.id, by, visit).await? {
+        let to = To {
+            flow: &carried.flow.id,
+            app: None,
+        };
+        match self.sign_in(&params, to, by, visit).await? {
             Ok(signed_in) => self.arrived(&signed_in, &carried, visit),
             Err(fault) => {
                 let who = match &known {

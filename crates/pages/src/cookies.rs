@@ -2,9 +2,9 @@
 //!
 //! *Browser* names a browser and, through it, its sessions. *Flow* binds what is being done to the browser
 //! that began it, names no session, and does not change at sign-in. *Account* says which of several accounts the person
-//! looks at. *Known* marks a browser in which somebody knew their password; it outlives their sessions, and signs nobody
-//! in. A cookie counts only in our own shape and only once: a neighbour on another subdomain or port can plant a second
-//! one of the same name, and nothing tells which is ours.
+//! looks at. *Known* names the browser itself, and marks whose passwords were known in it; it outlives their sessions, and
+//! signs nobody in. A cookie counts only in our own shape and only once: a neighbour on another subdomain or port can
+//! plant a second one of the same name, and nothing tells which is ours.
 
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub enum Lifetime {
     For(Duration),
 }
 
-/// As long as browsers keep a cookie at all, nearly: people come back once a year.
-const KNOWN_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// No browser keeps a cookie for longer: RFC 6265bis §5.5.
+const KNOWN_FOR: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// 256 bits in base64url.
 const FLOW_BINDING_LEN: usize = 43;
 
@@ -90,7 +90,7 @@ impl Cookies {
         self.set(&self.account, &value, Lifetime::UntilBrowserCloses)
     }
 
-    /// Whose passwords were known in this browser: read by [`crate::known`] alone.
+    /// Which browser this is, and whose passwords were known in it: read by [`crate::known`] alone.
     pub(crate) fn known(&self, headers: &HeaderMap) -> Option<Secret> {
         only(headers, &self.known)
     }
@@ -187,6 +187,10 @@ mod tests {
         assert_eq!(
             cookies.set_flow(&flow),
             format!("__Host-cs_flow={}; {attributes}", flow.expose())
+        );
+        assert_eq!(
+            cookies.set_known("v"),
+            format!("__Host-cs_known=v; {attributes}; Max-Age=34560000")
         );
     }
 

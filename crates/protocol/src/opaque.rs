@@ -20,6 +20,8 @@ pub enum Kind {
     InitialAccess,
     /// The cookie that names a browser and its sessions.
     Browser,
+    /// The cookie by which a browser is known again after everybody signed out of it. It signs nobody in.
+    Device,
     /// It lets whoever reads the mail of an account act for it, once.
     MailedLink,
 }
@@ -33,6 +35,7 @@ impl Kind {
             Self::RegistrationAccess => "cs_ra_",
             Self::InitialAccess => "cs_ia_",
             Self::Browser => "cs_br_",
+            Self::Device => "cs_dv_",
             Self::MailedLink => "cs_ml_",
         }
     }

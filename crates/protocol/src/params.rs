@@ -26,6 +26,7 @@ const KNOWN: &[&str] = &[
     "csrf",
     "current",
     "decision",
+    "device",
     "device_code",
     "display",
     "dpop_jkt",

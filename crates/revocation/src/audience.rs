@@ -4,9 +4,11 @@
 //! An approval says so, and is forgotten when none of its tokens can be valid any more. The app's own session lives
 //! longer: before the approval goes, what it said of the session is noted. The hot path writes nothing for this.
 
+use std::collections::HashMap;
+
 use db::{Conn, execute, run};
 use events::changes::{self, Topic};
-use protocol::{ClientId, SessionId, Timestamp, access_token};
+use protocol::{ClientId, SessionId, Subject, Timestamp, access_token};
 
 /// As the metadata of a client is stored. The text cannot stand inside a value: there, its quotes are escaped.
 const REMEMBER: &str = "INSERT INTO session_clients (session_id, client_id) \
@@ -74,6 +76,29 @@ pub async fn remember_use(conn: &mut Conn, now: Timestamp) -> db::Result<u64> {
         conn,
         sqlx::query(REMEMBER_USE).bind(now.as_secs()).bind(life)
     )?)
+}
+
+const CLIENTS_BY_SESSION: &str = "SELECT a.session_id, a.client_id FROM approvals a \
+    JOIN sessions s ON s.session_id = a.session_id WHERE s.sub = $1 AND s.ended_at IS NULL AND a.sub IS NOT NULL \
+    UNION SELECT n.session_id, n.client_id FROM session_clients n \
+    JOIN sessions s ON s.session_id = n.session_id WHERE s.sub = $1 AND s.ended_at IS NULL ORDER BY client_id";
+
+/// The clients that this person signed in to, for each of their sessions that has not ended.
+///
+/// # Errors
+/// When the database fails.
+pub async fn clients_by_session(
+    sub: &Subject,
+    conn: &mut Conn,
+) -> db::Result<HashMap<SessionId, Vec<ClientId>>> {
+    let rows: Vec<(String, String)> = run!(conn, |c| sqlx::query_as(CLIENTS_BY_SESSION)
+        .bind(sub.as_str())
+        .fetch_all(c))?;
+    let mut clients: HashMap<SessionId, Vec<ClientId>> = HashMap::new();
+    for (session, client) in rows {
+        clients.entry(session.into()).or_default().push(client.into());
+    }
+    Ok(clients)
 }
 
 const CLIENTS_OF: &str = "SELECT client_id FROM approvals WHERE session_id = $1 AND sub IS NOT NULL \

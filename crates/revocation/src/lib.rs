@@ -15,7 +15,7 @@ use db::{Conn, Database};
 use events::Context;
 use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
 
-pub use audience::{clients_of, remember_clients, remember_use};
+pub use audience::{clients_by_session, clients_of, remember_clients, remember_use};
 pub use deleted::delete_overdue;
 pub use restored::{Evidence, begin_feed, restored};
 pub use unused::expire_unused;

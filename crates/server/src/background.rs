@@ -131,17 +131,19 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
             let assertions = clients::assertions::forget(BATCH, conn, past).await?;
             let pushed = grants::pushed::forget(BATCH, conn, past).await?;
             let browsers = accounts::sessions::sweep(BATCH, conn, past).await?;
+            let devices = accounts::sessions::forget_devices(BATCH, conn, past).await?;
             let events = events::audit::sweep(BATCH, conn, past).await?;
             let tokens = clients::initial_tokens::sweep(BATCH, conn, past).await?;
             let counts = clients::registrations::quota::sweep(BATCH, conn, past).await?;
             let links = accounts::links::sweep(BATCH, conn, past).await?;
             let sign_ups = accounts::sign_ups::sweep(BATCH, conn, past).await?;
+            let invitations = accounts::invitations::sweep(BATCH, conn, past).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
             Ok::<_, db::Error>((
                 approvals,
-                assertions + pushed + links + sign_ups,
-                browsers,
+                assertions + pushed + links + sign_ups + invitations,
+                browsers + devices,
                 events,
                 tokens + counts,
             ))

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use account::{Account, Letters, Mails, Outbox};
+use account::{Account, Letters, Mails, NewBrowser, Outbox};
 use accounts::passwords::{Hasher, HasherSettings};
 use authorize::{Authorize, Objects};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use clients::{Authenticator, Directory, Keys, Recipients, Vault, logos};
-use consent::{CameBack, Consent, Recovery};
+use consent::{Consent, Recovery, Tiding, Tidings};
 use db::Database;
 use discovery::feed::{self, Feed, Tail};
 use discovery::{Discovery, Offered};
@@ -173,7 +173,7 @@ impl Parts {
                 clients: self.clients.clone(),
                 recipients: self.recipients(),
                 issuer: self.issuer.clone(),
-                came_back: self.came_back(shell.mails()),
+                tidings: self.tidings(shell.mails()),
                 recovery: match self.mail {
                     Some(_) => Recovery::Offered,
                     None => Recovery::NotOffered,
@@ -218,14 +218,18 @@ impl Parts {
     }
 
     /// A mail, where any is sent.
-    fn came_back(&self, mails: Mails) -> CameBack {
+    fn tidings(&self, mails: Mails) -> Tidings {
         let outbox = self.mail.as_ref().map(|_| self.outbox(mails));
-        CameBack::new(move |session, language, conn, now| {
-            let (outbox, address) = (outbox.clone(), session.email.clone());
+        Tidings::new(move |session, tiding, language, conn, now| {
+            let (outbox, session) = (outbox.clone(), session.clone());
             Box::pin(async move {
-                match outbox {
-                    Some(outbox) => outbox.came_back(address, language, conn, now).await,
-                    None => Ok(()),
+                let Some(outbox) = outbox else { return Ok(()) };
+                match tiding {
+                    Tiding::CameBack => outbox.came_back(session.email, language, conn, now).await,
+                    Tiding::NewBrowser { user_agent, app } => {
+                        let browser = NewBrowser { user_agent, app };
+                        outbox.signed_in(&session, browser, language, conn, now).await
+                    }
                 }
             })
         })

@@ -4,6 +4,7 @@
 //! of the same kind, made by the same statements.
 
 use accounts::email::Email;
+use accounts::invitations;
 use accounts::sign_ups::{self, Way};
 use accounts::users::{self, User};
 use mail::Letter;
@@ -22,24 +23,46 @@ impl Letters {
         let Ok(email) = Email::parse(address) else {
             return Ok(None);
         };
-        let (user, link) = self.admission(Way::Asked, &email, flow).await?;
+        let (user, link) = self.admission(&email, flow).await?;
         // To the address that the account has: the one that was typed may be another mailbox, where letters differ in case.
         let (to, words) = match &user {
             None => (&email, self.welcome(&link, texts)),
+            Some(user) if user.disabled_at.is_some() => (&user.email, disabled(texts)),
             Some(user) => (&user.email, self.known(&link, texts)),
         };
         written(to.shown(), &words, texts).map(Some)
     }
 
-    /// Nothing where there is an account by now: it was invited to one.
-    pub(super) async fn invite(&self, address: &str, texts: Texts) -> db::Result<Option<Letter>> {
+    /// Nothing where there is an account by now: it was invited to one. Nor where the invitation was withdrawn.
+    pub(super) async fn invite(
+        &self,
+        address: &str,
+        invitation: Option<String>,
+        texts: Texts,
+    ) -> db::Result<Option<Letter>> {
         let Ok(email) = Email::parse(address) else {
             return Ok(None);
         };
-        let (user, link) = self.admission(Way::Invited, &email, None).await?;
-        if user.is_some() {
+        let (invited, now) = (email.clone(), self.clock.now());
+        let made = self.db.transact(move |conn| {
+            Box::pin(async move {
+                if users::by_email(&invited, conn).await?.is_some() {
+                    return Ok(None);
+                }
+                let Some(id) = invitation else {
+                    return sign_ups::make(Way::Invited, &invited, None, conn, now)
+                        .await
+                        .map(Some);
+                };
+                match invitations::one(&id, conn, now).await? {
+                    Some(invitation) => sign_ups::make_invited(&invitation, conn).await.map(Some),
+                    None => Ok(None),
+                }
+            })
+        });
+        let Some(link) = made.await? else {
             return Ok(None);
-        }
+        };
         let brand = [("brand", BRAND)];
         let words = Words {
             subject: texts.words("mail-invite-subject", &brand),
@@ -55,17 +78,12 @@ impl Letters {
     }
 
     /// Who has this address, and a link that lets its owner on.
-    async fn admission(
-        &self,
-        way: Way,
-        email: &Email,
-        flow: Option<&str>,
-    ) -> db::Result<(Option<User>, Secret)> {
+    async fn admission(&self, email: &Email, flow: Option<&str>) -> db::Result<(Option<User>, Secret)> {
         let (email, flow, now) = (email.clone(), flow.map(str::to_owned), self.clock.now());
         let made = self.db.transact(move |conn| {
             Box::pin(async move {
                 let user = users::by_email(&email, conn).await?;
-                let link = sign_ups::make(way, &email, flow.as_deref(), conn, now).await?;
+                let link = sign_ups::make(Way::Asked, &email, flow.as_deref(), conn, now).await?;
                 Ok((user, link))
             })
         });
@@ -105,5 +123,18 @@ impl Letters {
 
     fn to_account(&self, label: &str, link: &Secret, texts: Texts) -> (String, String) {
         (texts.words(label, &[]), self.address(path::SIGN_UP_ACCOUNT, link))
+    }
+}
+
+/// Neither a link nor another password would help them.
+fn disabled(texts: Texts) -> Words {
+    let brand = [("brand", BRAND)];
+    Words {
+        subject: texts.words("mail-known-subject", &brand),
+        before: vec![
+            texts.words("mail-known-disabled", &brand),
+            texts.words("mail-known-ignore", &[]),
+        ],
+        ..Words::default()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use db::Conn;
+use clients::Directory;
 use events::audit::{self, Kind, Recorded, Span};
 use http::{HeaderMap, StatusCode};
 use pages::{Markup, Texts};
@@ -42,13 +42,14 @@ pub(crate) async fn show(
             limit: u32::from(ON_A_PAGE) + 1,
         };
         let mut events = audit::of_user(&owner.session.sub, span, &mut conn).await?;
+        drop(conn);
         let is_all = events.len() <= usize::from(ON_A_PAGE);
         events.truncate(usize::from(ON_A_PAGE));
         let last = events.last().filter(|_| !is_all);
         let older = last.map(|last| account.at(HERE, &[("before", Some(&last.event_id))]));
         let (mut entries, mut names) = (Vec::new(), Names::default());
         for event in events {
-            if let Some(words) = words(&event, shell.texts, &mut names, &mut conn).await? {
+            if let Some(words) = words(&event, shell.texts, &mut names, &account.clients).await? {
                 entries.push(Entry {
                     words,
                     at: event.at,
@@ -74,14 +75,14 @@ async fn words(
     event: &Recorded,
     texts: Texts,
     names: &mut Names,
-    conn: &mut Conn,
+    clients: &Directory,
 ) -> Result<Option<Markup>, Error> {
     let Ok(kind) = event.kind.parse::<Kind>() else {
         return Ok(None);
     };
     let app = match &event.client_id {
         Some(id) => {
-            let name = names.of(&ClientId::from(id.as_str()), texts, conn).await?;
+            let name = names.of(&ClientId::from(id.as_str()), texts, clients).await?;
             name.map_or_else(
                 || texts.text("activity-former-app"),
                 |name| Markup::isolated(&name),
@@ -120,6 +121,8 @@ async fn words(
         Kind::TokenRevoked
         | Kind::UserDeleted
         | Kind::UserInvited
+        | Kind::InvitationAccepted
+        | Kind::InvitationWithdrawn
         | Kind::ClientCreated
         | Kind::ClientUpdated
         | Kind::ClientTrustSet

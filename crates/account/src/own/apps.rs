@@ -1,12 +1,13 @@
 //! Apps that a person allowed to use their account, and how they take it back: C020, C086.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use clients::{Client, Trust, logos};
-use db::Conn;
+use clients::logos::{self, Digest};
+use clients::{Client, Trust};
 use events::Context;
 use grants::allowed::{self, Allowed};
 use http::{HeaderMap, StatusCode};
@@ -34,13 +35,20 @@ pub(crate) async fn list(
         let owner = account.owner(HERE, &visit).await?;
         let (shell, mut frame, fresh) = account.frame(Here::Apps, HERE, &owner, &visit)?;
         frame.news = account.news(params.get("done"), &owner, &visit)?;
-        let mut conn = account.front.db.reader().await?;
-        let mut apps = Vec::new();
-        for allowed in allowed::of_user(&owner.session.sub, &mut conn).await? {
-            if let Some(client) = clients::records::by_id(&allowed.client_id, &mut conn).await? {
-                apps.push(account.app(&allowed, &client, &shell, &mut conn).await?);
+        let allowed = allowed::of_user(&owner.session.sub, &mut account.front.db.reader().await?).await?;
+        let mut clients = HashMap::new();
+        for client in allowed.iter().map(|allowed| &allowed.client_id) {
+            if let Some(client) = account.clients.client(client).await? {
+                clients.insert(client.id.clone(), client);
             }
         }
+        let held = clients.values().map(AsRef::as_ref);
+        let logos = logos::of_all(held, &mut account.front.db.reader().await?).await?;
+        let shown = allowed.iter().filter_map(|allowed| {
+            let client = clients.get(&allowed.client_id)?;
+            Some(app(allowed, client, logos.get(&client.id), &shell))
+        });
+        let apps = shown.collect();
         Ok(page(Apps { shell, frame, apps }, StatusCode::OK, fresh))
     };
     account.answered(outcome.await, &visit)
@@ -64,7 +72,8 @@ pub(crate) async fn show(
         let allowed = allowed.ok_or_else(absent)?;
         let client = clients::records::by_id(&allowed.client_id, &mut conn).await?;
         let client = client.ok_or_else(absent)?;
-        let app = account.app(&allowed, &client, &shell, &mut conn).await?;
+        let logo = logos::of(&client, &mut conn).await?;
+        let app = app(&allowed, &client, logo.as_ref(), &shell);
         drop(conn);
         let groups = account.groups(&allowed).await?;
         Ok(page(
@@ -132,28 +141,18 @@ fn one(consent: &str) -> String {
     format!("{HERE}/{consent}")
 }
 
-impl Account {
-    async fn app(
-        &self,
-        allowed: &Allowed,
-        client: &Client,
-        shell: &Shell,
-        conn: &mut Conn,
-    ) -> Result<App, Error> {
-        let logo = match client.metadata.logo_uri {
-            Some(_) => logos::of(client, conn).await?,
-            None => None,
-        };
-        Ok(App {
-            id: allowed.id.to_string(),
-            name: client.name_in(shell.locale().tag()),
-            logo: logo.map(|digest| format!("{}/logos/{digest}.png", shell.base)),
-            is_unverified: client.trust == Trust::Unverified,
-            since: allowed.since,
-            last_used_at: allowed.last_used_at,
-        })
+fn app(allowed: &Allowed, client: &Client, logo: Option<&Digest>, shell: &Shell) -> App {
+    App {
+        id: allowed.id.to_string(),
+        name: client.name_in(shell.locale().tag()),
+        logo: logo.map(|digest| format!("{}/logos/{digest}.png", shell.base)),
+        is_unverified: client.trust == Trust::Unverified,
+        since: allowed.since,
+        last_used_at: allowed.last_used_at,
     }
+}
 
+impl Account {
     /// What was allowed, by who gives it: ourselves first, then each API.
     async fn groups(&self, allowed: &Allowed) -> Result<Vec<Group>, Error> {
         let mut own = Vec::new();

@@ -1,4 +1,4 @@
-//! Where a person is signed in, and how they end it: one session, or all but this one. C086, C092.
+//! Where a person is signed in, what they call it, and how they end it: one session, or all but this one. C086, C092.
 
 use std::sync::Arc;
 
@@ -9,13 +9,14 @@ use axum::response::Response;
 use events::Context;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use pages::{Lifetime, see_other};
+use pages::{Lifetime, Markup, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, SessionId, path};
 use revocation::{Act, Outcome};
 
+use super::device_name::Odd;
 use super::news::News;
-use super::views::{Device, Devices, Here};
+use super::views::{Device, Devices, Here, Naming};
 use super::{Names, Owner, Stop, absent, page, user_agent};
 use crate::letters::Job;
 use crate::notices::{Notice, What};
@@ -34,7 +35,7 @@ pub(crate) async fn show(
         let params = Params::parse(query.as_deref().unwrap_or_default().as_bytes())?;
         let owner = account.owner(HERE, &visit).await?;
         let news = account.news(params.get("done"), &owner, &visit)?;
-        account.devices_page(&owner, news, &visit).await
+        account.devices_page(&owner, None, news, &visit).await
     };
     account.answered(outcome.await, &visit)
 }
@@ -49,31 +50,59 @@ pub(crate) async fn submit(
     let visit = account.visit(id, headers);
     let outcome = async {
         let (owner, params) = account.submitted(HERE, form, &visit).await?;
-        match (params.get("session"), params.get("others")) {
-            (Some(session), None) => account.end_one(&owner, session.into(), by, &visit).await,
-            (None, Some(_)) => account.end_others(&owner, by, &visit).await,
-            _ => Err(Error::invalid_request("names one session, or all others").into()),
+        match (params.get("session"), params.get("others"), params.get("device")) {
+            (Some(session), None, None) => account.end_one(&owner, session.into(), by, &visit).await,
+            (None, Some(_), None) => account.end_others(&owner, by, &visit).await,
+            (None, None, Some(device)) => {
+                let name = params.get("name").unwrap_or_default();
+                account.name_device(&owner, device.into(), name, &visit).await
+            }
+            _ => Err(Error::invalid_request("names one session, all others, or a device").into()),
         }
     };
     account.answered(outcome.await, &visit)
 }
 
 impl Account {
-    async fn devices_page(&self, owner: &Owner, news: Option<News>, visit: &Visit) -> Result<Response, Stop> {
+    pub(super) async fn devices_page(
+        &self,
+        owner: &Owner,
+        odd: Option<Odd>,
+        news: Option<News>,
+        visit: &Visit,
+    ) -> Result<Response, Stop> {
         let (shell, mut frame, fresh) = self.frame(Here::Devices, HERE, owner, visit)?;
         frame.news = news;
         let texts = shell.texts;
         let mut conn = self.front.db.reader().await?;
+        let live = sessions::of_user(&owner.session.sub, &mut conn, visit.now).await?;
+        let mut used = revocation::clients_by_session(&owner.session.sub, &mut conn).await?;
+        drop(conn);
+        if let Some(odd) = &odd
+            && !live.iter().any(|device| device.session_id == odd.session)
+        {
+            return Err(absent());
+        }
         let mut names = Names::default();
         let mut devices = Vec::new();
-        for device in sessions::of_user(&owner.session.sub, &mut conn, visit.now).await? {
+        for device in live {
             let mut apps = Vec::new();
-            for client in revocation::clients_of(&device.session_id, &mut conn).await? {
-                apps.extend(names.of(&client, texts, &mut conn).await?);
+            for client in used.remove(&device.session_id).unwrap_or_default() {
+                apps.extend(names.of(&client, texts, &self.clients).await?);
             }
+            let typed = odd.as_ref().filter(|odd| odd.session == device.session_id);
+            let kind = user_agent::named(&device.user_agent, texts);
             devices.push(Device {
                 is_this: device.session_id == owner.session.session_id,
-                name: user_agent::named(&device.user_agent, texts),
+                naming: device.is_known.then(|| Naming {
+                    typed: match typed {
+                        Some(odd) => odd.typed.clone(),
+                        None => device.name.clone().unwrap_or_default(),
+                    },
+                    is_odd: typed.is_some(),
+                }),
+                name: device.name.as_deref().map(Markup::isolated),
+                kind,
                 session: device.session_id.into_string(),
                 since: device.created_at,
                 last_seen: super::when::ago(device.last_seen_at, visit.now, texts),
@@ -83,15 +112,16 @@ impl Account {
         }
         // One's own comes first, wherever else the person was meanwhile.
         devices.sort_by_key(|device| !device.is_this);
-        Ok(page(
-            Devices {
-                shell,
-                frame,
-                devices,
-            },
-            StatusCode::OK,
-            fresh,
-        ))
+        let status = match odd {
+            Some(_) => StatusCode::BAD_REQUEST,
+            None => StatusCode::OK,
+        };
+        let view = Devices {
+            shell,
+            frame,
+            devices,
+        };
+        Ok(page(view, status, fresh))
     }
 
     async fn end_one(

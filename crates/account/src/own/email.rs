@@ -164,7 +164,7 @@ pub(crate) async fn confirm(
                 let profile = account.telling(path::ACCOUNT_PROFILE, News::EmailChanged, &owner, &visit)?;
                 let known = account
                     .front
-                    .acquaint(&link.sub, link.epoch + 1, &visit.headers)?;
+                    .acquaint(None, (&link.sub, link.epoch + 1), &visit.headers)?;
                 let mut response = account.renewed(see_other(&profile), &visit).await?;
                 response.headers_mut().append(SET_COOKIE, known);
                 Ok(response)

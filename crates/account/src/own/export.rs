@@ -126,14 +126,23 @@ impl Account {
         let sessions = sessions.into_iter().map(|device| {
             json!({
                 "user_agent": device.user_agent,
+                "name": device.name,
                 "signed_in_at": device.created_at.to_string(),
                 "last_seen_at": device.last_seen_at.to_string(),
             })
         });
         let sessions: Vec<Value> = sessions.collect();
+        let all = Span {
+            since: visit.now - Duration::from_secs(u64::from(u32::MAX)),
+            before: None,
+            limit: MOST_EVENTS,
+        };
+        let events = audit::of_user(&user.sub, all, &mut conn).await?;
+        let allowed = allowed::of_user(&user.sub, &mut conn).await?;
+        drop(conn);
         let mut apps = Vec::new();
-        for allowed in allowed::of_user(&user.sub, &mut conn).await? {
-            let client = clients::records::by_id(&allowed.client_id, &mut conn).await?;
+        for allowed in allowed {
+            let client = self.clients.client(&allowed.client_id).await?;
             apps.push(json!({
                 "client_id": allowed.client_id,
                 "name": client.map(|client| client.shown_name()),
@@ -144,12 +153,6 @@ impl Account {
                 "last_used_at": allowed.last_used_at.to_string(),
             }));
         }
-        let all = Span {
-            since: visit.now - Duration::from_secs(u64::from(u32::MAX)),
-            before: None,
-            limit: MOST_EVENTS,
-        };
-        let events = audit::of_user(&user.sub, all, &mut conn).await?;
         Ok(json!({
             "sub": user.sub,
             "created_at": user.created_at.to_string(),

@@ -127,7 +127,9 @@ impl Account {
         let status = match form.faults.first() {
             None => StatusCode::OK,
             Some(ChangeFault::Current(unproven)) => unproven.status(),
-            Some(ChangeFault::New(PasswordFault::Busy)) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(ChangeFault::New(PasswordFault::Busy | PasswordFault::Unjudged)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Some(ChangeFault::New(_)) => StatusCode::BAD_REQUEST,
         };
         let unproven = form.faults.iter().find_map(|fault| match fault {
@@ -189,6 +191,7 @@ impl Account {
         let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
         SignIn {
             presented: self.front.cookies.browser(&visit.headers),
+            device: self.front.device(&visit.headers),
             sub: owner.session.sub.clone(),
             epoch,
             persistent: owner.session.persistent,
@@ -208,8 +211,11 @@ impl Account {
         for cookie in [
             cookies.set_browser(&signed_in.cookie, lifetime),
             cookies.set_preferred(&signed_in.session.session_id),
-            self.front
-                .acquaint(&signed_in.session.sub, signed_in.epoch, &visit.headers)?,
+            self.front.acquaint(
+                Some(&signed_in.device),
+                (&signed_in.session.sub, signed_in.epoch),
+                &visit.headers,
+            )?,
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
         }

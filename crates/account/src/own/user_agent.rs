@@ -48,6 +48,17 @@ pub(crate) fn named(user_agent: &str, texts: Texts) -> Markup {
     }
 }
 
+/// The same for a mail.
+pub(crate) fn words(user_agent: &str, texts: Texts) -> String {
+    match (find(&BROWSERS, user_agent), find(&SYSTEMS, user_agent)) {
+        (Some(browser), Some(system)) => {
+            texts.words("device-browser-on", &[("browser", browser), ("system", system)])
+        }
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => texts.words("device-unknown", &[]),
+    }
+}
+
 fn find(names: &[(&str, &'static str)], user_agent: &str) -> Option<&'static str> {
     let found = names.iter().find(|(mark, _)| user_agent.contains(mark));
     found.map(|(_, name)| *name)
@@ -92,6 +103,7 @@ mod tests {
                 name,
                 "{user_agent}"
             );
+            assert_eq!(words(user_agent, Texts::of(Locale::En)), name, "{user_agent}");
         }
     }
 }

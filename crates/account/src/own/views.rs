@@ -165,7 +165,12 @@ pub(crate) struct Devices {
 #[derive(Debug)]
 pub(crate) struct Device {
     pub(crate) session: String,
-    pub(crate) name: Markup,
+    /// What its person calls it.
+    pub(crate) name: Option<Markup>,
+    /// What its browser says that it is.
+    pub(crate) kind: Markup,
+    /// None where it cannot have a name.
+    pub(crate) naming: Option<Naming>,
     pub(crate) is_this: bool,
     pub(crate) since: Timestamp,
     pub(crate) last_seen_at: Timestamp,
@@ -173,7 +178,28 @@ pub(crate) struct Device {
     pub(crate) apps: Vec<String>,
 }
 
+/// The form for a name.
+#[derive(Debug)]
+pub(crate) struct Naming {
+    pub(crate) typed: String,
+    pub(crate) is_odd: bool,
+}
+
+impl Devices {
+    fn has_fault(&self) -> bool {
+        self.devices.iter().any(Device::has_fault)
+    }
+}
+
 impl Device {
+    fn has_fault(&self) -> bool {
+        self.naming.as_ref().is_some_and(|naming| naming.is_odd)
+    }
+
+    fn shown(&self) -> &Markup {
+        self.name.as_ref().unwrap_or(&self.kind)
+    }
+
     fn since_day(&self) -> String {
         day(self.since)
     }

@@ -16,7 +16,7 @@ use accounts::users::{self, Draft};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use events::Context;
+use events::{Context, Event, audit};
 use grants::flow::Binding;
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, StatusCode};
@@ -65,18 +65,25 @@ pub(crate) async fn submit(
             .check_csrf(&visit.headers, &about(given), params.get("csrf"))?;
         let ticket = match account.admitted(given, &visit).await? {
             Ok(ticket) => ticket,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(too_late(refused)),
         };
+        let pending = account.pending(ticket.flow.as_deref(), &visit).await?;
+        if params.get("decision") == Some("cancel") {
+            return account.give_up(pending, &visit);
+        }
         let (mut typed, draft) = Typed::read(&params, &ticket);
+        // What costs nothing to judge comes before what costs a hash.
+        if typed.name_fault.is_some() {
+            return account.ask_rest(given, &ticket, typed, &visit).await;
+        }
         let email = ticket.email.shown();
         let hash = match account.chosen(params.get("password"), email, typed.name()).await {
-            Ok(hash) if typed.name_fault.is_none() => hash,
-            judged => {
-                typed.password_fault = judged.err();
+            Ok(hash) => hash,
+            Err(fault) => {
+                typed.password_fault = Some(fault);
                 return account.ask_rest(given, &ticket, typed, &visit).await;
             }
         };
-        let pending = account.pending(ticket.flow.as_deref(), &visit).await?;
         match account
             .make(&ticket, draft, hash, pending.as_ref(), by, &visit)
             .await
@@ -86,7 +93,7 @@ pub(crate) async fn submit(
             // Whoever was faster has made the account: the link says so from now on.
             Err(Lost::Race | Lost::TooMany(_)) => match account.admitted(given, &visit).await? {
                 Ok(_) => Err(Error::temporarily_unavailable("an account could not be made")),
-                Err(refused) => Ok(refused),
+                Err(refused) => Ok(too_late(refused)),
             },
         }
     };
@@ -109,6 +116,14 @@ pub(crate) async fn done(
 /// What the form is about, for its CSRF token.
 fn about(link: &str) -> String {
     format!("make account {}", seal::digest(link))
+}
+
+/// A page that is an answer to who looks, and a refusal to who wants an account.
+fn too_late(mut refused: Response) -> Response {
+    if refused.status().is_success() {
+        *refused.status_mut() = StatusCode::CONFLICT;
+    }
+    refused
 }
 
 /// What was typed, and what is wrong with it.
@@ -148,7 +163,7 @@ impl Typed {
     fn status(&self) -> StatusCode {
         match (self.name_fault, self.password_fault) {
             (None, None) => StatusCode::OK,
-            (None, Some(PasswordFault::Busy)) => StatusCode::SERVICE_UNAVAILABLE,
+            (None, Some(PasswordFault::Busy | PasswordFault::Unjudged)) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -169,6 +184,7 @@ impl Account {
             Found::Expired(ticket) => (What::Expired, Some(ticket)),
             // Perhaps by a first click, a moment ago: the way on to the app is the same.
             Found::Used(ticket) => (What::Used, Some(ticket)),
+            Found::Withdrawn(ticket) => (What::Withdrawn, Some(ticket)),
             Found::Foreign => (What::Foreign, None),
         };
         let flow = ticket.as_ref().and_then(|ticket| ticket.flow.as_deref());
@@ -217,6 +233,7 @@ impl Account {
         };
         let flow_id = pending.map(|pending| pending.flow_id().clone());
         let presented = self.front.cookies.browser(&visit.headers);
+        let device = self.front.device(&visit.headers);
         let agent = visit.headers.get(USER_AGENT);
         let user_agent = agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let work = self.front.db.transact(move |conn| {
@@ -225,11 +242,17 @@ impl Account {
                     return Err(Lost::Race);
                 }
                 let user = users::insert(draft, &by, conn, now).await?;
+                if let Some(invitation_id) = &ticket.invitation {
+                    let sub = &user.sub;
+                    let accepted = Event::InvitationAccepted { sub, invitation_id };
+                    audit::record(&accepted, &by, conn, now).await?;
+                }
                 let Some(flow_id) = flow_id else {
                     return Ok(None);
                 };
                 let proof = SignIn {
                     presented,
+                    device,
                     sub: user.sub,
                     epoch: user.epoch,
                     persistent: false,
@@ -270,10 +293,11 @@ impl Account {
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
         let mut response = see_other(&onward);
-        let sub = &signed_in.session.sub;
+        let (device, sub) = (&signed_in.device, &signed_in.session.sub);
         for cookie in [
             self.front.cookies.set_browser(&signed_in.cookie, lifetime),
-            self.front.acquaint(sub, signed_in.epoch, &visit.headers)?,
+            self.front
+                .acquaint(Some(device), (sub, signed_in.epoch), &visit.headers)?,
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
         }

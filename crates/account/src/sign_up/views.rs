@@ -1,6 +1,7 @@
 //! What the pages of signing up show, as data.
 
 use askama::Template;
+use clients::Trust;
 use http::StatusCode;
 use pages::{FormTarget, Markup, Shell, View};
 
@@ -10,8 +11,19 @@ use crate::views::{PasswordFault, reason};
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) name: String,
-    /// It registered itself: its name is a claim.
-    pub(super) is_unverified: bool,
+    /// Where it registered itself, its name is a claim.
+    pub(super) trust: Trust,
+    pub(super) destination: Destination,
+}
+
+/// The host that an answer goes to, as people read it.
+#[derive(Debug)]
+pub(super) struct Destination(pub(super) String);
+
+impl Destination {
+    fn shown(&self) -> &str {
+        &self.0
+    }
 }
 
 /// `templates/account/sign_up.html`: whose account it will be.
@@ -89,6 +101,7 @@ pub(super) enum What {
     Known,
     Expired,
     InvitationExpired,
+    Withdrawn,
     Used,
     Foreign,
     /// There is an account, and no app that waits for it here.
@@ -100,7 +113,7 @@ impl What {
         match self {
             Self::Closed | Self::ByInvitation => StatusCode::FORBIDDEN,
             Self::Known | Self::Done => StatusCode::OK,
-            Self::Expired | Self::InvitationExpired | Self::Used => StatusCode::GONE,
+            Self::Expired | Self::InvitationExpired | Self::Withdrawn | Self::Used => StatusCode::GONE,
             Self::Foreign => StatusCode::NOT_FOUND,
         }
     }
@@ -109,9 +122,12 @@ impl What {
     fn leads_to_sign_in(self) -> bool {
         match self {
             Self::Known | Self::Used | Self::Done => true,
-            Self::Closed | Self::ByInvitation | Self::Expired | Self::InvitationExpired | Self::Foreign => {
-                false
-            }
+            Self::Closed
+            | Self::ByInvitation
+            | Self::Expired
+            | Self::InvitationExpired
+            | Self::Withdrawn
+            | Self::Foreign => false,
         }
     }
 
@@ -123,6 +139,7 @@ impl What {
             | Self::ByInvitation
             | Self::Known
             | Self::InvitationExpired
+            | Self::Withdrawn
             | Self::Used
             | Self::Done => false,
         }
@@ -143,7 +160,21 @@ macro_rules! ours {
     )+};
 }
 
-ours!(Ask Sent Note);
+ours!(Sent Note);
+
+impl View for Ask {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+
+    /// Whoever gives up goes back to the app.
+    fn form_target(&self) -> FormTarget {
+        match self.app {
+            Some(_) => FormTarget::Client,
+            None => FormTarget::Ourselves,
+        }
+    }
+}
 
 impl View for Finish {
     fn shell(&self) -> &Shell {
@@ -186,11 +217,12 @@ impl Finish {
             PasswordFault::Missing => texts.text("sign-up-password-missing"),
             PasswordFault::Bad(bad) => texts.text(reason(*bad)),
             PasswordFault::Busy => texts.text("sign-up-busy"),
+            PasswordFault::Unjudged => texts.text("password-unjudged"),
         }
     }
 
     fn at_password(&self) -> Option<PasswordFault> {
-        self.password_fault.filter(|fault| *fault != PasswordFault::Busy)
+        self.password_fault.filter(PasswordFault::is_at_field)
     }
 }
 
@@ -203,6 +235,7 @@ impl Note {
             What::Known => "sign-up-known-title",
             What::Expired => "link-expired-title",
             What::InvitationExpired => "invitation-expired-title",
+            What::Withdrawn => "invitation-withdrawn-title",
             What::Used => "link-used-title",
             What::Foreign => "link-foreign-title",
             What::Done => "sign-up-done-title",
@@ -217,6 +250,7 @@ impl Note {
             What::Known => "sign-up-known",
             What::Expired => "sign-up-expired",
             What::InvitationExpired => "invitation-expired",
+            What::Withdrawn => "invitation-withdrawn",
             What::Used => "sign-up-used",
             What::Foreign => "link-foreign",
             What::Done => "sign-up-done",

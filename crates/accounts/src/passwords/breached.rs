@@ -32,6 +32,9 @@ const HEADER: u64 = 17;
 const ENTRY: u64 = 3;
 const DIGEST: u64 = 32;
 const MOST_BITS: u8 = 24;
+/// A filter that takes more of the passwords that nobody stole for stolen ones refuses people for nothing. Those that
+/// are made here are eight times as good, or better.
+const LEAST_ONE_IN: u64 = 1000;
 
 /// A filter, behind any number of clones.
 #[derive(Clone, Debug)]
@@ -56,6 +59,11 @@ pub enum BadFilter {
     Foreign,
     #[error("is damaged: make it anew with `countersign passwords build-filter`")]
     Damaged,
+    #[error(
+        "would refuse one of {one_in} passwords that nobody stole: make it anew with `countersign passwords build-filter`, \
+         of a list that is a file"
+    )]
+    TooCoarse { one_in: u64 },
 }
 
 impl Breached {
@@ -85,6 +93,11 @@ impl Breached {
                 .is_some_and(|all| all.checked_mul(ENTRY) == Some(entries));
         if !in_order {
             return Err(BadFilter::Damaged);
+        }
+        // A password that is not in the list meets its bucket's passwords, each by 24 bits.
+        let one_in = (1u64 << (24 + bits)) / (entries / ENTRY).max(1);
+        if one_in < LEAST_ONE_IN {
+            return Err(BadFilter::TooCoarse { one_in });
         }
         Ok(Self(Arc::new(Filter {
             path: path.to_owned(),

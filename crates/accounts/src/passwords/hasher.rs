@@ -96,6 +96,9 @@ pub enum Unchosen {
     Bad(#[from] BadPassword),
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
+    /// That lasts until somebody mends it, so nobody should be told to try again in a moment.
+    #[error("the list of breached passwords cannot be read")]
+    Unjudged,
 }
 
 impl Hasher {
@@ -177,7 +180,7 @@ impl Hasher {
             breached,
             reply,
         });
-        Ok(judged.await??)
+        judged.await?
     }
 
     /// Hashes a password that is not chosen now, at our own cost, with a new salt.
@@ -242,7 +245,7 @@ enum Job {
         password: Password,
         about: About,
         breached: Option<Breached>,
-        reply: oneshot::Sender<Result<StoredHash, BadPassword>>,
+        reply: oneshot::Sender<Result<StoredHash, Unchosen>>,
     },
 }
 
@@ -303,17 +306,17 @@ impl Worker {
         password: &Password,
         about: &About,
         breached: Option<&Breached>,
-    ) -> Result<Result<StoredHash, BadPassword>, Failed> {
+    ) -> Result<Result<StoredHash, Unchosen>, Failed> {
         if let Some(weakness) = strength::weakness(password, about) {
-            return Ok(Err(BadPassword::Weak(weakness)));
+            return Ok(Err(BadPassword::Weak(weakness).into()));
         }
         if let Some(breached) = breached {
             match breached.contains(password) {
                 Ok(false) => {}
-                Ok(true) => return Ok(Err(BadPassword::Breached)),
+                Ok(true) => return Ok(Err(BadPassword::Breached.into())),
                 Err(error) => {
                     tracing::error!(%error, "the list of breached passwords cannot be read");
-                    return Err(Failed);
+                    return Ok(Err(Unchosen::Unjudged));
                 }
             }
         }

@@ -33,6 +33,13 @@ struct Argon2Hash {
     output: Vec<u8>,
 }
 
+/// What is remembered of a hash that another system made.
+///
+/// SHA-256 without a key is enough: to try a password with it one needs the salt of that hash as well, which is in none
+/// of our tables once the hash was replaced; and where that can be guessed, each try still costs what the hash does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedDigest(String);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadHash {
     #[error("a password hash is $argon2id$…, $argon2i$… (PHC strings) or bcrypt ($2a$, $2b$, $2y$)")]
@@ -96,6 +103,11 @@ impl StoredHash {
         &self.text
     }
 
+    /// By which an import knows it again.
+    pub fn imported_digest(&self) -> ImportedDigest {
+        ImportedDigest(seal::digest(&self.text))
+    }
+
     /// Memory that checking it takes. bcrypt's 4 KiB are on the stack.
     pub(super) fn memory_kib(&self) -> u32 {
         match &self.scheme {
@@ -125,6 +137,12 @@ impl StoredHash {
             // Of a longer password bcrypt has not seen the end: hashing it anew would set a mistyped one.
             Scheme::Bcrypt => password.len() <= BCRYPT_BYTES,
         }
+    }
+}
+
+impl ImportedDigest {
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

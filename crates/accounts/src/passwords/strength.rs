@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 use zxcvbn::feedback::Warning;
 use zxcvbn::matching::patterns::MatchPattern;
@@ -70,13 +71,24 @@ impl About {
     }
 }
 
-/// Why this password would soon be guessed; `None` when it would not.
+/// Why this password would soon be guessed; `None` when it would not. Letters of another width or shape are no secret: a
+/// text is judged in their usual form as well.
 pub(super) fn weakness(password: &Password, about: &About) -> Option<Weakness> {
+    let given = password.0.expose();
+    let usual: Zeroizing<String> = Zeroizing::new(given.nfkc().collect());
+    let of_usual = weakness_of(&usual, about);
+    match *usual == given {
+        true => of_usual,
+        false => of_usual.or_else(|| weakness_of(given, about)),
+    }
+}
+
+fn weakness_of(text: &str, about: &About) -> Option<Weakness> {
     // However long it is, and in whatever case.
-    if about.holds(&Zeroizing::new(password.0.expose().to_lowercase())) {
+    if about.holds(&Zeroizing::new(text.to_lowercase())) {
         return Some(Weakness::AboutThem);
     }
-    let text: String = password.0.expose().chars().take(LOOKED_AT).collect();
+    let text: String = text.chars().take(LOOKED_AT).collect();
     let text = Zeroizing::new(plain(text));
     let words: Vec<&str> = about.0.iter().map(String::as_str).collect();
     // A fault in what estimates must not end the thread that hashes for everybody.
@@ -186,6 +198,28 @@ mod tests {
         ] {
             assert_eq!(judged(password), None, "{password}");
         }
+    }
+
+    #[test]
+    fn letters_of_another_width_or_shape_make_no_better_password() {
+        for (password, expected) in [
+            (
+                "\u{FF50}\u{FF41}\u{FF53}\u{FF53}\u{FF57}\u{FF4F}\u{FF52}\u{FF44}",
+                Weakness::Common,
+            ),
+            (
+                "\u{1D4F9}\u{1D4EA}\u{1D4FC}\u{1D4FC}\u{1D500}\u{1D4F8}\u{1D4FB}\u{1D4ED}",
+                Weakness::Common,
+            ),
+            (
+                "\u{FF5A}\u{FF41}\u{FF50}\u{FF48}\u{FF4F}\u{FF44}quill",
+                Weakness::AboutThem,
+            ),
+        ] {
+            assert_eq!(judged(password), Some(expected), "{password}");
+        }
+        // The longest decomposition there is, as often as a password may hold it.
+        assert!(judged(&"\u{FDFA}".repeat(256)).is_some());
     }
 
     #[test]

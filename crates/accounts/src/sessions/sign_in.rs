@@ -12,13 +12,15 @@ use protocol::{BrowserId, FlowId, Secret, SessionId, Subject, Timestamp};
 
 use crate::deletion;
 
-use super::{ABSOLUTE, Acr, Amr, BrowserSessions, IDLE, Session, current};
+use super::{ABSOLUTE, Acr, Amr, BrowserSessions, IDLE, Session, current, known};
 
 /// What was proven, by whom, where.
 #[derive(Clone, Debug)]
 pub struct SignIn {
     /// The cookie that came with the request.
     pub presented: Option<Secret>,
+    /// The cookie by which the browser is known again.
+    pub device: Option<Secret>,
     pub sub: Subject,
     /// The user's epoch as read together with the credential that was checked.
     pub epoch: i64,
@@ -42,6 +44,10 @@ pub struct SignedIn {
     pub came_back: bool,
     /// Of the user.
     pub epoch: i64,
+    /// The value of the cookie by which the browser is known again.
+    pub device: Secret,
+    /// The account was signed in to before, and not in this browser: its person is to be told.
+    pub is_new_browser: bool,
 }
 
 /// Records the proof; `None` when the user has been disabled, or the credential changed, since it was
@@ -57,11 +63,13 @@ pub async fn sign_in(
     if !lock_user(&sign_in, conn).await? {
         return Ok(None);
     }
+    let known = known::recognise(&sign_in, conn, now).await?;
     let cookie = opaque::random(Kind::Browser);
     let (browser_id, ordinal) = enter_browser(sign_in.presented.as_ref(), &cookie, conn, now).await?;
-    let session_id = match renew_session(&browser_id, &sign_in, conn, now).await? {
+    let at = (&browser_id, known.device_id.as_str());
+    let session_id = match renew_session(at, &sign_in, conn, now).await? {
         Some(session_id) => session_id,
-        None => begin_session(&browser_id, &sign_in, conn, now).await?,
+        None => begin_session(at, &sign_in, conn, now).await?,
     };
     record_proof(&session_id, ordinal, &sign_in, conn, now).await?;
     let succeeded = Event::SignInSucceeded {
@@ -80,6 +88,8 @@ pub async fn sign_in(
         cookie,
         came_back,
         epoch: sign_in.epoch,
+        device: known.cookie,
+        is_new_browser: known.is_new,
     }))
 }
 
@@ -150,7 +160,7 @@ async fn enter_browser(
 }
 
 const RENEW: &str = "UPDATE sessions SET persistent = $3, user_agent = $4, last_seen_at = $5, \
-    idle_until = $6, expires_at = $7 \
+    idle_until = $6, expires_at = $7, device_id = $9 \
     WHERE browser_id = $1 AND sub = $2 AND epoch = $8 \
     AND ended_at IS NULL AND idle_until > $5 AND expires_at > $5 \
     AND created_at > (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) RETURNING session_id";
@@ -160,7 +170,7 @@ const RENEW: &str = "UPDATE sessions SET persistent = $3, user_agent = $4, last_
 /// It keeps its id: approvals hang from it, and to end it would disconnect every app at each new proof. What
 /// an attacker could know of it is the cookie, which has changed.
 async fn renew_session(
-    browser_id: &BrowserId,
+    (browser_id, device_id): (&BrowserId, &str),
     sign_in: &SignIn,
     conn: &mut Conn,
     now: Timestamp,
@@ -174,15 +184,17 @@ async fn renew_session(
         .bind((now + IDLE).as_secs())
         .bind((now + ABSOLUTE).as_secs())
         .bind(sign_in.epoch)
+        .bind(device_id)
         .fetch_optional(c))?;
     Ok(row.map(|(session_id,)| session_id.into()))
 }
 
 const BEGIN: &str = "INSERT INTO sessions (session_id, browser_id, sub, epoch, persistent, user_agent, \
-    created_at, last_seen_at, idle_until, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)";
+    created_at, last_seen_at, idle_until, expires_at, device_id) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10)";
 
 async fn begin_session(
-    browser_id: &BrowserId,
+    (browser_id, device_id): (&BrowserId, &str),
     sign_in: &SignIn,
     conn: &mut Conn,
     now: Timestamp,
@@ -200,6 +212,7 @@ async fn begin_session(
             .bind(now.as_secs())
             .bind((now + IDLE).as_secs())
             .bind((now + ABSOLUTE).as_secs())
+            .bind(device_id)
     )?;
     Ok(session_id)
 }

@@ -24,6 +24,7 @@ async fn user(db: &Database, name: &str) -> User {
 fn proof(user: &User, presented: Option<&Secret>) -> SignIn {
     SignIn {
         presented: presented.cloned(),
+        device: None,
         sub: user.sub.clone(),
         epoch: user.epoch,
         persistent: true,

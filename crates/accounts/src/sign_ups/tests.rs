@@ -47,6 +47,73 @@ async fn insert(text: &str, db: &Database) {
 }
 
 #[tokio::test]
+async fn an_invitation_that_was_withdrawn_makes_no_account_and_one_that_was_used_cannot_be() {
+    both(|db| async move {
+        let by = Context::command_line;
+        let invited = async |text: &str| {
+            let email = email(text);
+            let made = db.transact(move |conn| {
+                Box::pin(async move {
+                    let invitation = invitations::add(&email, Way::Handed, &by(), conn, NOW).await?;
+                    let link = make_invited(&invitation, conn).await?;
+                    Ok::<_, db::Error>((invitation, link))
+                })
+            });
+            made.await.unwrap()
+        };
+        let withdrawn = async |id: &str| {
+            let id = id.to_owned();
+            let done = db.transact(move |conn| {
+                Box::pin(async move { invitations::withdraw(&id, &by(), conn, NOW).await })
+            });
+            done.await.unwrap()
+        };
+        let listed = async |now: Timestamp| {
+            let all = invitations::list(&mut db.reader().await.unwrap(), now)
+                .await
+                .unwrap();
+            all.into_iter()
+                .map(|one| one.email.shown().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let (first, link) = invited("one@example.com").await;
+        let (second, other) = invited("two@example.com").await;
+        let (third, late) = invited("three@example.com").await;
+        assert_eq!(listed(NOW).await.len(), 3);
+        let ticket = live(found(&link, &db, NOW).await);
+        assert_eq!(ticket.invitation.as_deref(), Some(first.id.as_str()));
+
+        assert!(withdrawn(&first.id).await && !withdrawn(&first.id).await);
+        assert!(
+            !claimed(&ticket, &db, NOW).await,
+            "a form that was open meanwhile"
+        );
+        assert!(matches!(
+            found(&link, &db, NOW).await,
+            Found::Used(_) | Found::Withdrawn(_)
+        ));
+
+        let ticket = live(found(&other, &db, NOW).await);
+        assert!(claimed(&ticket, &db, NOW).await);
+        assert!(!withdrawn(&second.id).await, "it was used");
+        assert_eq!(listed(NOW).await, ["three@example.com"]);
+        // Once somebody has the address, or its time has passed, it waits no more.
+        let end = NOW + invitations::LIFE;
+        assert_eq!(listed(end - SECOND).await.len(), 1);
+        assert!(listed(end).await.is_empty());
+        assert!(matches!(found(&late, &db, end).await, Found::Expired(_)));
+        insert("THREE@example.com", &db).await;
+        assert!(listed(NOW).await.is_empty());
+        let swept =
+            |now| db.transact(move |conn| Box::pin(async move { invitations::sweep(9, conn, now).await }));
+        assert_eq!(swept(end - SECOND).await.unwrap(), 0);
+        assert_eq!(swept(end).await.unwrap(), 1);
+        assert!(!withdrawn(&third.id).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn c073_a_link_works_once_within_its_time_and_looking_at_it_changes_nothing() {
     both(|db| async move {
         for (way, minutes) in [

@@ -172,6 +172,67 @@ async fn a_new_hash_of_the_old_password_never_undoes_a_change() {
     .await;
 }
 
+/// A record as an import hands it over.
+fn imported(hash: &str) -> Draft {
+    let hash = StoredHash::parse(hash).unwrap();
+    let mut draft = draft("jane@example.com");
+    draft.imported = Some(hash.imported_digest());
+    draft.password_hash = Some(hash);
+    draft
+}
+
+#[tokio::test]
+async fn an_import_that_brings_the_same_hash_again_says_nothing_new_about_the_password() {
+    both(|db| async move {
+        let (jane, _) = put(&db, imported(HASH)).await.unwrap();
+        let ours = StoredHash::parse(&OTHER_HASH.replace("$2a$05$", "$2b$06$")).unwrap();
+        let (sub, old, new) = (
+            jane.sub.clone(),
+            jane.password_hash.clone().unwrap(),
+            ours.clone(),
+        );
+        db.transact(move |conn| Box::pin(async move { rehash(&sub, &old, &new, conn).await }))
+            .await
+            .unwrap();
+        // What was hashed anew at a sign-in stays.
+        let (same, _) = put(&db, imported(HASH)).await.unwrap();
+        assert_eq!((same.epoch, same.password_hash.as_ref()), (0, Some(&ours)));
+        // So does what the person chose since.
+        let (sub, own) = (jane.sub.clone(), StoredHash::parse(OTHER_HASH).unwrap());
+        db.transact(move |conn| Box::pin(async move { replace_password(&sub, 0, &own, conn).await }))
+            .await
+            .unwrap();
+        let (kept, _) = put(&db, imported(HASH)).await.unwrap();
+        assert_eq!(
+            (kept.epoch, kept.password_hash.unwrap().as_str()),
+            (1, OTHER_HASH)
+        );
+
+        // Another one is a change, once; the first is one again after that.
+        let changed = HASH.replace("$2a$05$", "$2a$06$");
+        for (brought, epoch) in [(&*changed, 2), (&*changed, 2), (HASH, 3), (HASH, 3)] {
+            let (jane, _) = put(&db, imported(brought)).await.unwrap();
+            assert_eq!(
+                (jane.epoch, jane.password_hash.unwrap().as_str()),
+                (epoch, brought)
+            );
+        }
+        // A password that came in plain is newer than the hash before it.
+        let mut plain = draft("jane@example.com");
+        plain.password_hash = Some(ours.clone());
+        let (set, _) = put(&db, plain).await.unwrap();
+        assert_eq!((set.epoch, set.password_hash), (4, Some(ours)));
+        let (back, _) = put(&db, imported(HASH)).await.unwrap();
+        assert_eq!((back.epoch, back.password_hash.unwrap().as_str()), (5, HASH));
+        // A record without any says nothing, and another address is a change as before.
+        let mut moved = imported(HASH);
+        moved.sub = Some(jane.sub.clone());
+        moved.email = Email::parse("jane@new.example").unwrap();
+        assert_eq!(put(&db, moved).await.unwrap().0.epoch, 6);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_user_is_disabled_since_the_first_time_until_enabled() {
     both(|db| async move {

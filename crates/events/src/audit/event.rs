@@ -34,6 +34,8 @@ wire_enum! {
         DeletionUndone => "deletion.undone",
         UserDeleted => "user.deleted",
         UserInvited => "user.invited",
+        InvitationAccepted => "invitation.accepted",
+        InvitationWithdrawn => "invitation.withdrawn",
         ClientCreated => "client.created",
         ClientUpdated => "client.updated",
         ClientTrustSet => "client.trust_set",
@@ -175,7 +177,16 @@ pub enum Event<'e> {
     },
     /// A link by which somebody can make an account was mailed to them, or handed over.
     UserInvited {
+        invitation_id: &'e str,
         way: &'e str,
+    },
+    /// Whom it made an account for.
+    InvitationAccepted {
+        sub: &'e Subject,
+        invitation_id: &'e str,
+    },
+    InvitationWithdrawn {
+        invitation_id: &'e str,
     },
     ClientCreated {
         client_id: &'e ClientId,
@@ -367,6 +378,8 @@ impl<'e> Event<'e> {
             Self::DeletionUndone { .. } => Kind::DeletionUndone,
             Self::UserDeleted { .. } => Kind::UserDeleted,
             Self::UserInvited { .. } => Kind::UserInvited,
+            Self::InvitationAccepted { .. } => Kind::InvitationAccepted,
+            Self::InvitationWithdrawn { .. } => Kind::InvitationWithdrawn,
             Self::ClientCreated { .. } => Kind::ClientCreated,
             Self::ClientUpdated { .. } => Kind::ClientUpdated,
             Self::ClientTrustSet { .. } => Kind::ClientTrustSet,
@@ -464,7 +477,15 @@ impl<'e> Event<'e> {
                 .user(sub)
                 .session(session_id),
             Self::DataExported { sub, session_id } => Told::of(json!({})).user(sub).session(session_id),
-            Self::UserInvited { way } => Told::of(json!({ "way": way })),
+            Self::UserInvited { invitation_id, way } => {
+                Told::of(json!({ "invitation_id": invitation_id, "way": way }))
+            }
+            Self::InvitationAccepted { sub, invitation_id } => {
+                Told::of(json!({ "invitation_id": invitation_id })).user(sub)
+            }
+            Self::InvitationWithdrawn { invitation_id } => {
+                Told::of(json!({ "invitation_id": invitation_id }))
+            }
             Self::LinkMailed { sub, purpose } => Told::of(json!({ "purpose": purpose })).user(sub),
             Self::UserUpdated { sub, credentials } => {
                 Told::of(json!({ "credentials_changed": credentials == Credentials::Changed })).user(sub)

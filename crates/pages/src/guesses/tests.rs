@@ -156,7 +156,12 @@ async fn c070_a_browser_in_which_the_password_was_known_has_a_budget_of_its_own(
         let guesses = replica(&db, &MasterKey::ephemeral()).await;
         let (user, nobody) = (person(&db).await, HeaderMap::new());
         let whose = (&user.email, Some(&user));
-        let own = holding(&guesses.front.acquaint(&user.sub, user.epoch, &nobody).unwrap());
+        let own = holding(
+            &guesses
+                .front
+                .acquaint(None, (&user.sub, user.epoch), &nobody)
+                .unwrap(),
+        );
         while guess(&guesses, whose, 1, &nobody, START).await.is_ok() {}
         // What was right is given back: the owner enters as often as they like.
         for _ in 0..20 {
@@ -189,7 +194,10 @@ async fn c070_a_browser_in_which_the_password_was_known_has_a_budget_of_its_own(
                 .await
                 .is_err()
         );
-        let other = guesses.front.acquaint(&"somebody".into(), 0, &nobody).unwrap();
+        let other = guesses
+            .front
+            .acquaint(None, (&"somebody".into(), 0), &nobody)
+            .unwrap();
         assert!(guess(&guesses, whose, 7, &holding(&other), START).await.is_err());
         let made_up = format!("__Host-cs_known={0}.{0}", "A".repeat(22));
         let made_up = HeaderValue::from_str(&made_up).unwrap();
@@ -203,7 +211,10 @@ async fn c070_a_browser_in_which_the_password_was_known_has_a_budget_of_its_own(
         assert!(guess(&guesses, whose, 9, &twice, START).await.is_err());
 
         // Several people share a browser.
-        let both = guesses.front.acquaint(&"somebody".into(), 0, &own).unwrap();
+        let both = guesses
+            .front
+            .acquaint(None, (&"somebody".into(), 0), &own)
+            .unwrap();
         assert_eq!(
             guesses.front.known(Some(&user), &holding(&both)).unwrap(),
             guesses.front.known(Some(&user), &own).unwrap()

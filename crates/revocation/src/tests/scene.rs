@@ -203,6 +203,7 @@ pub(super) async fn session(db: &Database, sub: &Subject) -> SessionId {
         Box::pin(async move {
             let proof = SignIn {
                 presented: None,
+                device: None,
                 epoch: users::by_sub(&sub, conn).await?.unwrap().epoch,
                 sub,
                 persistent: true,

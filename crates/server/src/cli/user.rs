@@ -1,6 +1,7 @@
 //! `countersign user`: people and what they may.
 
 mod import;
+mod invitation;
 mod invite;
 
 use std::io;
@@ -19,6 +20,7 @@ use protocol::{Secret, Subject};
 use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
 
+use invitation::Invited;
 use invite::Invite;
 
 use super::failure::Failure;
@@ -43,6 +45,9 @@ pub(super) enum User {
     Verify(Who),
     /// Give a person a link by which they make their account
     Invite(Invite),
+    /// Invitations that wait
+    #[command(subcommand)]
+    Invitation(Invited),
     /// Make or update accounts from a file
     ///
     /// The file holds one JSON object or an array of them, with the standard claims of OpenID Connect Core
@@ -86,6 +91,7 @@ impl User {
             Self::Revoke(Who { id }) => printer.answer(&end(&id, Act::RevokeUser, on).await?),
             Self::Verify(Who { id }) => printer.answer(&verify(&id, on).await?),
             Self::Invite(invite) => printer.answer(&invite.run(on).await?),
+            Self::Invitation(invited) => invited.run(on, printer).await,
             Self::Import { file } => import::run(&Records::read(&file)?, on, printer).await,
         }
     }

@@ -30,8 +30,7 @@ impl ChangeFault {
     fn field(&self) -> Option<&'static str> {
         match self {
             Self::Current(unproven) => unproven.is_at_field().then_some("current-password"),
-            Self::New(PasswordFault::Busy) => None,
-            Self::New(_) => Some("new-password"),
+            Self::New(fault) => fault.is_at_field().then_some("new-password"),
         }
     }
 

@@ -154,6 +154,32 @@ fn a_filter_with_one_bit_altered_or_a_byte_too_few_or_many_is_refused() {
     assert!(Breached::open(ground.0.path()).is_err(), "a folder");
 }
 
+/// As a build from a pipe once made it: every password in one bucket.
+#[test]
+fn a_filter_that_would_refuse_nearly_everything_is_refused() {
+    let ground = Ground::new();
+    for (passwords, is_taken) in [(16_777u64, true), (16_778, false)] {
+        let mut body = [&MAGIC[..], &[0]].concat();
+        for n in 0..passwords {
+            body.extend(&(n as u32).to_be_bytes()[1..]);
+        }
+        body.extend(passwords.to_be_bytes());
+        let digest = seal::sha256(&body);
+        fs::write(ground.file("filter"), [&body[..], &digest].concat()).unwrap();
+        let opened = Breached::open(&ground.file("filter")).map(|filter| filter.len());
+        match is_taken {
+            true => assert_eq!(opened.unwrap(), passwords),
+            false => {
+                let fault = opened.unwrap_err().to_string();
+                assert!(
+                    fault.starts_with("would refuse one of 999 ") && !fault.contains('\n'),
+                    "{fault}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_filter_whose_numbers_lie_is_refused_though_its_digest_fits() {
     let ground = Ground::new();

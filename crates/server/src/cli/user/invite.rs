@@ -1,10 +1,11 @@
 //! `countersign user invite`: a link by which somebody makes their account, handed over or mailed.
 
 use accounts::email::Email;
+use accounts::invitations;
 use accounts::sign_ups::{self, Way};
 use accounts::users;
 use clap::Args;
-use events::{Context, Event, audit};
+use events::Context;
 use protocol::{SignUp, path};
 use serde_json::json;
 
@@ -44,23 +45,27 @@ impl Invite {
                         user.email, user.sub
                     )));
                 }
-                let event = Event::UserInvited { way: way.as_str() };
-                audit::record(&event, &Context::command_line(), conn, now).await?;
-                match outbox {
+                let invitation = invitations::add(&invited, way, &Context::command_line(), conn, now).await?;
+                let link = match outbox {
                     Some(outbox) => {
-                        outbox.invite(&invited, "en", conn, now).await?;
-                        Ok(None)
+                        outbox.invite(&invitation, "en", conn, now).await?;
+                        None
                     }
-                    None => Ok(Some(sign_ups::make(way, &invited, None, conn, now).await?)),
-                }
+                    None => Some(sign_ups::make_invited(&invitation, conn).await?),
+                };
+                Ok((invitation, link))
             })
         });
-        let answer = match made.await? {
-            None => Answer::of(
-                json!({ "email": email.shown(), "mailed": true }),
-                &["email", "mailed"],
-            )
-            .note("An invitation is on its way to them. It works once, for 7 days."),
+        let (invitation, link) = made.await?;
+        let answer = match link {
+            None => {
+                let members = json!({
+                    "invitation_id": invitation.id, "email": email.shown(), "mailed": true,
+                    "expires_at": invitation.expires_at,
+                });
+                Answer::of(members, &["invitation_id", "email", "mailed", "expires_at"])
+                    .note("An invitation is on its way to them. It works once, for 7 days.")
+            }
             Some(link) => {
                 let url = format!(
                     "{}{}?link={}",
@@ -68,10 +73,12 @@ impl Invite {
                     path::SIGN_UP_ACCOUNT,
                     link.expose()
                 );
-                let expires_at = now + way.life();
-                let members =
-                    json!({ "email": email.shown(), "invitation_url": url, "expires_at": expires_at });
-                Answer::of(members, &["email", "invitation_url", "expires_at"])
+                let members = json!({
+                    "invitation_id": invitation.id, "email": email.shown(), "invitation_url": url,
+                    "expires_at": invitation.expires_at,
+                });
+                let order = ["invitation_id", "email", "invitation_url", "expires_at"];
+                Answer::of(members, &order)
                     .note("The link is shown this once. Whoever opens it makes the account, so hand it over with care.")
             }
         };

@@ -1,0 +1,292 @@
+//! What is mailed to people about their accounts: C067, and that nobody is left to wonder.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use accounts::users::User;
+use clients::Trust;
+use events::audit::Kind;
+use http::header::USER_AGENT;
+
+use super::{at_home, trail};
+use crate::harness::letters::world_with;
+use crate::harness::world::{Own, PASSWORD};
+use crate::harness::{Answer, Letters, Visitor, World};
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+const NEW: &str = "another horse, another battery";
+
+/// Signs in at the page that the visitor is at, with this browser.
+async fn sign_in_with(visitor: &mut Visitor<'_>, login: &Answer, user: &User, agent: &str) -> Answer {
+    let form = login
+        .form()
+        .with("username", user.email.shown())
+        .with("password", PASSWORD);
+    let origin = visitor.origin().to_owned();
+    let answer = visitor
+        .submit_from(&form, &[("origin", &origin), (USER_AGENT.as_str(), agent)])
+        .await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    answer
+}
+
+with_mail! {
+    async fn a_sign_in_in_a_browser_that_was_not_used_before_is_mailed_once(world: World, letters: Letters) {
+        let (app, user) = (world.app().await, world.user().await);
+        let address = user.email.shown();
+        // The very first is no news.
+        let mut own = at_home(&world, &user).await;
+        assert!(letters.of_sign_ins(address).await.is_empty());
+
+        let mut other = world.visitor();
+        let login = other.open(&app.url(&[])).await;
+        // A second click is the same browser.
+        let mut twin = world.visitor_of(&other);
+        sign_in_with(&mut other, &login, &user, FIREFOX).await;
+        sign_in_with(&mut twin, &login, &user, FIREFOX).await;
+        let told = letters.of_sign_ins(address).await;
+        assert_eq!(told.len(), 1);
+        let letter = &told[0].letter;
+        for words in ["Firefox on Linux", "App: Test app", " UTC ", "If it wasn't you", "Set a new one now"] {
+            assert!(letter.text.contains(words) && letter.html.contains(&words.replace('\'', "&#39;")), "{words}: {}", letter.text);
+        }
+        // It leads to where everybody asks for a new password, and looking there does nothing.
+        let links: Vec<&str> = letter.text.lines().filter(|line| line.starts_with("http")).collect();
+        assert_eq!(links, [format!("{}/recover", world.issuer)]);
+        assert!(world.visitor().get(links[0]).await.has("Forgot your password?"));
+
+        // Both browsers are known from now on: signed in, signed out, and for another account beside.
+        for visitor in [&mut own, &mut other] {
+            let page = visitor.open("/logout").await;
+            visitor.decide(&page, "sign-out").await;
+            let login = visitor.open("/account").await;
+            sign_in_with(visitor, &login, &user, "").await;
+        }
+        let second = world.user().await;
+        own.add(&app, &second).await;
+        at_home(&world, &second).await;
+        assert_eq!(letters.of_sign_ins(address).await.len(), 1);
+        let told = letters.of_sign_ins(second.email.shown()).await;
+        assert_eq!(told.len(), 1, "the second account has two browsers");
+        assert!(told[0].letter.text.contains("Unknown device") && !told[0].letter.text.contains("App:"));
+        // What a browser sends that is none of ours is not taken for one that is known.
+        let mut planted = world.visitor();
+        let name = own.cookies.keys().find(|name| name.contains("cs_device")).unwrap().clone();
+        let value = protocol::opaque::random(protocol::opaque::Kind::Device).expose().to_owned();
+        planted.cookies.insert(name.clone(), value.clone());
+        let login = planted.open("/account").await;
+        sign_in_with(&mut planted, &login, &user, "").await;
+        assert_ne!(planted.cookies[&name], value);
+        assert_eq!(letters.of_sign_ins(address).await.len(), 2);
+    }
+
+    async fn the_name_of_an_app_that_nobody_vouches_for_stands_in_no_mail(world: World, letters: Letters) {
+        let app = world.app_with(serde_json::json!({ "client_name": "Call 555 0100 now" })).await;
+        world.trust(&app, Trust::Unverified).await;
+        let user = world.user().await;
+        at_home(&world, &user).await;
+        let mut other = world.visitor();
+        let login = other.open(&app.url(&[])).await;
+        sign_in_with(&mut other, &login, &user, "<b>Firefox/1 http://evil.example").await;
+        let told = letters.of_sign_ins(user.email.shown()).await;
+        assert_eq!(told.len(), 1);
+        for text in [&told[0].letter.text, &told[0].letter.html] {
+            assert!(text.contains("Firefox") && !text.contains("555") && !text.contains("evil"), "{text}");
+        }
+    }
+}
+
+/// Nobody fills a mailbox by signing in from ever more browsers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_mails_about_sign_ins_are_bounded_and_no_sign_in_fails_for_that() {
+    let own = Own {
+        limits: Some("on"),
+        ..Own::default()
+    };
+    let (world, letters) = world_with(db::testing::sqlite_url(), own).await;
+    let user = world.user().await;
+    for _ in 0..9 {
+        at_home(&world, &user).await;
+    }
+    assert_eq!(letters.of_sign_ins(user.email.shown()).await.len(), 5);
+}
+
+/// What a kind of event means for the person.
+#[derive(Debug, PartialEq)]
+enum Told {
+    /// By a mail with this subject.
+    Mail(&'static str),
+    /// By none, and why that is right.
+    None(&'static str),
+}
+
+/// Every kind: a new one has to be thought about here.
+fn told(kind: Kind) -> Told {
+    use Told::{Mail, None};
+    match kind {
+        Kind::PasswordRecovered | Kind::PasswordChanged => Mail("Your Countersign password was changed"),
+        Kind::EmailChanged => Mail("Your Countersign email was changed"),
+        Kind::OtherSessionsEnded => Mail("You were signed out of Countersign everywhere else"),
+        Kind::DataExported => Mail("A copy of your Countersign data was downloaded"),
+        Kind::DeletionAsked => Mail("Your Countersign account will be deleted"),
+        Kind::DeletionUndone => Mail("Your Countersign account stays"),
+        Kind::SignInSucceeded => Mail("New sign-in to your Countersign account"),
+        Kind::LinkMailed | Kind::EmailVerified => None("a mail was there first, which said what for"),
+        Kind::UserCreated | Kind::InvitationAccepted => {
+            None("they did it, by a mailed link or with their operator")
+        }
+        Kind::SignInFailed => None("a stranger would fill mailboxes by it; it stands in the activity"),
+        Kind::SessionEnded => None("signing out takes from nobody what is theirs"),
+        Kind::ConsentGiven | Kind::ConsentWithdrawn | Kind::ApprovalEnded | Kind::TokenRevoked => {
+            None("about an app, which the person allowed at a page that said what it may")
+        }
+        Kind::ProfileChanged => None("nothing of it signs anybody in"),
+        Kind::UserUpdated
+        | Kind::UserDisabled
+        | Kind::UserEnabled
+        | Kind::UserRevoked
+        | Kind::UserInvited
+        | Kind::InvitationWithdrawn => None("by the operator, who tells people themselves"),
+        Kind::UserDeleted => None("it was told when it was asked for, with the day"),
+        Kind::ClientCreated
+        | Kind::ClientUpdated
+        | Kind::ClientTrustSet
+        | Kind::ClientSecretAdded
+        | Kind::ClientSecretDeleted
+        | Kind::ClientDeleted
+        | Kind::InitialTokenMade
+        | Kind::InitialTokenDeleted
+        | Kind::ResourceCreated
+        | Kind::ResourceUpdated
+        | Kind::ResourceSecretAdded
+        | Kind::ResourceSecretDeleted
+        | Kind::ResourceDeleted
+        | Kind::MasterKeyMade
+        | Kind::MasterKeyRetired
+        | Kind::SigningKeyPublished
+        | Kind::SigningKeyWithdrawn
+        | Kind::SigningKeyImported
+        | Kind::SigningKeyCompromised
+        | Kind::DecryptionKeyMade
+        | Kind::DecryptionKeyWithdrawn
+        | Kind::DecryptionKeyCompromised
+        | Kind::PurposeSecretMade
+        | Kind::DatabaseRestored => None("about no person"),
+    }
+}
+
+/// Each act in turn, with the event that it leaves and the address that is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c067_every_change_of_security_is_mailed_to_its_person() {
+    for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
+        let (world, letters) = world_with(database, Own::default()).await;
+        let mut seen: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for act in [
+            "sessions", "password", "email", "recover", "export", "delete", "undo", "sign-in",
+        ] {
+            let user = world.user().await;
+            let kind = done(act, &world, &letters, &user).await;
+            let Told::Mail(subject) = told(kind) else {
+                panic!("{act}: {kind:?} has no mail");
+            };
+            let address = user.email.shown();
+            let mails = match act {
+                "sign-in" => letters.of_sign_ins(address).await,
+                _ => {
+                    letters.settled().await;
+                    letters.held(address)
+                }
+            };
+            let subjects: Vec<&str> = mails.iter().map(|held| held.letter.subject.as_str()).collect();
+            assert_eq!(
+                subjects.iter().filter(|own| **own == subject).count(),
+                1,
+                "{act}: {subjects:?}"
+            );
+            let mail = mails.iter().find(|held| held.letter.subject == subject).unwrap();
+            assert!(
+                mail.letter.text.contains(" UTC"),
+                "{act} says when: {}",
+                mail.letter.text
+            );
+            let expected = trail(&world, &user)
+                .await
+                .iter()
+                .any(|own| own.as_str() == kind.as_str());
+            assert!(expected, "{act}: {:?}", trail(&world, &user).await);
+            *seen.entry(subject).or_default() += 1;
+        }
+        for kind in Kind::ALL {
+            match told(*kind) {
+                Told::Mail(subject) => assert!(seen.contains_key(subject), "{kind:?} is done by nobody here"),
+                Told::None(why) => assert!(!why.is_empty()),
+            }
+        }
+    }
+}
+
+async fn done(act: &str, world: &World, letters: &Letters, user: &User) -> Kind {
+    let mut own = at_home(world, user).await;
+    match act {
+        "sessions" => {
+            at_home(world, user).await;
+            let page = own.open("/account/sessions").await;
+            assert_eq!(own.submit(&page.form().with("others", "yes")).await.status, 303);
+            Kind::OtherSessionsEnded
+        }
+        "password" => {
+            let page = own.open("/account/password").await;
+            let form = page.form().with("current", PASSWORD).with("password", NEW);
+            assert_eq!(own.submit(&form).await.status, 303);
+            Kind::PasswordChanged
+        }
+        "email" => {
+            let page = own.open("/account/email").await;
+            let new = user.email.shown().replace("alex-", "new-");
+            let form = page.form().with("current", PASSWORD).with("email", &new);
+            assert!(own.submit(&form).await.status.as_u16() < 400);
+            let page = own.open(&letters.newest_link(&new, 1).await).await;
+            let answer = own.submit(&page.form()).await;
+            assert_eq!(answer.status, 303, "{}", answer.body);
+            Kind::EmailChanged
+        }
+        "recover" => {
+            let page = own.get("/recover").await;
+            own.submit(&page.form().with("username", user.email.shown()))
+                .await;
+            let page = own.get(&letters.newest_link(user.email.shown(), 1).await).await;
+            let answer = own.submit(&page.form().with("password", NEW)).await;
+            assert_eq!(answer.status, 303, "{}", answer.body);
+            Kind::PasswordRecovered
+        }
+        "export" => {
+            let page = own.open("/account/export").await;
+            assert_eq!(own.submit(&page.form()).await.status, 200);
+            Kind::DataExported
+        }
+        "delete" => {
+            delete(&mut own, user).await;
+            Kind::DeletionAsked
+        }
+        "undo" => {
+            delete(&mut own, user).await;
+            world.pass(Duration::from_secs(60));
+            at_home(world, user).await;
+            Kind::DeletionUndone
+        }
+        _ => {
+            at_home(world, user).await;
+            Kind::SignInSucceeded
+        }
+    }
+}
+
+async fn delete(own: &mut Visitor<'_>, user: &User) {
+    let page = own.open("/account/delete").await;
+    let form = page
+        .form()
+        .with("current", PASSWORD)
+        .with("email", user.email.shown());
+    let answer = own.submit(&form).await;
+    assert!(answer.status.as_u16() < 400, "{}", answer.body);
+}
