@@ -133,7 +133,7 @@ impl Guesses {
         let work = self
             .front
             .db
-            .transact(move |conn| Box::pin(async move { spent.give_back(conn).await }));
+            .write_at_once(move |conn| Box::pin(async move { spent.give_back(conn).await }));
         Ok(work.await?)
     }
 
@@ -154,7 +154,7 @@ impl Guess {
 }
 
 impl Spent {
-    /// Expects to be inside a transaction.
+    /// In the transaction of what the person wanted, or alone.
     ///
     /// # Errors
     /// When the database fails.
