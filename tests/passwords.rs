@@ -87,6 +87,46 @@ async fn c074_a_password_known_from_a_breach_is_refused() {
     );
 }
 
+/// Nobody is told to come back in a moment, for as long as nobody mends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_breached_passwords_that_fails_while_serving_is_said_to_be_what_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, filter) = (folder.path().join("list"), folder.path().join("filter"));
+    std::fs::write(&list, "00".repeat(20)).unwrap();
+    breached::build(&list, &filter, 1).unwrap();
+    let own = Own {
+        breached: Some(Breached::open(&filter).unwrap()),
+        ..Own::default()
+    };
+    let (world, letters) = world_with(db::testing::sqlite_url(), own).await;
+    let user = world.user().await;
+    let link = link(&world, &letters, &user).await;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&filter)
+        .unwrap()
+        .set_len(1)
+        .unwrap();
+    let mut visitor = world.visitor();
+    let answer = set(&mut visitor, &link, BREACHED).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(
+        answer.has("New passwords can't be checked at the moment") && !answer.has("Wait a few seconds"),
+        "{}",
+        answer.body
+    );
+    assert!(
+        !answer.has("aria-invalid"),
+        "nothing is wrong with the password: {}",
+        answer.body
+    );
+    assert_eq!(
+        visitor.get(&link).await.status,
+        200,
+        "the link is as good as before"
+    );
+}
+
 /// The body is cut off before it is a form, let alone a password.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c074_a_megabyte_is_refused_at_once_and_reaches_nobody_who_hashes() {
