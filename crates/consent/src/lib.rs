@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use accounts::attempts::Attempts;
 use accounts::passwords::Hasher;
-use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
 use clients::{Directory, Recipients};
@@ -25,7 +24,7 @@ use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
 use pages::{Front, Shell, error, front, see_other};
-use protocol::{Error, Issuer, Params, RequestId, Secret, SignUp, Timestamp, path};
+use protocol::{Error, Issuer, Params, RequestId, Routes, Secret, SignUp, Timestamp, path};
 
 pub use came_back::CameBack;
 
@@ -55,13 +54,13 @@ pub enum Recovery {
     NotOffered,
 }
 
-pub fn router(consent: Consent) -> Router {
-    Router::new()
-        .route(path::LOGIN, get(login::show).post(login::submit))
-        .route(path::CONSENT, get(agree::show).post(agree::submit))
+pub fn router(consent: Consent) -> Routes {
+    Routes::new()
+        .page(path::LOGIN, get(login::show).post(login::submit))
+        .page(path::CONSENT, get(agree::show).post(agree::submit))
         .route(path::LOGOS, get(logo::show))
-        .route(path::LOGOUT, get(logout::receive).post(logout::receive_post))
-        .route(
+        .page(path::LOGOUT, get(logout::receive).post(logout::receive_post))
+        .page(
             path::LOGOUT_CONFIRM,
             get(logout::confirm::show).post(logout::confirm::submit),
         )

@@ -10,8 +10,6 @@ use askama::Template;
 use pages::{FormTarget, Markup, Shell, Texts, View};
 use protocol::{Timestamp, path};
 
-use super::when::day;
-
 pub(crate) use apps::{App, AppPage, Apps, Group, OWN_SCOPES, Permission};
 pub(crate) use data::{Activity, Data, Delete, DeleteFault, Deleted, Entry};
 pub(crate) use password::{ChangeFault, ChangePassword};
@@ -171,8 +169,8 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    fn since_day(&self) -> String {
-        day(self.since)
+    fn since(&self, texts: &Texts) -> Markup {
+        texts.with("devices-since", &[("day", texts.day(self.since))])
     }
 }
 
