@@ -39,6 +39,7 @@ mod introspection;
 mod ledger;
 mod logout;
 mod machines;
+mod matrix;
 mod mtls;
 mod outbound;
 mod pages;
