@@ -59,8 +59,9 @@ tour! {
         reader.await_text("We're busy just now").await;
         reader.judge("sign-in-busy", "Sign in").await;
 
-        // What no form of ours sends.
-        reader.open("/nowhere").await;
+        // What no form of ours sends, from a page of ours.
+        reader.open("/recover").await;
+        reader.forget_the_way().await;
         let much = "x".repeat(70_000);
         let (csrf, twice) = (("csrf", "x"), [("flow", "a"), ("flow", "b")]);
         for (page, path, fields, heading) in [
@@ -71,7 +72,7 @@ tour! {
         ] {
             reader.post(path, fields).await;
             reader.judge(page, heading).await;
-            reader.open("/nowhere").await;
+            reader.open("/recover").await;
         }
         let long = format!("/authorize?state={}", "x".repeat(9_000));
         reader.open(&long).await;

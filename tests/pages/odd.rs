@@ -2,18 +2,20 @@
 //! ours, and says nothing of the inside of the program or of another person.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use http::Method;
 use http::header::COOKIE;
 use protocol::Answers;
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
 use crate::harness::app::answer;
 use crate::harness::html::{Element, Html};
 use crate::harness::visitor::client;
 use crate::harness::world::PASSWORD;
 use crate::harness::{Answer, Visitor, World};
-use crate::matrix::world_with_every_page;
+use crate::matrix::{world_with_every_page, world_with_every_page_on};
 
 /// As they stand in a query or a form.
 const ODD: [&str; 11] = [
@@ -251,8 +253,13 @@ fn encoded(value: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c102_every_route_takes_odd_queries_without_a_failure_and_tells_nothing() {
+async fn c102_every_route_takes_odd_queries_on_sqlite() {
     every_route_takes_odd_queries(&world_with_every_page().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c102_every_route_takes_odd_queries_on_postgres() {
+    every_route_takes_odd_queries(&world_with_every_page_on(db::testing::postgres_url().await).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -263,8 +270,8 @@ async fn c102_every_field_of_every_form_takes_odd_values_on_sqlite() {
 /// A NUL is no text for PostgreSQL.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c102_every_field_of_every_form_takes_odd_values_on_postgres() {
-    let url = db::testing::postgres_url().await;
-    every_field_of_every_form_takes_odd_values(&crate::matrix::world_with_every_page_on(url).await).await;
+    let world = world_with_every_page_on(db::testing::postgres_url().await).await;
+    every_field_of_every_form_takes_odd_values(&world).await;
 }
 
 /// A person is shown a page by whoever refuses: with the request's name, the same as in the header.
@@ -317,5 +324,25 @@ async fn whatever_is_refused_is_told_on_a_page_with_the_name_of_the_request() {
         let told = super::bare(&world, method, path, &program, body.to_owned()).await;
         assert_eq!(told.status, status, "{what}");
         assert!(told.json()["error"].is_string(), "{what}: {}", told.body);
+    }
+}
+
+#[tokio::test]
+async fn the_name_of_a_request_is_the_same_on_its_page_in_its_header_and_in_the_log() {
+    let world = World::process(&[]).await;
+    let page = super::bare(
+        &world,
+        Method::GET,
+        "/nowhere",
+        &[("accept", PERSON)],
+        String::new(),
+    )
+    .await;
+    let id = page.header("x-request-id").expect("a name");
+    assert!(page.has(id), "{}", page.body);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !world.log().contains(id) {
+        assert!(Instant::now() < deadline, "{id} is not in {}", world.log());
+        sleep(Duration::from_millis(20)).await;
     }
 }

@@ -11,7 +11,7 @@ const MONTHS: [&str; 12] = [
 ];
 
 impl Texts {
-    /// `22 November 2026`, of UTC.
+    /// `22 November 2026`, of UTC, on one line.
     pub fn day(self, at: Timestamp) -> Markup {
         let exact = at.to_string();
         let date = exact.split_once('T').map_or(exact.as_str(), |(date, _)| date);
@@ -60,11 +60,11 @@ mod tests {
         );
         assert_eq!(
             texts.day(at).to_string(),
-            "<time datetime=\"1970-02-05\">5 February 1970</time>"
+            "<time datetime=\"1970-02-05\">5\u{a0}February\u{a0}1970</time>"
         );
         assert_eq!(
             texts.moment(at).to_string(),
-            "<time datetime=\"1970-02-05T09:01:01Z\">5 February 1970, 09:01 UTC</time>"
+            "<time datetime=\"1970-02-05T09:01:01Z\">5\u{a0}February\u{a0}1970, 09:01 UTC</time>"
         );
         assert_eq!(texts.date("1-2").to_string(), "1-2");
         assert_eq!(texts.date("2026-13-01").to_string(), "2026-13-01");

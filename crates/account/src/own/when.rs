@@ -62,7 +62,7 @@ mod tests {
             (7200, "<time datetime=\"1970-01-12T11:46:40Z\">2 hours ago</time>"),
             (
                 86_400,
-                "<time datetime=\"1970-01-11T13:46:40Z\">11 January 1970, 13:46 UTC</time>",
+                "<time datetime=\"1970-01-11T13:46:40Z\">11\u{a0}January\u{a0}1970, 13:46 UTC</time>",
             ),
         ] {
             let then = Timestamp::from_secs(1_000_000 - seconds);
