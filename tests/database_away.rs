@@ -1,9 +1,11 @@
 //! The database goes away under a running server and comes back, or has no room, or is there and cannot be reached:
 //! C109.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
+use protocol::{Answers, path};
 use tokio::time::{Instant, sleep};
 
 use crate::harness::app::answer;
@@ -11,6 +13,7 @@ use crate::harness::postgres::Postgres;
 use crate::harness::visitor::client;
 use crate::harness::wall::Wall;
 use crate::harness::{Answer, World};
+use crate::matrix::world_with_every_page_on;
 
 /// Well below what a request would wait for a connection, well above what it may take on a loaded machine.
 const SOON: Duration = Duration::from_secs(7);
@@ -70,6 +73,58 @@ async fn c109_without_its_database_the_server_says_so_serves_its_keys_and_recove
         }
         let redirect = world.visitor().authorize(&app.url(&[]), user.email.shown()).await;
         app.tokens(&world, &redirect).await;
+    }
+}
+
+/// Every page, whoever asks for it: where it needs the database it says so on a page that needs none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c109_without_its_database_every_page_says_so_or_needs_none() {
+    let postgres = Postgres::start();
+    let world = world_with_every_page_on(postgres.url()).await;
+    let user = world.user().await;
+    let mut visitor = world.visitor();
+    let login = visitor.open("/account").await;
+    visitor.sign_in(&login, user.email.shown()).await;
+    let cookies: Vec<String> = (visitor.cookies.iter())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let cookies = cookies.join("; ");
+    postgres.stop();
+
+    let pages = world
+        .routes()
+        .iter()
+        .filter(|route| route.answers == Answers::Pages);
+    let asked = pages.flat_map(|route| [Method::GET, Method::POST].map(|method| (route, method)));
+    let told = asked.map(async |(route, method)| {
+        let request = client()
+            .request(method.clone(), world.at(&route.path.replace(['{', '}'], "")))
+            .header("cookie", &cookies)
+            .header("accept", "text/html")
+            .header("origin", &world.issuer)
+            .header("content-type", "application/x-www-form-urlencoded");
+        (route.path.clone(), method, answer(request).await)
+    });
+    let mut missed = BTreeSet::new();
+    for (path, method, page) in futures_util::future::join_all(told).await {
+        let what = format!("{method} {path} {}", page.status);
+        if page.status != StatusCode::SERVICE_UNAVAILABLE {
+            assert!(!page.status.is_server_error(), "{what}: {}", page.body);
+            continue;
+        }
+        assert_unavailable(&page);
+        let id = page.header("x-request-id").expect("a name");
+        for part in ["<h1>Busy just now</h1>", id, "<time datetime="] {
+            assert!(page.has(part), "{what} lacks {part}: {}", page.body);
+        }
+        missed.insert(path);
+    }
+    let of_somebody = world.routes().iter().filter(|route| {
+        let is_public = route.path == path::ACCOUNT_DELETED;
+        route.path.starts_with(path::ACCOUNT) && !is_public
+    });
+    for route in of_somebody {
+        assert!(missed.contains(&route.path), "{} needs no database?", route.path);
     }
 }
 

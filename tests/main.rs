@@ -40,6 +40,7 @@ mod introspection;
 mod ledger;
 mod logout;
 mod machines;
+mod matrix;
 mod mtls;
 mod outbound;
 mod pages;

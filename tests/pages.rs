@@ -8,6 +8,7 @@ mod headers;
 mod log;
 pub(crate) mod logos;
 mod names;
+mod odd;
 mod overload;
 mod sign_in;
 mod steps;

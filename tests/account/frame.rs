@@ -79,6 +79,34 @@ everywhere! {
         assert_eq!(stranger.status, 303, "signs in first: {}", stranger.body);
     }
 
+    async fn an_account_can_be_removed_from_the_browser_and_the_others_stay(world: World) {
+        let (alex, jane, app) = (world.user().await, world.user().await, world.app().await);
+        let mut visitor = at_home(&world, &alex).await;
+        let login = visitor.open("/account/switch?other=1").await;
+        visitor.sign_in(&login, jane.email.shown()).await;
+        let page = visitor.open("/account/switch").await;
+        let other = values(&page, "remove");
+        assert_eq!(other.len(), 1, "not the one that is looked at: {}", page.body);
+        let answer = visitor.submit(&page.form().with("remove", "nobody's")).await;
+        assert_eq!(answer.location().as_deref(), Some("/account/switch"));
+        assert_eq!(values(&visitor.open("/account/switch").await, "remove").len(), 1);
+        let answer = visitor.submit(&page.form().with("remove", &other[0])).await;
+        let page = visitor.follow(answer).await;
+        assert!(values(&page, "remove").is_empty(), "{}", page.body);
+        let home = visitor.open("/account").await;
+        assert!(home.has(alex.email.shown()) != home.has(jane.email.shown()), "{}", home.body);
+
+        // The same on the way to an app: whoever is left is offered, and at last the sign-in page.
+        let left = if home.has(alex.email.shown()) { &alex } else { &jane };
+        let chooser = visitor.open(&app.url(&[("prompt", "select_account")])).await;
+        assert!(chooser.has("Choose an account") && chooser.has(left.email.shown()), "{}", chooser.body);
+        let own = values(&chooser, "remove");
+        let answer = visitor.submit(&chooser.form().with("remove", &own[0])).await;
+        let page = visitor.follow(answer).await;
+        assert!(page.has("login-submit") && !page.has(left.email.shown()), "{}", page.body);
+        assert!(visitor.open("/account").await.asks_to_sign_in());
+    }
+
     async fn c062_the_cookie_changes_when_a_session_of_its_browser_ends(world: World) {
         let (alex, jane) = (world.user().await, world.user().await);
         let mut visitor = at_home(&world, &alex).await;

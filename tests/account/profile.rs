@@ -87,7 +87,7 @@ everywhere! {
             ("delete_at", "1"),
         ] {
             let answer = visitor.submit(&form.clone().with(name, value)).await;
-            answer.assert_page(400, "Request rejected");
+            answer.assert_page(400, "That didn't work");
         }
         assert_eq!(reload(&world, &user).await, user);
     }
@@ -344,7 +344,7 @@ everywhere! {
         let user = reload(&world, &user).await;
         let mut form = filled(&visitor.open("/account/profile").await);
         form.fields.push(("name".to_owned(), "Eve".to_owned()));
-        visitor.submit(&form).await.assert_page(400, "Request rejected");
+        visitor.submit(&form).await.assert_page(400, "That didn't work");
         assert_eq!(reload(&world, &user).await, user);
     }
 

@@ -135,6 +135,19 @@ impl Demo {
     }
 }
 
+/// The demo app as it would stand beside this server, for what it routes.
+pub(crate) async fn demo_app(world: &World) -> demo::App {
+    let place = Url::parse("http://localhost:1/").expect("a URL");
+    let config = Config {
+        issuer: IssuerUrl::new(world.issuer.clone()).expect("an issuer"),
+        client_id: ClientId::from("demo"),
+        client_secret: protocol::Secret::from("x"),
+        redirect_uri: place.clone(),
+        api: place,
+    };
+    demo::App::new(config, Clock::System).expect("an app")
+}
+
 async fn define(api: &Url, world: &World) -> Credentials {
     let scopes = [(demo::API_SCOPE.to_owned(), demo::API_SCOPE_TEXT.to_owned())].into();
     let resource = ResourceServer::define(

@@ -7,23 +7,25 @@ use account::{Mails, Outbox};
 use accounts::users::User;
 use revocation::Act;
 
-use super::looks::Reader;
 use super::places::{Dev, three_free_ports};
+use super::reader::Reader;
 use crate::harness::browser::{Browser, Look, Scripts};
 use crate::harness::letters::{link, world_with};
 use crate::harness::world::Own;
 use crate::harness::{Letters, World};
 
+/// More than a network may try.
+const MANY: usize = 80;
 const NEW: &str = "another horse, another battery";
 
-async fn ask_for_link(reader: &Reader, user: &User) {
+async fn ask_for_link(reader: &Reader<'_>, user: &User) {
     reader.open("/recover").await;
-    reader.browser.type_into("username", user.email.shown()).await;
-    reader.browser.click("recover-submit").await;
-    reader.browser.await_text("Check your email").await;
+    reader.type_into("username", user.email.shown()).await;
+    reader.click("recover-submit").await;
+    reader.await_text("Check your email").await;
 }
 
-async fn mailed(reader: &Reader, letters: &Letters, user: &User) -> String {
+async fn mailed(reader: &Reader<'_>, letters: &Letters, user: &User) -> String {
     let before = letters.links(user.email.shown());
     ask_for_link(reader, user).await;
     path(&letters.newest_link(user.email.shown(), before + 1).await)
@@ -35,118 +37,164 @@ fn path(link: &str) -> String {
     rest[rest.find('/').expect("a path")..].to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pages_of_a_forgotten_password_fit_every_look() {
-    let (world, letters) = world_with(db::testing::sqlite_url(), Own::default()).await;
-    let (app, user, off) = (world.app().await, world.user().await, world.user().await);
-    let reader = Reader::of(&world.issuer).await;
+tour! {
+    FORGOTTEN judges [
+        "sign-in-forgot",
+        "recover",
+        "recover-wrong",
+        "recover-sent",
+        "recover-sent-elsewhere",
+        "password",
+        "password-wrong",
+        "password-done",
+        "password-done-elsewhere",
+        "link-used",
+        "link-expired",
+        "link-disabled",
+        "link-foreign",
+        "mailbox",
+        "mail",
+    ];
+    async fn the_pages_of_a_forgotten_password_fit_every_look(tour: &Tour) {
+        let (world, letters) = world_with(db::testing::sqlite_url(), Own::default()).await;
+        let (app, user, off) = (world.app().await, world.user().await, world.user().await);
+        let reader = tour.reader(&world.issuer).await;
 
-    reader.open(&app.url(&[])).await;
-    reader.judge("sign-in-forgot", "Sign in").await;
-    reader.browser.click("login-forgot").await;
-    reader.browser.await_text("We'll email you a link").await;
-    reader.judge("recover", "Forgot your password?").await;
-    reader.browser.type_into("username", "alex").await;
-    reader.browser.click("recover-submit").await;
-    reader.browser.await_text("There is a problem").await;
-    reader.judge("recover-wrong", "Forgot your password?").await;
-    reader.browser.type_into("username", user.email.shown()).await;
-    reader.browser.click("recover-submit").await;
-    reader.browser.await_text("If there's an account").await;
-    reader.judge("recover-sent", "Check your email").await;
+        reader.open(&app.url(&[])).await;
+        reader.judge("sign-in-forgot", "Sign in").await;
+        reader.click("login-forgot").await;
+        reader.await_text("We'll email you a link").await;
+        reader.judge("recover", "Forgot your password?").await;
+        reader.type_into("username", "alex").await;
+        reader.click("recover-submit").await;
+        reader.await_text("There is a problem").await;
+        reader.judge("recover-wrong", "Forgot your password?").await;
+        reader.type_into("username", user.email.shown()).await;
+        reader.click("recover-submit").await;
+        reader.await_text("If there's an account").await;
+        reader.judge("recover-sent", "Check your email").await;
+        reader.open("/recover/sent").await;
+        reader.judge("recover-sent-elsewhere", "Check your email").await;
 
-    let own = path(&link(&letters.newest(user.email.shown(), 1).await));
-    reader.open(&own).await;
-    reader.judge("password", "Set a new password").await;
-    // The browser itself would hold it back.
-    let lift = "document.getElementById('new-password').removeAttribute('minlength')";
-    reader.browser.execute(lift, vec![]).await;
-    reader.browser.type_into("password", "short").await;
-    reader.browser.click("password-submit").await;
-    reader.browser.await_text("There is a problem").await;
-    reader.judge("password-wrong", "Set a new password").await;
-    reader.browser.type_into("password", NEW).await;
-    reader.browser.click("password-submit").await;
-    reader.browser.await_text("Your new password is set").await;
-    reader.judge("password-done", "Your new password is set").await;
-    reader.open("/recover/done").await;
-    reader
-        .judge("password-done-elsewhere", "Your new password is set")
-        .await;
+        let own = path(&link(&letters.newest(user.email.shown(), 1).await));
+        reader.open(&own).await;
+        reader.judge("password", "Set a new password").await;
+        reader.hold_nothing_back().await;
+        reader.type_into("password", "short").await;
+        reader.click("password-submit").await;
+        reader.await_text("There is a problem").await;
+        reader.judge("password-wrong", "Set a new password").await;
+        reader.type_into("password", NEW).await;
+        reader.click("password-submit").await;
+        reader.await_text("Your new password is set").await;
+        reader.judge("password-done", "Your new password is set").await;
+        reader.open("/recover/done").await;
+        reader
+            .judge("password-done-elsewhere", "Your new password is set")
+            .await;
 
-    let (expired, disabled) = (
-        mailed(&reader, &letters, &user).await,
-        mailed(&reader, &letters, &off).await,
-    );
-    world.end(Act::DisableUser(off.sub.clone())).await;
-    world.pass(Duration::from_secs(30 * 60));
-    for (page, path, heading) in [
-        ("link-used", own.as_str(), "This link no longer works"),
-        ("link-expired", &expired, "This link has expired"),
-        ("link-disabled", &disabled, "This account is turned off"),
-        (
-            "link-foreign",
-            "/recover/password?link=x",
-            "We don't know this link",
-        ),
-    ] {
-        reader.open(path).await;
-        reader.judge(page, heading).await;
+        let (expired, disabled) = (
+            mailed(&reader, &letters, &user).await,
+            mailed(&reader, &letters, &off).await,
+        );
+        world.end(Act::DisableUser(off.sub.clone())).await;
+        world.pass(Duration::from_secs(30 * 60));
+        for (page, path, heading) in [
+            ("link-used", own.as_str(), "This link no longer works"),
+            ("link-expired", &expired, "This link has expired"),
+            ("link-disabled", &disabled, "This account is turned off"),
+            (
+                "link-foreign",
+                "/recover/password?link=x",
+                "We don't know this link",
+            ),
+        ] {
+            reader.open(path).await;
+            reader.judge(page, heading).await;
+        }
+        reader.open("/dev/mailbox").await;
+        reader.judge("mailbox", "Mailbox").await;
+        reader.open(&reader.link_of("as-html").await).await;
+        reader.judge("mail", "Countersign").await;
     }
-    reader.open("/dev/mailbox").await;
-    reader.judge("mailbox", "Mailbox").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pages_about_too_much_and_about_none_at_all_fit_every_look() {
-    let own = Own {
-        limits: Some("on"),
-        ..Own::default()
-    };
-    let (world, _letters) = world_with(db::testing::sqlite_url(), own).await;
-    let user = world.user().await;
-    let reader = Reader::of(&world.issuer).await;
-    for _ in 0..3 {
-        ask_for_link(&reader, &user).await;
-    }
-    reader.browser.click("recover-again").await;
-    reader.browser.await_text("Too many links were asked for").await;
-    reader.judge("recover-too-many", "Forgot your password?").await;
-    drop(reader);
+tour! {
+    TOO_MUCH_AND_NONE judges [
+        "recover-too-many",
+        "recover-none",
+        "sign-in-too-many",
+    ];
+    async fn the_pages_about_too_much_and_about_none_at_all_fit_every_look(tour: &Tour) {
+        let own = Own {
+            limits: Some("on"),
+            ..Own::default()
+        };
+        let (world, _letters) = world_with(db::testing::sqlite_url(), own).await;
+        let user = world.user().await;
+        let reader = tour.reader(&world.issuer).await;
+        for _ in 0..3 {
+            ask_for_link(&reader, &user).await;
+        }
+        reader.click("recover-again").await;
+        reader.await_text("Too many links were asked for").await;
+        reader.judge("recover-too-many", "Forgot your password?").await;
+        let app = world.app().await;
+        let mut guesser = world.visitor();
+        let page = guesser.open(&app.url(&[])).await;
+        for _ in 0..MANY {
+            guesser.sign_in_with(&page, user.email.shown(), "wrong").await;
+        }
+        reader.open(&app.url(&[])).await;
+        reader.sign_in(user.email.shown(), "wrong").await;
+        reader.await_text("There is a problem").await;
+        reader.judge("sign-in-too-many", "Sign in").await;
+        drop(reader);
 
-    let world = World::sqlite().await;
-    let reader = Reader::of(&world.issuer).await;
-    reader.open("/recover").await;
-    reader.judge("recover-none", "Forgot your password?").await;
+        let world = World::sqlite().await;
+        let reader = tour.reader(&world.issuer).await;
+        reader.open("/recover").await;
+        reader.judge("recover-none", "Forgot your password?").await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pages_that_confirm_an_address_fit_every_look() {
-    let (world, letters) = world_with(db::testing::sqlite_url(), Own::default()).await;
-    let user = world.user_with(|draft| draft.email_verified = Some(false)).await;
-    let reader = Reader::of(&world.issuer).await;
-    let mailed = async |count: usize| {
-        let outbox = Outbox::new(world.keyring().clone(), Mails::Free);
-        let (sub, now) = (user.sub.clone(), world.now());
-        let queued = world
-            .db
-            .transact(move |conn| Box::pin(async move { outbox.verify(&sub, "en", conn, now).await }));
-        queued.await.expect("a queued mail");
-        path(&link(&letters.newest(user.email.shown(), count).await))
-    };
-    let expired = mailed(1).await;
-    world.pass(Duration::from_secs(30 * 60));
-    reader.open(&expired).await;
-    reader.judge("verify-expired", "This link has expired").await;
-    reader.browser.click("link-send").await;
-    reader.browser.await_text("We've sent a new link").await;
-    reader.judge("verify-sent", "Check your email").await;
-    let fresh = path(&link(&letters.newest(user.email.shown(), 2).await));
-    reader.open(&fresh).await;
-    reader.judge("verify", "Confirm your email").await;
-    reader.browser.click("verify-submit").await;
-    reader.browser.await_text("Your email is confirmed").await;
-    reader.judge("verify-done", "Your email is confirmed").await;
+tour! {
+    ADDRESS judges [
+        "mailbox-empty",
+        "verify",
+        "verify-expired",
+        "verify-sent",
+        "verify-done",
+    ];
+    async fn the_pages_that_confirm_an_address_fit_every_look(tour: &Tour) {
+        let (world, letters) = world_with(db::testing::sqlite_url(), Own::default()).await;
+        let user = world.user_with(|draft| draft.email_verified = Some(false)).await;
+        let reader = tour.reader(&world.issuer).await;
+        let mailed = async |count: usize| {
+            let outbox = Outbox::new(world.keyring().clone(), Mails::Free);
+            let (sub, now) = (user.sub.clone(), world.now());
+            let queued = world
+                .db
+                .transact(move |conn| Box::pin(async move { outbox.verify(&sub, "en", conn, now).await }));
+            queued.await.expect("a queued mail");
+            path(&link(&letters.newest(user.email.shown(), count).await))
+        };
+        reader.open("/dev/mailbox").await;
+        reader.judge("mailbox-empty", "Mailbox").await;
+        let expired = mailed(1).await;
+        world.pass(Duration::from_secs(30 * 60));
+        reader.open(&expired).await;
+        reader.judge("verify-expired", "This link has expired").await;
+        reader.click("link-send").await;
+        reader.await_text("We've sent a new link").await;
+        reader.judge("verify-sent", "Check your email").await;
+        let fresh = path(&link(&letters.newest(user.email.shown(), 2).await));
+        reader.open(&fresh).await;
+        reader.judge("verify", "Confirm your email").await;
+        reader.click("verify-submit").await;
+        reader.await_text("Your email is confirmed").await;
+        reader.judge("verify-done", "Your email is confirmed").await;
+    }
 }
 
 /// Everything that a person who forgot does with the demo: from the app to the mailbox and back to the app.

@@ -209,6 +209,12 @@ impl Browser {
         self.step("read the address", self.client.current_url()).await
     }
 
+    /// The names of the cookies for the site that is shown.
+    pub(crate) async fn cookies(&self) -> Vec<String> {
+        let cookies = self.step("read the cookies", self.client.get_all_cookies()).await;
+        cookies.iter().map(|cookie| cookie.name().to_owned()).collect()
+    }
+
     pub(crate) async fn title(&self) -> String {
         self.step("read the title", self.client.title()).await
     }

@@ -9,6 +9,9 @@ use accounts::email::Email;
 use accounts::passwords::{Breached, Cost, Hasher, HasherSettings, Password};
 use accounts::users::{self, Draft, User};
 use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use clients::{Directory, ResourceServer, Trust, Vault, resources};
 use countersign::background::Background;
 use countersign::listener::{self, Limits, Socket};
@@ -20,8 +23,11 @@ use db::Database;
 use db::testing::{Temporary, temporary};
 use egress::Egress;
 use events::Context;
+use http::header::CONTENT_TYPE;
 use keyring::{Keyring, MasterKey, Policy};
-use protocol::{Clock, Issuer, PushedRequests, ResponseTypes, Secret, SignUp, SigningAlg};
+use protocol::{
+    Answers, Clock, Issuer, PushedRequests, ResponseTypes, Route, Routes, Secret, SignUp, SigningAlg,
+};
 use registry::Terms;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -64,6 +70,7 @@ enum Running {
         server: JoinHandle<()>,
         router: Router,
         hasher: Hasher,
+        routes: Arc<[Route]>,
         keyring: Keyring,
         clients: Directory,
         _background: Option<Background>,
@@ -360,7 +367,11 @@ impl World {
                 ));
             }
         }
-        let app = parts.router(shell);
+        let routes = parts.routes(Routes::new(), shell);
+        let list: Arc<[Route]> = routes.list().into();
+        let app = routes
+            .into_router()
+            .layer(from_fn_with_state(list.clone(), as_listed));
         Self {
             issuer: parts.issuer.as_str().to_owned(),
             origins: vec![origin],
@@ -375,6 +386,7 @@ impl World {
                 keyring: parts.keyring.clone(),
                 hasher: parts.hasher.clone(),
                 router: app.clone(),
+                routes: list,
                 clients: parts.clients.clone(),
                 server: tokio::spawn(listener::serve(
                     Socket::new(listener, tls),
@@ -385,6 +397,16 @@ impl World {
                 _folder: folder,
             },
             _temporary: Some(temporary(&database)),
+        }
+    }
+
+    /// Everything that the server in this process routes.
+    pub(crate) fn routes(&self) -> &[Route] {
+        match &self.running {
+            Running::Here { routes, .. } => routes,
+            Running::Elsewhere { .. } | Running::Alone { .. } | Running::ByTheTest => {
+                panic!("only a server in this process shows its routes")
+            }
         }
     }
 
@@ -598,6 +620,24 @@ impl World {
         }
         counts
     }
+}
+
+/// Holds every answer of every test against the list of routes: a path that is not in it, or a page where the list has
+/// none, ends the test.
+async fn as_listed(State(list): State<Arc<[Route]>>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let answer = next.run(request).await;
+    if let Some(path) = path {
+        let route = list.iter().find(|route| route.path == path.as_str());
+        let route = route.unwrap_or_else(|| panic!("{path:?} is routed and not in the list"));
+        let kind = answer.headers().get(CONTENT_TYPE);
+        let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        assert!(
+            !is_page || !answer.status().is_success() || route.answers == Answers::Pages,
+            "{path:?} answers a page, and is not listed as one"
+        );
+    }
+    answer
 }
 
 /// Two server processes that share one PostgreSQL and the folder of the master key.

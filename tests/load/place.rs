@@ -7,7 +7,6 @@ use accounts::email::Email;
 use accounts::passwords::HasherSettings;
 use accounts::sessions::{self, Acr, Amr, SignIn};
 use accounts::users::{self, Draft};
-use axum::Router;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +21,9 @@ use egress::Egress;
 use events::Context;
 use grants::consents::{self, Confirmed};
 use keyring::{Keyring, MasterKey, Policy};
-use protocol::{ClientId, Clock, ConsentId, FlowId, Issuer, Scope, Secret, SessionId, SigningAlg, Subject};
+use protocol::{
+    ClientId, Clock, ConsentId, FlowId, Issuer, Routes, Scope, Secret, SessionId, SigningAlg, Subject,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -84,7 +85,12 @@ impl Place {
         serve(listener, &parts, limits.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let bare = listener.local_addr().expect("bound");
-        tokio::spawn(listener::serve(listener, hello(), limits, std::future::pending()));
+        tokio::spawn(listener::serve(
+            listener,
+            hello().into_router(),
+            limits,
+            std::future::pending(),
+        ));
 
         for api in &APIS {
             define(api, &parts).await;
@@ -166,7 +172,7 @@ async fn parts(issuer: Issuer, database: &db::Url, keys: &Path) -> Parts {
 
 fn serve(listener: TcpListener, parts: &Parts, limits: Limits) {
     let shell = Shell::new(&parts.issuer, Default::default(), limits.clone());
-    let app = parts.router_with(hello(), shell);
+    let app = parts.routes(hello(), shell).into_router();
     tokio::spawn(listener::serve(listener, app, limits, std::future::pending()));
 }
 
@@ -177,8 +183,8 @@ fn unlimited() -> Limits {
     Limits::new(&settings.expect("valid settings"))
 }
 
-fn hello() -> Router {
-    Router::new().route("/hello", get(|| async { "hello" }))
+fn hello() -> Routes {
+    Routes::new().route("/hello", get(|| async { "hello" }))
 }
 
 /// All that the user may ever allow.

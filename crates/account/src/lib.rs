@@ -19,15 +19,14 @@ use std::sync::Arc;
 use accounts::attempts::TooMany;
 use accounts::links::Found;
 use accounts::passwords::Hasher;
-use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use clients::Directory;
 use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use pages::{Front, Guesses, Page, Shell, error};
-use protocol::{Error, FlowId, RequestId, SignUp, Timestamp, path};
+use pages::{Front, Guesses, Page, Problem, Shell, error};
+use protocol::{Error, FlowId, RequestId, Routes, SignUp, Timestamp, path};
 
 pub use letters::Letters;
 pub use notices::NewBrowser;
@@ -49,34 +48,34 @@ pub struct Account {
     pub sign_up: SignUp,
 }
 
-pub fn router(account: Account) -> Router {
-    Router::new()
-        .route(path::RECOVER, get(recover::show).post(recover::submit))
-        .route(path::RECOVER_SENT, get(recover::sent))
-        .route(path::RECOVER_PASSWORD, get(password::show).post(password::submit))
-        .route(path::RECOVER_DONE, get(password::done))
-        .route(path::SIGN_UP, get(sign_up::show).post(sign_up::submit))
-        .route(path::SIGN_UP_SENT, get(sign_up::sent))
-        .route(
+pub fn router(account: Account) -> Routes {
+    Routes::new()
+        .page(path::RECOVER, get(recover::show).post(recover::submit))
+        .page(path::RECOVER_SENT, get(recover::sent))
+        .page(path::RECOVER_PASSWORD, get(password::show).post(password::submit))
+        .page(path::RECOVER_DONE, get(password::done))
+        .page(path::SIGN_UP, get(sign_up::show).post(sign_up::submit))
+        .page(path::SIGN_UP_SENT, get(sign_up::sent))
+        .page(
             path::SIGN_UP_ACCOUNT,
             get(sign_up::finish::show).post(sign_up::finish::submit),
         )
-        .route(path::SIGN_UP_DONE, get(sign_up::finish::done))
-        .route(path::VERIFY, get(verify::show).post(verify::submit))
-        .route(path::VERIFY_SENT, get(verify::sent))
-        .route(path::VERIFY_DONE, get(verify::done))
+        .page(path::SIGN_UP_DONE, get(sign_up::finish::done))
+        .page(path::VERIFY, get(verify::show).post(verify::submit))
+        .page(path::VERIFY_SENT, get(verify::sent))
+        .page(path::VERIFY_DONE, get(verify::done))
         .merge(own::router())
         .with_state(Arc::new(account))
 }
 
 /// What stands at the root of the host where the issuer has a path: password managers look nowhere else.
-pub fn at_the_root(front: &Front) -> Router {
+pub fn at_the_root(front: &Front) -> Routes {
     let base = front.site.base().to_owned();
     let lead = move || {
         let response = own::led_to_the_form(&base);
         async move { response }
     };
-    Router::new().route(path::CHANGE_PASSWORD, get(lead))
+    Routes::new().route(path::CHANGE_PASSWORD, get(lead))
 }
 
 /// One request.
@@ -150,7 +149,8 @@ impl Account {
     }
 
     fn stopped(&self, error: &Error, visit: &Visit) -> Response {
-        error::page(&self.shell(visit, None), &visit.headers, error, visit.now)
+        let problem = Problem::of_ours(error);
+        error::page(&self.shell(visit, None), &visit.headers, problem, visit.now)
     }
 
     /// The flow that is carried along, if it is one of this browser. Any other is let go.

@@ -1,7 +1,6 @@
 //! What would have been mailed, as pages: for `serve --dev`, where no mail is sent.
 
 use axum::Extension;
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -9,7 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, X
 use http::{HeaderMap, StatusCode};
 use mail::Mailbox;
 use pages::{Front, Page, error};
-use protocol::{Error, RequestId, path};
+use protocol::{Error, RequestId, Routes, path};
 
 use crate::views;
 
@@ -21,10 +20,10 @@ struct Shown {
 
 /// Whoever reaches these pages reads everybody's mail: they are for a server that nobody else can reach, and answer to
 /// its own name only (the attack: a website whose name is made to mean this machine).
-pub fn router(mailbox: Mailbox, front: Front) -> Router {
-    Router::new()
-        .route(path::DEV_MAILBOX, get(list))
-        .route(path::DEV_MAIL, get(letter))
+pub fn router(mailbox: Mailbox, front: Front) -> Routes {
+    Routes::new()
+        .page(path::DEV_MAILBOX, get(list))
+        .page(path::DEV_MAIL, get(letter))
         .with_state(Shown { mailbox, front })
 }
 

@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::sessions::{self, Amr, BrowserSessions, Session};
-use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
 use clients::Directory;
@@ -34,32 +33,32 @@ use grants::flow::{Binding, OwnWhy};
 use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
-use pages::{Page, Shell, Texts, View, error, see_other};
+use pages::{Page, Shell, Texts, View, see_other};
 use protocol::form::Form;
-use protocol::{ClientId, Error, Params, SessionId, Subject, path};
+use protocol::{ClientId, Error, Params, Routes, SessionId, Subject, path};
 
 pub(crate) use crate::own::password::led_to_the_form;
 use crate::own::views::{Frame, Here, Person};
 use crate::{Account, Visit, with_cookie};
 
-pub(crate) fn router() -> Router<Arc<Account>> {
-    Router::new()
-        .route(path::ACCOUNT, get(home::show))
-        .route(path::ACCOUNT_SWITCH, get(switch::show).post(switch::submit))
-        .route(path::ACCOUNT_SESSIONS, get(devices::show).post(devices::submit))
-        .route(path::ACCOUNT_APPS, get(apps::list))
-        .route(path::ACCOUNT_APP, get(apps::show).post(apps::submit))
-        .route(path::ACCOUNT_PASSWORD, get(password::show).post(password::submit))
-        .route(path::ACCOUNT_PROFILE, get(profile::show).post(profile::submit))
-        .route(path::ACCOUNT_EMAIL, get(email::show).post(email::submit))
-        .route(
+pub(crate) fn router() -> Routes<Arc<Account>> {
+    Routes::new()
+        .page(path::ACCOUNT, get(home::show))
+        .page(path::ACCOUNT_SWITCH, get(switch::show).post(switch::submit))
+        .page(path::ACCOUNT_SESSIONS, get(devices::show).post(devices::submit))
+        .page(path::ACCOUNT_APPS, get(apps::list))
+        .page(path::ACCOUNT_APP, get(apps::show).post(apps::submit))
+        .page(path::ACCOUNT_PASSWORD, get(password::show).post(password::submit))
+        .page(path::ACCOUNT_PROFILE, get(profile::show).post(profile::submit))
+        .page(path::ACCOUNT_EMAIL, get(email::show).post(email::submit))
+        .page(
             path::ACCOUNT_EMAIL_CONFIRM,
             get(email::followed).post(email::confirm),
         )
-        .route(path::ACCOUNT_ACTIVITY, get(activity::show))
-        .route(path::ACCOUNT_EXPORT, get(export::show).post(export::submit))
-        .route(path::ACCOUNT_DELETE, get(delete::show).post(delete::submit))
-        .route(path::ACCOUNT_DELETED, get(delete::done))
+        .page(path::ACCOUNT_ACTIVITY, get(activity::show))
+        .page(path::ACCOUNT_EXPORT, get(export::show).post(export::submit))
+        .page(path::ACCOUNT_DELETE, get(delete::show).post(delete::submit))
+        .page(path::ACCOUNT_DELETED, get(delete::done))
         .route(path::CHANGE_PASSWORD, get(password::well_known))
 }
 
@@ -120,9 +119,7 @@ impl Account {
         match outcome {
             Ok(response) => response,
             Err(Stop::Away(response)) => *response,
-            Err(Stop::Error(error)) => {
-                error::page(&self.shell(visit, None), &visit.headers, &error, visit.now)
-            }
+            Err(Stop::Error(error)) => self.stopped(&error, visit),
         }
     }
 

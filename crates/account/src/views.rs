@@ -153,6 +153,12 @@ macro_rules! ours {
 
 ours!(Recover Unavailable Sent NewPassword Verify Done DeadLink Mailbox);
 
+impl Mailbox {
+    fn moment(&self, held: &Delivered) -> Markup {
+        self.shell.texts.moment(held.at)
+    }
+}
+
 impl Recover {
     fn words_of(&self, fault: &RecoverFault) -> Markup {
         let texts = self.shell.texts;

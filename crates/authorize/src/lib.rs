@@ -14,12 +14,11 @@ mod respond;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::{get, post};
 use clients::{Authenticator, Directory, Recipients};
 use issuance::Gate;
 use pages::Front;
-use protocol::{Issuer, PushedRequests, ResponseTypes, SignUp, path};
+use protocol::{Issuer, PushedRequests, ResponseTypes, Routes, SignUp, path};
 
 pub use object::Objects;
 
@@ -40,9 +39,9 @@ pub struct Authorize {
     pub sign_up: SignUp,
 }
 
-pub fn router(authorize: Arc<Authorize>) -> Router {
-    Router::new()
-        .route(
+pub fn router(authorize: Arc<Authorize>) -> Routes {
+    Routes::new()
+        .page(
             path::AUTHORIZE,
             get(endpoint::receive).post(endpoint::receive_post),
         )
@@ -50,8 +49,8 @@ pub fn router(authorize: Arc<Authorize>) -> Router {
 }
 
 /// Where clients call themselves: browser apps need leave to read what it answers.
-pub fn pushing(authorize: Arc<Authorize>) -> Router {
-    Router::new()
+pub fn pushing(authorize: Arc<Authorize>) -> Routes {
+    Routes::new()
         .route(path::PAR, post(pushed::push))
         .with_state(authorize)
 }

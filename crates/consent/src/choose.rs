@@ -5,11 +5,13 @@
 
 use accounts::sessions::Session;
 use axum::response::{IntoResponse as _, Response};
+use events::Context;
 use grants::Flow;
 use grants::flow::Binding;
 use pages::Page;
 use pages::front::session_for;
 use protocol::Prompt;
+use revocation::Act;
 
 use crate::views::{Account, Choose, Person};
 use crate::{Carried, Consent, Stop, Visit};
@@ -89,22 +91,42 @@ impl Consent {
         value: &str,
         visit: &Visit,
     ) -> Result<Response, Stop> {
-        let mut conn = self.front.db.reader().await?;
-        let sessions = self.front.sessions(&visit.headers, &mut conn, visit.now).await?;
-        drop(conn);
-        let is_meant = |session: &&Session| {
-            let about = about(&carried.flow, session);
-            self.front.check_csrf(&visit.headers, &about, Some(value)).is_ok()
-        };
-        let meant = sessions
-            .as_ref()
-            .and_then(|sessions| sessions.iter().find(is_meant));
-        let Some(session) = meant else {
+        let Some(session) = self.meant(&carried.flow, value, visit).await? else {
             return Ok(self.resume(&carried.flow, &carried.sealed));
         };
         tracing::info!(sub = %session.sub, "an account was chosen");
         let flow = carried.flow.choosing(Some(session.session_id.clone()));
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         Ok(self.resume(&flow, &sealed))
+    }
+
+    /// Signs one of the accounts out of this browser, and goes on with those that are left.
+    pub(crate) async fn remove(
+        &self,
+        carried: Carried,
+        value: &str,
+        by: &Context,
+        visit: &Visit,
+    ) -> Result<Response, Stop> {
+        if let Some(session) = self.meant(&carried.flow, value, visit).await? {
+            let act = Act::EndSessionOf(session.session_id, session.sub.clone());
+            revocation::perform(act, by, &self.front.db, visit.now).await?;
+            tracing::info!(sub = %session.sub, "removed from the browser");
+        }
+        Ok(self.resume(&carried.flow, &carried.sealed))
+    }
+
+    /// The session that a button of the chooser names, if it is still there.
+    async fn meant(&self, flow: &Flow, value: &str, visit: &Visit) -> Result<Option<Session>, Stop> {
+        let mut conn = self.front.db.reader().await?;
+        let sessions = self.front.sessions(&visit.headers, &mut conn, visit.now).await?;
+        let is_meant = |session: &&Session| {
+            let about = about(flow, session);
+            self.front.check_csrf(&visit.headers, &about, Some(value)).is_ok()
+        };
+        let meant = sessions
+            .as_ref()
+            .and_then(|sessions| sessions.iter().find(is_meant));
+        Ok(meant.cloned())
     }
 }

@@ -15,7 +15,6 @@ mod views;
 use std::sync::Arc;
 
 use accounts::passwords::Hasher;
-use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
 use clients::{Directory, Recipients};
@@ -24,7 +23,7 @@ use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
 use pages::{Front, Guesses, Shell, error, front, see_other};
-use protocol::{Error, Issuer, Params, RequestId, Secret, SignUp, Timestamp, path};
+use protocol::{Error, Issuer, Params, RequestId, Routes, Secret, SignUp, Timestamp, path};
 
 pub use tidings::{Tiding, Tidings};
 
@@ -54,13 +53,13 @@ pub enum Recovery {
     NotOffered,
 }
 
-pub fn router(consent: Consent) -> Router {
-    Router::new()
-        .route(path::LOGIN, get(login::show).post(login::submit))
-        .route(path::CONSENT, get(agree::show).post(agree::submit))
+pub fn router(consent: Consent) -> Routes {
+    Routes::new()
+        .page(path::LOGIN, get(login::show).post(login::submit))
+        .page(path::CONSENT, get(agree::show).post(agree::submit))
         .route(path::LOGOS, get(logo::show))
-        .route(path::LOGOUT, get(logout::receive).post(logout::receive_post))
-        .route(
+        .page(path::LOGOUT, get(logout::receive).post(logout::receive_post))
+        .page(
             path::LOGOUT_CONFIRM,
             get(logout::confirm::show).post(logout::confirm::submit),
         )

@@ -81,6 +81,9 @@ pub(crate) async fn submit(
         if params.get("decision") == Some("cancel") {
             return consent.cancel(carried);
         }
+        if let Some(account) = params.get("remove") {
+            return consent.remove(carried, account, &by, &visit).await;
+        }
         if let Some(account) = params.get("account") {
             return consent.choose(carried, account, &visit).await;
         }

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use http::header::{ACCEPT, AUTHORIZATION, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, Method};
 use openidconnect::{AccessToken, AsyncHttpClient as _, IssuerUrl};
-use protocol::{ClientId, Clock, Secret};
+use protocol::{ClientId, Clock, Routes, Secret};
 use url::Url;
 
 use crate::http_client::{self, HttpClient};
@@ -81,23 +81,27 @@ impl App {
     }
 
     pub fn router(self) -> Router {
-        Router::new()
-            .route("/", get(home))
+        self.routes().into_router()
+    }
+
+    /// The same with the list of its paths.
+    pub fn routes(self) -> Routes {
+        let policy = page::policy(Some(&self.0.config.issuer));
+        let own_posts = middleware::from_fn_with_state(Arc::clone(&self.0), own_posts_only);
+        Routes::new()
+            .page("/", get(home))
             .route("/auth/start", get(sign_in::start))
-            .route(REDIRECT_PATH, get(sign_in::callback))
+            .page(REDIRECT_PATH, get(sign_in::callback))
             .route("/call-api", post(call_api))
             .route("/revoke-token", post(revoke_token))
             .route("/sign-out", post(sign_out))
             .route("/sign-out-everywhere", post(sign_out_everywhere))
             .route(page::STYLESHEET, get(page::stylesheet))
-            .layer(middleware::from_fn_with_state(
-                Arc::clone(&self.0),
-                own_posts_only,
-            ))
-            .layer(middleware::map_response_with_state(
-                page::policy(Some(&self.0.config.issuer)),
-                page::secure,
-            ))
+            .within(|router| {
+                router
+                    .layer(own_posts)
+                    .layer(middleware::map_response_with_state(policy, page::secure))
+            })
             .with_state(self.0)
     }
 }

@@ -14,7 +14,6 @@ mod tail;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -26,7 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use issuance::Bearer;
 use keyring::Keyring;
 use protocol::form::Form;
-use protocol::{ClientCertificate, Clock, Error, ErrorCode, Issuer, Params, path};
+use protocol::{ClientCertificate, Clock, Error, ErrorCode, Issuer, Params, Routes, path};
 
 use crate::is_held;
 use ndjson::Answer;
@@ -49,8 +48,8 @@ pub struct Feed {
 }
 
 /// What lives under the issuer's path. Scripts in browsers have no business here.
-pub fn router(feed: Arc<Feed>) -> Router {
-    Router::new()
+pub fn router(feed: Arc<Feed>) -> Routes {
+    Routes::new()
         .route(path::REVOCATIONS, get(tell).post(tell))
         .with_state(feed)
 }

@@ -9,7 +9,6 @@ mod metadata;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -17,7 +16,9 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::Keyring;
-use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, SignUp, SigningAlgs, path};
+use protocol::{
+    ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, Routes, SignUp, SigningAlgs, path,
+};
 
 /// What an operator can switch off.
 #[derive(Clone, Debug)]
@@ -57,8 +58,8 @@ impl Discovery {
 }
 
 /// What lives under the issuer's path.
-pub fn router(discovery: Arc<Discovery>) -> Router {
-    Router::new()
+pub fn router(discovery: Arc<Discovery>) -> Routes {
+    Routes::new()
         .route(path::OPENID_CONFIGURATION, get(openid))
         .route(path::AUTHORIZATION_SERVER, get(oauth))
         .route(path::JWKS, get(jwks::publish))
@@ -66,9 +67,9 @@ pub fn router(discovery: Arc<Discovery>) -> Router {
 }
 
 /// RFC 8414 §3.1: for an issuer with a path, the well-known part comes before it.
-pub fn inserted(discovery: Arc<Discovery>, issuer: &Issuer) -> Router {
+pub fn inserted(discovery: Arc<Discovery>, issuer: &Issuer) -> Routes {
     let under = |well_known: &str| format!("{well_known}{}", issuer.path());
-    Router::new()
+    Routes::new()
         .route(&under(path::AUTHORIZATION_SERVER), get(oauth))
         .route(&under(path::OPENID_CONFIGURATION), get(openid))
         .with_state(discovery)

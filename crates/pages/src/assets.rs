@@ -4,13 +4,12 @@
 
 use std::sync::LazyLock;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use protocol::path;
+use protocol::{Routes, path};
 
 use crate::Base;
 
@@ -38,8 +37,8 @@ pub(crate) struct Asset {
 }
 
 /// Answers for [`path::ASSETS`], under the issuer's path like every route.
-pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route(path::ASSETS, get(show))
+pub fn router<S: Clone + Send + Sync + 'static>() -> Routes<S> {
+    Routes::new().route(path::ASSETS, get(show))
 }
 
 async fn show(Path(name): Path<String>) -> Response {

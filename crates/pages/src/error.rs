@@ -11,8 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use protocol::{Error, ErrorCode, Timestamp};
 
 use crate::page::{self, FormTarget, Page, View};
-use crate::shell::BRAND;
-use crate::{Base, Markup, Shell, assets};
+use crate::{Failure, Markup, Shell, failure};
 
 /// What to tell the person in front of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +25,10 @@ pub enum Why {
     /// This flow was answered before.
     Completed,
     NotFound,
+    /// What came is not what the page asks for.
+    Odd,
+    /// More than we take in that time.
+    TooMany,
 }
 
 /// An error, and what its page says about it.
@@ -44,11 +47,15 @@ pub fn page<'a>(
 ) -> Response {
     let problem = problem.into();
     problem.error.log();
+    let error = problem.error;
     let mut response = if prefers_json(headers) {
-        json(problem.error, &shell.request_id)
+        json(error, &shell.request_id)
     } else {
         html(shell, problem, now)
     };
+    if let Some(wait) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, wait.as_secs().into());
+    }
     response
         .headers_mut()
         .insert(VARY, HeaderValue::from_static("Accept"));
@@ -59,58 +66,28 @@ impl<'a> Problem<'a> {
     pub fn new(error: &'a Error, why: Why) -> Self {
         Self { error, why }
     }
+
+    /// The same at a page that no app leads to: what is odd there, the browser sent.
+    pub fn of_ours(error: &'a Error) -> Self {
+        match Self::from(error) {
+            Self {
+                why: Why::Rejected, ..
+            } => Self::new(error, Why::Odd),
+            problem => problem,
+        }
+    }
 }
 
 impl<'a> From<&'a Error> for Problem<'a> {
     fn from(error: &'a Error) -> Self {
         let why = match error.status() {
             StatusCode::FORBIDDEN => Why::Unconfirmed,
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Why::NotFound,
+            StatusCode::NOT_FOUND => Why::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Why::Odd,
+            StatusCode::TOO_MANY_REQUESTS => Why::TooMany,
             _ => Why::Rejected,
         };
         Self::new(error, why)
-    }
-}
-
-/// Our own failures. Their page is a constant with a few places filled in: it needs neither the template
-/// engine nor the texts nor the database, any of which may be what failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    Trouble,
-    Busy,
-}
-
-const FAILURE_PAGE: &str = include_str!("../../../templates/failure.html");
-
-impl Failure {
-    pub fn page(self, base: &Base, request_id: &str) -> Response {
-        let (status, code, title, advice) = match self {
-            Self::Trouble => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                ErrorCode::ServerError,
-                "Something went wrong on our side",
-                "Go back and try again. If it happens again, tell us the request ID below.",
-            ),
-            Self::Busy => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ErrorCode::TemporarilyUnavailable,
-                "Busy just now",
-                "Wait a few seconds, then reload this page. What you were doing isn't lost.",
-            ),
-        };
-        let request_id: String = request_id
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-            .collect();
-        let body = FAILURE_PAGE
-            .replace("%BRAND%", BRAND)
-            .replace("%STYLESHEET%", &assets::STYLE.url(base))
-            .replace("%ICON%", &assets::MARK.url(base))
-            .replace("%TITLE%", title)
-            .replace("%ADVICE%", advice)
-            .replace("%CODE%", code.as_str())
-            .replace("%REQUEST_ID%", &request_id);
-        page::send(status, FormTarget::Ourselves, body)
     }
 }
 
@@ -141,21 +118,21 @@ impl ErrorPage<'_> {
             Why::Expired => texts.text("error-expired-title"),
             Why::Completed => texts.text("error-completed-title"),
             Why::NotFound => texts.text("error-not-found-title"),
+            Why::Odd => texts.text("error-odd-title"),
+            Why::TooMany => texts.text("error-many-title"),
         }
     }
 
     /// `2026-01-31 09:30:00 UTC`
     fn time_in_words(&self) -> String {
-        self.at.to_string().replacen('T', " ", 1).replacen('Z', " UTC", 1)
+        failure::in_words(self.at)
     }
 }
 
 fn html(shell: &Shell, problem: Problem<'_>, now: Timestamp) -> Response {
     let status = problem.error.status();
-    match status {
-        StatusCode::SERVICE_UNAVAILABLE => return Failure::Busy.page(&shell.base, &shell.request_id),
-        _ if status.is_server_error() => return Failure::Trouble.page(&shell.base, &shell.request_id),
-        _ => (),
+    if let Some(failure) = Failure::of(status) {
+        return failure.page(&shell.base, &shell.request_id, now);
     }
     Page::new(ErrorPage {
         shell,
@@ -284,6 +261,37 @@ mod tests {
             let html = text(response).await;
             assert!(html.contains(title) && html.contains("req-1_A") && html.contains("/auth/assets/style-"));
             assert!(!html.contains("canary") && !html.contains('%'), "{html}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_status_has_a_page_of_its_own_with_what_support_will_ask_for() {
+        let mut pages = std::collections::BTreeSet::new();
+        for status in [400, 403, 404, 405, 408, 413, 414, 429, 431, 500, 503] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let error = Error::invalid_request("no").with_status(status);
+            let response = page(&shell(), &accepting(BROWSER), &error, Timestamp::from_secs(0));
+            assert_eq!(response.status(), status);
+            let html = text(response).await;
+            for part in [
+                "req-1_A",
+                "<time datetime=\"1970-01-01T00:00:00Z\">1970-01-01 00:00:00 UTC</time>",
+            ] {
+                assert!(html.contains(part), "{status}: {part} is missing in {html}");
+            }
+            let (_, own) = html.split_once("<h1>").unwrap();
+            let own = own.split("<dl").next().unwrap();
+            assert!(pages.insert(own.to_owned()), "{status}: {own} again");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_too_often_is_told_when_to_come_back() {
+        let error = Error::too_many("slow down", std::time::Duration::from_secs(7));
+        for accept in [BROWSER, "application/json"] {
+            let response = page(&shell(), &accepting(accept), &error, Timestamp::from_secs(0));
+            assert_eq!(response.status(), 429);
+            assert_eq!(response.headers()[RETRY_AFTER], "7");
         }
     }
 

@@ -7,7 +7,9 @@
 pub mod assets;
 pub mod cookies;
 pub mod csrf;
+mod dates;
 pub mod error;
+mod failure;
 mod form_post;
 pub mod front;
 mod guesses;
@@ -22,6 +24,7 @@ mod texts;
 
 pub use cookies::{Cookies, Lifetime};
 pub use error::{Problem, Why};
+pub use failure::Failure;
 pub use form_post::FormPost;
 pub use front::Front;
 pub use guesses::{Guess, Guesses, Held, Spent};

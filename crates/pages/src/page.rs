@@ -10,8 +10,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::error::Failure;
-use crate::{Shell, form_post};
+use protocol::Clock;
+
+use crate::{Failure, Shell, form_post};
 
 /// What a page shows: a template that knows its frame.
 pub trait View: askama::Template {
@@ -87,7 +88,8 @@ impl<V: View> IntoResponse for Page<V> {
             Err(cause) => {
                 tracing::error!(%cause, "a page could not be rendered");
                 let shell = self.view.shell();
-                Failure::Trouble.page(&shell.base, &shell.request_id)
+                // A page that failed asks nobody what time it is.
+                Failure::Trouble.page(&shell.base, &shell.request_id, Clock::System.now())
             }
         }
     }

@@ -120,6 +120,14 @@ impl Markup {
     pub fn isolated(text: &str) -> Self {
         Self(format!("<bdi>{}</bdi>", Self::plain(text)))
     }
+
+    /// A time as a machine reads it, around the words for it.
+    pub fn time(exact: &str, words: &Self) -> Self {
+        Self(format!(
+            "<time datetime=\"{}\">{words}</time>",
+            Self::plain(exact)
+        ))
+    }
 }
 
 impl fmt::Display for Markup {

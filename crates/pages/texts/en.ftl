@@ -4,6 +4,20 @@ page-title = { $task } – { $brand }
 page-title-error = Error: { $task } – { $brand }
 problem-title = There is a problem
 problem-prefix = Error:
+date = { $day }{ "\u00A0" }{ $month }{ "\u00A0" }{ $year }
+moment = { $day }, { $time } UTC
+month-1 = January
+month-2 = February
+month-3 = March
+month-4 = April
+month-5 = May
+month-6 = June
+month-7 = July
+month-8 = August
+month-9 = September
+month-10 = October
+month-11 = November
+month-12 = December
 
 ## Sign-in
 
@@ -39,6 +53,7 @@ login-account-wait-minute = Too many sign-ins with this email have failed. Try a
 login-account-wait-minutes = Too many sign-ins with this email have failed. Try again in { $n } minutes.
 
 choose-title = Choose an account
+choose-remove = Remove from this browser
 
 ## A new password
 
@@ -92,7 +107,7 @@ sign-up-title = Create an account
 sign-up-continue = to continue to { $app }
 sign-up-lead = We'll email you a link to go on.
 sign-up-email = Email
-sign-up-submit = Continue
+sign-up-submit = Send link
 sign-up-known-already = Already have an account?
 sign-up-sign-in = Sign in
 sign-up-too-many = Too many links were asked for. Use the newest one in your mailbox, or try again later.
@@ -133,7 +148,6 @@ verify-else = If you weren't asked to, close this page. Nothing changes.
 verify-submit = Confirm email
 verify-done-title = Your email is confirmed
 verify-done = You can close this page.
-to-account = Your account
 verify-sent = We've sent a new link to your address. It works once, for 30 minutes.
 
 ## Links that don't work
@@ -153,6 +167,7 @@ link-too-many = Too many links were asked for. Use the newest one in your mailbo
 ## Your account
 
 own-title = Your account
+own-go = Go to your account
 own-lead = Who you are here, and everything about it
 own-nav = Your account
 own-skip = Skip to content
@@ -224,6 +239,7 @@ devices-others = Sign out everywhere else
 device-browser-on = { $browser } on { $system }
 device-unknown = Unknown device
 ago-now = Active now
+ago-just-now = Just now
 ago-minutes = { $n } minutes ago
 ago-hour = An hour ago
 ago-hours = { $n } hours ago
@@ -473,6 +489,12 @@ error-completed = You already answered this request.
 error-completed-do = Go back to the app. If you aren't signed in there, start again.
 error-not-found-title = Page not found
 error-not-found-do = Check the address, or go back to where you came from.
+error-odd-title = That didn't work
+error-odd = What came from your browser isn't what this page asks for. Nothing was changed.
+error-odd-do = Go back, reload the page and try again.
+error-many-title = Too many requests
+error-many = More came in a short time than we take. Nothing was changed.
+error-many-do = Wait a minute, then try again.
 error-code = Error code
 error-request-id = Request ID
 error-time = Time

@@ -205,6 +205,11 @@ impl Error {
         })
     }
 
+    /// When to try again, for who asked too much.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// Writes the line that the log gets: a refusal is business, only our own failure is an error.
     pub fn log(&self) {
         let cause = self

@@ -20,6 +20,7 @@ pub mod pkce;
 pub mod random;
 pub mod redirect_uri;
 pub mod request_id;
+pub mod routes;
 pub mod scope;
 pub mod secret;
 pub mod time;
@@ -42,6 +43,7 @@ pub use oauth::{
 pub use params::Params;
 pub use redirect_uri::RedirectUri;
 pub use request_id::RequestId;
+pub use routes::{Answers, Route, Routes};
 pub use scope::Scope;
 pub use secret::Secret;
 pub use time::{Clock, Timestamp};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -15,7 +14,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use protocol::error::Challenge;
 use protocol::form::{NoStore, read_body};
-use protocol::{Clock, Error, GrantType, Issuer, Secret, Timestamp, path};
+use protocol::{Clock, Error, GrantType, Issuer, Routes, Secret, Timestamp, path};
 use serde_json::Value;
 
 use crate::terms::{Admission, Terms};
@@ -34,8 +33,8 @@ pub struct Registry {
     pub clock: Clock,
 }
 
-pub fn router(registry: Registry) -> Router {
-    Router::new()
+pub fn router(registry: Registry) -> Routes {
+    Routes::new()
         .route(path::REGISTER, post(register))
         .route(
             path::REGISTERED,

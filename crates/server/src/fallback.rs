@@ -1,22 +1,25 @@
 //! The answer where there is no route, or not for this method.
 
 use axum::Extension;
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use pages::{Front, error};
-use protocol::{Error, RequestId};
+use protocol::{Error, RequestId, Routes};
 
-pub(crate) fn with(app: Router, front: Front) -> Router {
-    for_methods(app, front.clone()).fallback(move |id, headers| not_found(State(front), id, headers))
+pub(crate) fn with(app: Routes, front: Front) -> Routes {
+    let nowhere = front.clone();
+    for_methods(app, front)
+        .within(|app| app.fallback(move |id, headers| not_found(State(nowhere), id, headers)))
 }
 
 /// For a method that a route does not take. Routes with a layer of their own need it before the layer, which would
 /// not see such requests: a preflight is one.
-pub(crate) fn for_methods(routes: Router, front: Front) -> Router {
-    routes.method_not_allowed_fallback(move |id, headers| {
-        answer(front, id, headers, StatusCode::METHOD_NOT_ALLOWED)
+pub(crate) fn for_methods(routes: Routes, front: Front) -> Routes {
+    routes.within(|routes| {
+        routes.method_not_allowed_fallback(move |id, headers| {
+            answer(front, id, headers, StatusCode::METHOD_NOT_ALLOWED)
+        })
     })
 }
 

@@ -1,14 +1,13 @@
 //! `/livez` and `/readyz`: bare answers for whoever watches the process.
 
-use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use db::{Database, run};
 use http::StatusCode;
-use protocol::path;
+use protocol::{Routes, path};
 
-pub(crate) fn router(db: Database) -> Router {
-    Router::new()
+pub(crate) fn router(db: Database) -> Routes {
+    Routes::new()
         .route(path::LIVEZ, get(live))
         .route(path::READYZ, get(ready))
         .with_state(db)

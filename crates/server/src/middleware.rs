@@ -19,10 +19,11 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, REFERRER_POLICY};
+use http::header::{ACCEPT, CONNECTION, REFERRER_POLICY};
 use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use protocol::{ClientAddress, Error, Issuer, RequestId};
+use pages::{Base, Failure, Site};
+use protocol::{ClientAddress, Clock, Error, Issuer, RequestId};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -37,6 +38,7 @@ use body::Arrival;
 #[derive(Clone, Debug)]
 pub struct Shell {
     secure: bool,
+    base: Base,
     proxies: TrustedProxies,
     certificates: Certificates,
     limits: Limits,
@@ -52,6 +54,7 @@ impl Shell {
     pub fn new(issuer: &Issuer, proxies: TrustedProxies, limits: Limits) -> Self {
         Self {
             secure: issuer.is_secure(),
+            base: Site::new(issuer.as_str()).base().clone(),
             proxies,
             certificates: Certificates::Ours,
             limits,
@@ -99,7 +102,7 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
 
     async {
         let began = Instant::now();
-        let mut response = shell.answer(request, next).await;
+        let mut response = shell.answer(&id, request, next).await;
         shell.complete(response.headers_mut(), &id);
         let status = response.status().as_u16();
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -111,8 +114,8 @@ async fn pass(State(shell): State<Shell>, mut request: Request, next: Next) -> R
 }
 
 impl Shell {
-    async fn answer(&self, mut request: Request, next: Next) -> Response {
-        let reader = Reader::of(request.headers());
+    async fn answer(&self, id: &RequestId, mut request: Request, next: Next) -> Response {
+        let reader = self.reader(request.headers(), id);
         if let Err(refusal) = self.admit(&mut request) {
             return reader.shown(refusal);
         }
@@ -140,6 +143,14 @@ impl Shell {
         Ok(())
     }
 
+    fn reader<'r>(&'r self, headers: &HeaderMap, id: &'r RequestId) -> Reader<'r> {
+        let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+        match accept.is_some_and(|accept| accept.contains("text/html")) {
+            true => Reader::Person { base: &self.base, id },
+            false => Reader::Program,
+        }
+    }
+
     fn complete(&self, headers: &mut HeaderMap, id: &RequestId) {
         headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         headers.entry(REFERRER_POLICY).or_insert(SAME_ORIGIN);
@@ -153,7 +164,7 @@ impl Shell {
 }
 
 /// A body that did not come is the client's fault, anything else ours.
-fn out_of_time(reader: Reader, arrival: &Arrival) -> Response {
+fn out_of_time(reader: Reader<'_>, arrival: &Arrival) -> Response {
     if arrival.is_complete() {
         return reader.shown(Error::temporarily_unavailable("the handler took too long"));
     }
@@ -166,30 +177,21 @@ fn out_of_time(reader: Reader, arrival: &Arrival) -> Response {
     response
 }
 
-/// Who will read an answer of this layer: there is no page here, only a sentence.
-#[derive(Clone, Copy)]
-enum Reader {
-    Person,
+/// Who will read an answer of this layer. Its page needs neither template nor texts nor database.
+enum Reader<'r> {
+    Person { base: &'r Base, id: &'r RequestId },
     Program,
 }
 
-impl Reader {
-    fn of(headers: &HeaderMap) -> Self {
-        let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-        match accept.is_some_and(|accept| accept.contains("text/html")) {
-            true => Self::Person,
-            false => Self::Program,
-        }
-    }
-
+impl Reader<'_> {
     fn shown(self, error: Error) -> Response {
         match self {
             Self::Program => error.into_response(),
-            Self::Person => {
+            Self::Person { base, id } => {
                 error.log();
-                let text = format!("Request rejected: {}.\n", error.description());
-                let headers = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-                (error.status(), headers, text).into_response()
+                let failure = Failure::of(error.status()).unwrap_or(Failure::Odd);
+                // The clock that a test may move is behind this layer.
+                failure.page(base, id.as_str(), Clock::System.now())
             }
         }
     }

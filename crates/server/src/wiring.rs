@@ -18,7 +18,7 @@ use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey};
 use mail::{Post, Way};
 use pages::{Front, Guesses, assets};
-use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, SignUp};
+use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, Routes, SignUp};
 use registry::{Admission, Registry, Terms};
 use signals::Signals;
 use token::Token;
@@ -130,11 +130,12 @@ impl Parts {
 
     /// Every route, inside the outer layer.
     pub fn router(&self, shell: Shell) -> Router {
-        self.router_with(Router::new(), shell)
+        self.routes(Routes::new(), shell).into_router()
     }
 
-    /// The same with routes besides ours, behind the same layer: what a measurement compares ours with.
-    pub fn router_with(&self, further: Router, shell: Shell) -> Router {
+    /// The same with their list, and with routes besides ours behind the same layer: what a measurement compares ours
+    /// with.
+    pub fn routes(&self, further: Routes, shell: Shell) -> Routes {
         let front = Front::new(
             self.db.clone(),
             self.keyring.clone(),
@@ -156,10 +157,11 @@ impl Parts {
             self.clock.clone(),
             &offered,
         ));
-        let readable = |routes: Router, by: Cors| {
-            fallback::for_methods(routes, front.clone()).layer(from_fn_with_state(by, cors))
+        let readable = |routes: Routes, by: Cors| {
+            let routes = fallback::for_methods(routes, front.clone());
+            routes.within(|routes| routes.layer(from_fn_with_state(by, cors)))
         };
-        let public = |documents: Router| readable(documents, Cors::public());
+        let public = |documents: Routes| readable(documents, Cors::public());
 
         let token = self.token();
         let authorize = self.authorize(front.clone());
@@ -203,13 +205,13 @@ impl Parts {
 
         let app = match self.issuer.path() {
             "" => own,
-            path => Router::new()
-                .nest(path, own)
+            path => own
+                .under(path)
                 .merge(public(discovery::inserted(discovery, &self.issuer)))
                 .merge(account::at_the_root(&front))
                 .merge(health::router(self.db.clone())),
         };
-        shell.around(fallback::with(app.merge(further), front))
+        fallback::with(app.merge(further), front).within(|app| shell.around(app))
     }
 
     /// Where mails are queued.
@@ -244,10 +246,10 @@ impl Parts {
     }
 
     /// Pages with what would have been mailed, where nothing is.
-    fn mailbox(&self, front: &Front) -> Router {
+    fn mailbox(&self, front: &Front) -> Routes {
         match &self.mail {
             Some(Way::Mailbox(mailbox)) => account::mailbox::router(mailbox.clone(), front.clone()),
-            Some(Way::Smtp(_)) | None => Router::new(),
+            Some(Way::Smtp(_)) | None => Routes::new(),
         }
     }
 
@@ -300,11 +302,8 @@ impl Parts {
         let pushing = authorize::pushing(self.authorize(front.clone()));
         let own = fallback::for_methods(token::router(token.clone()).merge(pushing), front.clone())
             .merge(token::introspection(token));
-        let app = match url.path() {
-            "" => own,
-            path => Router::new().nest(path, own),
-        };
-        shell.around(fallback::with(app, front))
+        let app = fallback::with(own.under(url.path()), front);
+        shell.around(app.into_router())
     }
 
     fn gate(&self) -> Gate {

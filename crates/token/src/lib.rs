@@ -8,12 +8,11 @@ mod userinfo;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::{get, post};
 use clients::{Authenticator, Directory, Recipients};
 use db::Database;
 use issuance::{Bearer, Gate};
-use protocol::{Clock, path};
+use protocol::{Clock, Routes, path};
 
 /// What these endpoints lean on.
 #[derive(Debug)]
@@ -29,8 +28,8 @@ pub struct Token {
 }
 
 /// What apps call, those in browsers too.
-pub fn router(token: Arc<Token>) -> Router {
-    Router::new()
+pub fn router(token: Arc<Token>) -> Routes {
+    Routes::new()
         .route(path::TOKEN, post(endpoint::exchange))
         .route(path::REVOCATION, post(revoke::revoke))
         .route(path::USERINFO, get(userinfo::show).post(userinfo::show))
@@ -38,8 +37,8 @@ pub fn router(token: Arc<Token>) -> Router {
 }
 
 /// What only servers call: whoever asks about tokens keeps a secret.
-pub fn introspection(token: Arc<Token>) -> Router {
-    Router::new()
+pub fn introspection(token: Arc<Token>) -> Routes {
+    Routes::new()
         .route(path::INTROSPECTION, post(introspect::introspect))
         .with_state(token)
 }

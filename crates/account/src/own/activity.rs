@@ -13,9 +13,8 @@ use pages::{Markup, Texts};
 use protocol::{ClientId, Error, Params, RequestId, path};
 
 use super::views::{Activity, Entry, Here};
-use super::{Names, page};
+use super::{Names, page, when};
 use crate::Account;
-use crate::letters::instant;
 
 const HERE: &str = path::ACCOUNT_ACTIVITY;
 const SHOWN: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -52,8 +51,7 @@ pub(crate) async fn show(
             if let Some(words) = words(&event, shell.texts, &mut names, &account.clients).await? {
                 entries.push(Entry {
                     words,
-                    at: event.at,
-                    time: instant(event.at),
+                    time: when::told(event.at, visit.now, shell.texts),
                     address: event.address,
                 });
             }

@@ -133,7 +133,7 @@ impl Account {
         let view = Delete {
             shell,
             frame,
-            day: day(visit.now + deletion::GRACE),
+            ends_at: visit.now + deletion::GRACE,
             session: owner.session.session_id.to_string(),
             typed,
             fault,

@@ -6,11 +6,13 @@ use accounts::sessions::Session;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use events::Context;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use pages::see_other;
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
+use revocation::Act;
 
 use super::views::{Choice, Here, Person, Switch};
 use super::{Stop, page};
@@ -45,16 +47,24 @@ pub(crate) async fn show(
 pub(crate) async fn submit(
     State(account): State<Arc<Account>>,
     Extension(id): Extension<RequestId>,
+    by: Context,
     headers: HeaderMap,
     form: Result<Form, Error>,
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
         let (owner, params) = account.submitted(HERE, form, &visit).await?;
-        let wanted = params.get("account").unwrap_or_default();
         // Whose session has ended meanwhile is not found, and the page shows who is left.
-        let chosen = owner.others.iter().find(|session| value(session) == wanted);
-        let Some(chosen) = chosen else {
+        let named = |name: &str| {
+            let wanted = params.get(name)?;
+            owner.others.iter().find(|session| value(session) == wanted)
+        };
+        if let Some(removed) = named("remove") {
+            let act = Act::EndSessionOf(removed.session_id.clone(), removed.sub.clone());
+            revocation::perform(act, &by, &account.front.db, visit.now).await?;
+            tracing::info!(sub = %removed.sub, "removed from the browser");
+        }
+        let Some(chosen) = named("account") else {
             return Ok(see_other(&account.at(HERE, &[])));
         };
         let mut response = see_other(&account.at(path::ACCOUNT, &[]));

@@ -11,7 +11,6 @@ use pages::{FormTarget, Markup, Shell, Texts, View};
 use protocol::{Timestamp, path};
 
 use super::news::News;
-use super::when::day;
 
 pub(crate) use apps::{App, AppPage, Apps, Group, OWN_SCOPES, Permission};
 pub(crate) use data::{Activity, Data, Delete, DeleteFault, Deleted, Entry};
@@ -200,8 +199,8 @@ impl Device {
         self.name.as_ref().unwrap_or(&self.kind)
     }
 
-    fn since_day(&self) -> String {
-        day(self.since)
+    fn since(&self, texts: &Texts) -> Markup {
+        texts.with("devices-since", &[("day", texts.day(self.since))])
     }
 }
 

@@ -20,7 +20,16 @@ pub(crate) fn ago(then: Timestamp, now: Timestamp, texts: Texts) -> Markup {
     }
 }
 
-/// The day, as everybody reads it alike.
+/// When something happened: of today, how long ago.
+pub(crate) fn told(at: Timestamp, now: Timestamp, texts: Texts) -> Markup {
+    match now.since(at).as_secs() {
+        0..300 => Markup::time(&at.to_string(), &texts.text("ago-just-now")),
+        300..DAY => Markup::time(&at.to_string(), &ago(at, now, texts)),
+        DAY.. => texts.moment(at),
+    }
+}
+
+/// The day, for a mail.
 pub(crate) fn day(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
@@ -48,5 +57,16 @@ mod tests {
             assert_eq!(ago(then, now, Texts::of(Locale::En)).to_string(), words);
         }
         assert_eq!(day(Timestamp::from_secs(0)), "1970-01-01");
+        for (seconds, words) in [
+            (0, "<time datetime=\"1970-01-12T13:46:40Z\">Just now</time>"),
+            (7200, "<time datetime=\"1970-01-12T11:46:40Z\">2 hours ago</time>"),
+            (
+                86_400,
+                "<time datetime=\"1970-01-11T13:46:40Z\">11\u{a0}January\u{a0}1970, 13:46 UTC</time>",
+            ),
+        ] {
+            let then = Timestamp::from_secs(1_000_000 - seconds);
+            assert_eq!(told(then, now, Texts::of(Locale::En)).to_string(), words);
+        }
     }
 }

@@ -7,7 +7,6 @@ use protocol::{Timestamp, scope};
 
 use super::profile::label;
 use super::{Frame, Here};
-use crate::own::when::day;
 
 /// `templates/account/own/apps.html`: what uses the account.
 #[derive(Debug, Template)]
@@ -41,12 +40,12 @@ pub(crate) struct App {
 }
 
 impl App {
-    fn since_day(&self) -> String {
-        day(self.since)
+    fn since(&self, texts: &Texts) -> Markup {
+        texts.with("apps-since", &[("day", texts.day(self.since))])
     }
 
-    fn last_day(&self) -> String {
-        day(self.last_used_at)
+    fn last_used(&self, texts: &Texts) -> Markup {
+        texts.with("apps-last-used", &[("day", texts.day(self.last_used_at))])
     }
 
     /// Stands where its logo would.

@@ -23,8 +23,7 @@ pub(crate) struct Activity {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) words: Markup,
-    pub(crate) at: Timestamp,
-    pub(crate) time: String,
+    pub(crate) time: Markup,
     pub(crate) address: Option<String>,
 }
 
@@ -45,7 +44,7 @@ pub(crate) struct Delete {
     pub(crate) shell: Shell,
     pub(crate) frame: Frame,
     /// From when on nothing can be had back.
-    pub(crate) day: String,
+    pub(crate) ends_at: Timestamp,
     /// By which a second click is known when the first has ended it.
     pub(crate) session: String,
     pub(crate) typed: String,
@@ -78,6 +77,11 @@ impl DeleteFault {
 }
 
 impl Delete {
+    fn then(&self) -> Markup {
+        let texts = self.shell.texts;
+        texts.with("delete-then", &[("day", texts.day(self.ends_at))])
+    }
+
     fn at(&self, field: &str) -> Option<DeleteFault> {
         self.fault.filter(|fault| fault.field() == Some(field))
     }
