@@ -9,6 +9,7 @@ mod sign_up;
 #[cfg(test)]
 mod tests;
 
+use accounts::deletion;
 use accounts::email::Email;
 use accounts::links::{self, Purpose};
 use accounts::users::{self, User};
@@ -178,7 +179,8 @@ impl Letters {
                     return Ok(None);
                 };
                 let is_moot = purpose == Purpose::Email && user.email_verified;
-                if user.disabled_at.is_some() || is_moot {
+                let is_over = deletion::is_over(&user.sub, conn, now).await?;
+                if user.disabled_at.is_some() || is_moot || is_over {
                     return Ok(None);
                 }
                 let link = links::make(purpose, &user, flow.as_deref(), conn, now).await?;

@@ -9,16 +9,19 @@ use protocol::{SessionId, Subject, Timestamp};
 /// For so long the account can be had back.
 pub const GRACE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-const ASK: &str =
-    "UPDATE users SET delete_at = $2 WHERE sub = $1 AND delete_at IS NULL AND disabled_at IS NULL";
+const ASK: &str = "UPDATE users SET delete_at = $3 WHERE sub = $1 AND epoch = $2 AND delete_at IS NULL AND disabled_at IS NULL";
 
-/// Notes from when on the account is to be deleted; `false` when that was noted before, or it is disabled. Whoever asks
-/// ends what hangs from it.
+/// Notes from when on the account of the user of this epoch is to be deleted; `false` when that was noted before, it is
+/// disabled, or its password or address is another by now: the attack is a stolen password, given a moment before its
+/// owner set a new one. Whoever asks ends what hangs from it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn ask(sub: &Subject, at: Timestamp, conn: &mut Conn) -> db::Result<bool> {
-    let touched = execute!(conn, sqlx::query(ASK).bind(sub.as_str()).bind(at.as_secs()))?;
+pub async fn ask(sub: &Subject, epoch: i64, at: Timestamp, conn: &mut Conn) -> db::Result<bool> {
+    let touched = execute!(
+        conn,
+        sqlx::query(ASK).bind(sub.as_str()).bind(epoch).bind(at.as_secs())
+    )?;
     Ok(touched == 1)
 }
 
@@ -62,6 +65,20 @@ pub async fn undo(
         audit::record(&Event::DeletionUndone { sub }, by, conn, now).await?;
     }
     Ok(touched == 1)
+}
+
+const IS_OVER: &str = "SELECT COUNT(*) FROM users WHERE sub = $1 AND delete_at <= $2";
+
+/// Whether the time to think better of it is over: then the account is as good as gone, whenever its row goes (C066).
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_over(sub: &Subject, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+    let (count,): (i64,) = run!(conn, |c| sqlx::query_as(IS_OVER)
+        .bind(sub.as_str())
+        .bind(now.as_secs())
+        .fetch_one(c))?;
+    Ok(count > 0)
 }
 
 // What an operator has disabled is kept: perhaps as evidence.

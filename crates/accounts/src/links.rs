@@ -58,7 +58,7 @@ pub enum Found {
     Used(Link),
     /// The account is disabled.
     Disabled,
-    /// None of ours, for another purpose, or forgotten.
+    /// None of ours, for another purpose, or forgotten; or its account is past the time at which it is deleted.
     Foreign,
 }
 
@@ -127,10 +127,12 @@ struct Row {
     wanted: Option<String>,
     epoch_now: i64,
     disabled_at: Option<i64>,
+    delete_at: Option<i64>,
 }
 
 const FIND: &str = "SELECT l.sub, l.epoch, l.flow, l.expires_at, l.used_at, \
-        l.email AS wanted, u.email, u.epoch AS epoch_now, u.disabled_at \
+        l.email AS wanted, u.email, u.epoch AS epoch_now, u.disabled_at, \
+        u.delete_at \
     FROM mailed_links l JOIN users u ON u.sub = l.sub WHERE l.digest = $1 AND l.purpose = $2";
 
 /// What is known of a link. Changes nothing.
@@ -146,6 +148,10 @@ pub async fn find(purpose: Purpose, given: &str, conn: &mut Conn, now: Timestamp
     let Some(row) = row else {
         return Ok(Found::Foreign);
     };
+    // Its time is over: that its row is still there may not promise anything.
+    if row.delete_at.is_some_and(|at| Timestamp::from_secs(at) <= now) {
+        return Ok(Found::Foreign);
+    }
     if row.disabled_at.is_some() {
         return Ok(Found::Disabled);
     }
@@ -186,6 +192,21 @@ pub async fn sweep(limit: u32, conn: &mut Conn, now: Timestamp) -> db::Result<u6
             .bind((now - REMEMBERED).as_secs())
             .bind(i64::from(limit))
     )?)
+}
+
+const WANTED: &str = "SELECT email, expires_at FROM mailed_links \
+    WHERE sub = $1 AND email IS NOT NULL ORDER BY expires_at, email";
+
+/// The addresses that this user asked for and that are still remembered, each with the end of its link.
+///
+/// # Errors
+/// When the database fails.
+pub async fn wanted(sub: &Subject, conn: &mut Conn) -> db::Result<Vec<(String, Timestamp)>> {
+    let rows: Vec<(String, i64)> = run!(conn, |c| sqlx::query_as(WANTED).bind(sub.as_str()).fetch_all(c))?;
+    Ok(rows
+        .into_iter()
+        .map(|(email, until)| (email, Timestamp::from_secs(until)))
+        .collect())
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 //! Text that strangers choose and people read: names of clients and resource servers, words about scopes.
 //!
 //! It is one short visible line in one spelling (NFKC). Characters that cannot be seen, or that change the
-//! order in which others are seen, are refused: the attack is a name that looks like another one.
+//! order in which others are seen, are refused: the attack is a name that looks like another one. For the same reason
+//! the name of a client neither mixes scripts within a word nor reads, in another script, like words in Latin letters
+//! (UTS #39): whoever registers it is a stranger, and people trust what they read on the page.
 
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::{
+    GeneralSecurityProfile as _, MixedScript as _, RestrictionLevel, RestrictionLevelDetection as _, skeleton,
+};
 
 /// Longest name of a client or a resource server, in characters.
 pub const MAX_NAME: usize = 60;
@@ -17,6 +23,61 @@ pub enum Fault {
     TooLong(usize),
     #[error("the text holds a control character or one that cannot be seen")]
     Invisible,
+    #[error(
+        "the text mixes scripts in one word, or reads like one in Latin letters; another word beside it helps"
+    )]
+    Confusable,
+}
+
+/// The name of a client, as it is kept and shown: [`line()`] of at most [`MAX_NAME`] characters that passes for no other.
+///
+/// # Errors
+/// As [`line()`]; and when it could be taken for a name in other letters.
+pub fn name(text: &str) -> Result<String, Fault> {
+    let name = line(text, MAX_NAME)?;
+    let words = || {
+        name.split(|c: char| c.is_whitespace() || c.is_ascii_punctuation())
+            .filter(|word| !word.is_ascii())
+    };
+    let (mut foreign, mut as_latin) = (0, 0);
+    for word in words() {
+        if mixes_scripts(word) {
+            return Err(Fault::Confusable);
+        }
+        match is_latin(word) {
+            // Letters of phonetic alphabets that differ from those of the keyboard by a hair.
+            true if word.chars().any(|c| c.is_alphabetic() && !c.identifier_allowed()) => {
+                return Err(Fault::Confusable);
+            }
+            true => {}
+            false => {
+                foreign += 1;
+                as_latin += usize::from(reads_as_latin(word));
+            }
+        }
+    }
+    // One word that cannot be misread says which letters the others are in: there are honest words in Cyrillic, for one,
+    // of which every letter has its like in Latin.
+    match foreign > 0 && foreign == as_latin {
+        true => Err(Fault::Confusable),
+        false => Ok(name),
+    }
+}
+
+/// Chinese, Japanese and Korean words hold Latin letters as a matter of course, and none of theirs looks like one.
+fn mixes_scripts(word: &str) -> bool {
+    let letters: String = word.chars().filter(|c| c.is_alphabetic()).collect();
+    !word.is_single_script() && !letters.check_restriction_level(RestrictionLevel::HighlyRestrictive)
+}
+
+fn is_latin(word: &str) -> bool {
+    format!("a{word}").is_single_script()
+}
+
+/// Whether the skeleton of UTS #39 §4 is a word in ASCII letters, whatever stands above them.
+fn reads_as_latin(word: &str) -> bool {
+    let mut letters = skeleton(word).filter(|c| c.is_alphabetic()).peekable();
+    letters.peek().is_some() && letters.all(|c| c.is_ascii() || is_combining_mark(c))
 }
 
 /// The text as it is kept and shown: normalized, without spaces around it.
@@ -102,6 +163,47 @@ mod tests {
                 "{c:?}"
             );
         }
+    }
+
+    #[test]
+    fn c017_a_name_that_reads_like_another_is_refused() {
+        for homograph in [
+            "P\u{430}ypal",
+            "P\u{430}ypal Inc.",
+            "\u{420}\u{430}\u{443}\u{440}\u{430}\u{443}",
+            "\u{430}\u{440}\u{440}\u{435}",
+            "\u{430}\u{440}\u{440}\u{435} Store",
+            "Ex\u{430}mple-Bank",
+            "G\u{43E}\u{43E}gle",
+            "\u{397}\u{399}\u{3A4}",
+            "M\u{3B9}crosoft",
+            "\u{251}pple",
+            "\u{261}oogle",
+            "\u{13D2}\u{13AA}\u{13A2}",
+            "Bank \u{43E}f \u{455}c\u{43E}t",
+        ] {
+            assert_eq!(name(homograph), Err(Fault::Confusable), "{homograph}");
+        }
+        for honest in [
+            "Shop & Co.",
+            "Café Ångström",
+            "Straße 7",
+            "日本の店",
+            "LINEギフト",
+            "네이버 Pay",
+            "متجر",
+            "Яндекс Музыка",
+            "Яндекс.Music",
+            "Сахар и Соль Магазин",
+            "Ελληνική Τράπεζα",
+            "🎉 Party",
+            "חנות 24",
+            "हिन्दी समाचार",
+            "1 & 1",
+        ] {
+            assert_eq!(name(honest).as_deref(), Ok(honest));
+        }
+        assert_eq!(name("Ba\u{200b}nk"), Err(Fault::Invisible));
     }
 
     #[test]

@@ -58,6 +58,21 @@ pub async fn failed(sub: Option<&Subject>, by: &Context, conn: &mut Conn, now: T
     Ok(())
 }
 
+const OF_USER: &str =
+    "SELECT last_at, failures FROM sign_in_failures WHERE sub = $1 ORDER BY last_at, network";
+
+/// What was counted at this account and is no event yet: when the last of each lot was, and how many those were.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_user(sub: &Subject, conn: &mut Conn) -> db::Result<Vec<(Timestamp, i64)>> {
+    let rows: Vec<(i64, i64)> = run!(conn, |c| sqlx::query_as(OF_USER).bind(sub.as_str()).fetch_all(c))?;
+    Ok(rows
+        .into_iter()
+        .map(|(at, failures)| (Timestamp::from_secs(at), failures))
+        .collect())
+}
+
 /// When the window of this instant began.
 fn window(now: Timestamp) -> i64 {
     let length = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);

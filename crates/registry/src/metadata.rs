@@ -240,7 +240,7 @@ fn name(document: Document<'_>) -> Result<Option<String>, Error> {
     let Some(text) = document.text("client_name")? else {
         return Ok(None);
     };
-    shown::line(text, shown::MAX_NAME)
+    shown::name(text)
         .map(Some)
         .map_err(|fault| invalid("client_name", fault))
 }
@@ -249,7 +249,7 @@ fn name(document: Document<'_>) -> Result<Option<String>, Error> {
 fn names(document: Document<'_>) -> Result<Localized, Error> {
     let mut names: Vec<(String, String)> = Vec::new();
     for (tag, name) in document.by_language(Localized::MEMBER)? {
-        let name = shown::line(name, shown::MAX_NAME).map_err(|fault| invalid("client_name#", fault))?;
+        let name = shown::name(name).map_err(|fault| invalid("client_name#", fault))?;
         if names.iter().any(|(own, _)| own.eq_ignore_ascii_case(tag)) {
             return Err(invalid("client_name#", "expected each language once"));
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use clients::logos::{self, Digest};
@@ -58,11 +59,11 @@ pub(crate) async fn show(
     State(account): State<Arc<Account>>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
-    Path(consent): Path<String>,
+    consent: Result<Path<String>, PathRejection>,
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
-        is_one_of_ours(&consent)?;
+        let consent = named(consent)?;
         let here = one(&consent);
         let owner = account.owner(&here, &visit).await?;
         let (shell, frame, fresh) = account.frame(Here::Apps, &here, &owner, &visit)?;
@@ -95,12 +96,12 @@ pub(crate) async fn submit(
     Extension(id): Extension<RequestId>,
     by: Context,
     headers: HeaderMap,
-    Path(consent): Path<String>,
+    consent: Result<Path<String>, PathRejection>,
     form: Result<Form, Error>,
 ) -> Response {
     let visit = account.visit(id, headers);
     let outcome = async {
-        is_one_of_ours(&consent)?;
+        let consent = named(consent)?;
         let (owner, _) = account.submitted(&one(&consent), form, &visit).await?;
         let consent = ConsentId::from(consent);
         let act = Act::RemoveApp(consent.clone(), owner.session.sub.clone());
@@ -128,11 +129,12 @@ pub(crate) async fn submit(
 }
 
 /// Nothing else is asked the database for: PostgreSQL refuses a text with NUL in it.
-fn is_one_of_ours(consent: &str) -> Result<(), Stop> {
+fn named(consent: Result<Path<String>, PathRejection>) -> Result<String, Stop> {
     let is_of_ids = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    match consent.chars().all(is_of_ids) {
-        true => Ok(()),
-        false => Err(absent()),
+    match consent {
+        Ok(Path(consent)) if consent.chars().all(is_of_ids) => Ok(consent),
+        // Bytes that are no text among them.
+        Ok(_) | Err(_) => Err(absent()),
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use accounts::deletion;
 use accounts::email::Email;
+use accounts::sessions::Left;
+use accounts::users::User;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
@@ -18,6 +20,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, SessionId, path};
 use revocation::Act;
 
+use super::devices::left;
 use super::proof::told_when;
 use super::views::{Delete, DeleteFault, Deleted, Here};
 use super::when::day;
@@ -61,17 +64,19 @@ pub(crate) async fn submit(
         if !is_same(typed, &owner.session.email) {
             return again(DeleteFault::Email);
         }
-        if let Err(unproven) = account.prove(&owner, params.get("current"), &by, &visit).await? {
-            return again(DeleteFault::Current(unproven));
-        }
-        match account.ask_deletion(&owner, by, &visit).await {
-            Ok(()) => {}
+        let user = match account.prove(&owner, params.get("current"), &by, &visit).await? {
+            Ok(user) => user,
+            Err(unproven) => return again(DeleteFault::Current(unproven)),
+        };
+        let left = match account.ask_deletion(&owner, &user, by, &visit).await {
+            Ok(left) => left,
             Err(Lost::Database(error)) => return Err(error.into()),
-            // It was asked for at the same moment, which ended this session, or the account was disabled.
+            // It was asked for at the same moment, which ended this session, or the account was disabled, or has another
+            // password since this one was proven.
             Err(Lost::Race | Lost::TooMany(_)) => return Err(account.sign_in_first(HERE, None, &visit)?),
-        }
+        };
         tracing::info!(sub = %owner.session.sub, "a person wants their account deleted");
-        account.renewed(done, &visit).await
+        Ok(account.renewed(done, left))
     };
     account.answered(outcome.await, &visit)
 }
@@ -141,21 +146,28 @@ impl Account {
         Ok(told_when(page(view, status, fresh), unproven))
     }
 
-    async fn ask_deletion(&self, owner: &Owner, by: Context, visit: &Visit) -> Result<(), Lost> {
-        let sub = owner.session.sub.clone();
+    async fn ask_deletion(
+        &self,
+        owner: &Owner,
+        user: &User,
+        by: Context,
+        visit: &Visit,
+    ) -> Result<Left, Lost> {
+        let (sub, epoch) = (user.sub.clone(), user.epoch);
         let at = visit.now + deletion::GRACE;
         let told = self.told(owner, What::DeletionAsked(day(at)), visit);
         let (outbox, now) = (self.outbox.clone(), visit.now);
+        let presented = self.presented(visit);
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
-                if !deletion::ask(&sub, at, conn).await? {
+                if !deletion::ask(&sub, epoch, at, conn).await? {
                     return Err(Lost::Race);
                 }
                 revocation::perform_in(&Act::DeletionAsked(sub), &by, conn, now).await?;
                 if let Some(outbox) = outbox {
                     outbox.put(&told, conn, now).await?;
                 }
-                Ok(())
+                Ok(left(presented, conn, now).await?)
             })
         });
         work.await

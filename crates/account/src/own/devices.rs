@@ -6,12 +6,13 @@ use accounts::sessions::{self, Left};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use db::Conn;
 use events::Context;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use pages::{Lifetime, Markup, see_other};
 use protocol::form::Form;
-use protocol::{Error, Params, RequestId, SessionId, path};
+use protocol::{Error, Params, RequestId, Secret, SessionId, Timestamp, path};
 use revocation::{Act, Outcome};
 
 use super::device_name::Odd;
@@ -23,6 +24,8 @@ use crate::notices::{Notice, What};
 use crate::{Account, Visit};
 
 const HERE: &str = path::ACCOUNT_SESSIONS;
+/// More than a person looks through.
+const MOST: u32 = 100;
 
 pub(crate) async fn show(
     State(account): State<Arc<Account>>,
@@ -75,7 +78,8 @@ impl Account {
         frame.news = news;
         let texts = shell.texts;
         let mut conn = self.front.db.reader().await?;
-        let live = sessions::of_user(&owner.session.sub, &mut conn, visit.now).await?;
+        let (sub, here) = (&owner.session.sub, &owner.session.session_id);
+        let live = sessions::of_user(sub, here, MOST, &mut conn, visit.now).await?;
         let mut used = revocation::clients_by_session(&owner.session.sub, &mut conn).await?;
         drop(conn);
         if let Some(odd) = &odd
@@ -110,8 +114,6 @@ impl Account {
                 apps,
             });
         }
-        // One's own comes first, wherever else the person was meanwhile.
-        devices.sort_by_key(|device| !device.is_this);
         let status = match odd {
             Some(_) => StatusCode::BAD_REQUEST,
             None => StatusCode::OK,
@@ -133,7 +135,18 @@ impl Account {
     ) -> Result<Response, Stop> {
         let is_own = session == owner.session.session_id;
         let act = Act::EndSessionOf(session.clone(), owner.session.sub.clone());
-        let ended = revocation::perform(act, &by, &self.front.db, visit.now).await?;
+        let (presented, now) = (self.presented(visit), visit.now);
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                let ended = revocation::perform_in(&act, &by, conn, now).await?;
+                let left = match is_own && ended != Outcome::Unknown {
+                    true => left(presented, conn, now).await?,
+                    false => Left::Unknown,
+                };
+                Ok::<_, db::Error>((ended, left))
+            })
+        });
+        let (ended, left) = work.await?;
         if ended == Outcome::Unknown {
             let mut conn = self.front.db.reader().await?;
             // A second click finds what the first did.
@@ -143,10 +156,11 @@ impl Account {
             };
         }
         tracing::info!(sub = %owner.session.sub, "signed out from the list of sessions");
-        match is_own {
-            true => self.renewed(see_other(&self.at(HERE, &[])), visit).await,
-            false => Ok(see_other(&self.telling(HERE, News::SignedOut, owner, visit)?)),
-        }
+        let page = match is_own {
+            true => self.at(HERE, &[]),
+            false => self.telling(HERE, News::SignedOut, owner, visit)?,
+        };
+        Ok(self.renewed(see_other(&page), left))
     }
 
     async fn end_others(&self, owner: &Owner, by: Context, visit: &Visit) -> Result<Response, Stop> {
@@ -156,6 +170,7 @@ impl Account {
         };
         let told = self.told(owner, What::SignedOutElsewhere, visit);
         let (outbox, now) = (self.outbox.clone(), visit.now);
+        let presented = self.presented(visit);
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 let outcome = revocation::perform_in(&act, &by, conn, now).await?;
@@ -163,13 +178,13 @@ impl Account {
                 if let (Some(outbox), Outcome::Ended(_)) = (outbox, outcome) {
                     outbox.put(&told, conn, now).await?;
                 }
-                Ok::<_, db::Error>(())
+                left(presented, conn, now).await
             })
         });
-        work.await?;
+        let left = work.await?;
         tracing::info!(sub = %owner.session.sub, "signed out everywhere else");
         let page = self.telling(HERE, News::SignedOutElsewhere, owner, visit)?;
-        self.renewed(see_other(&page), visit).await
+        Ok(self.renewed(see_other(&page), left))
     }
 
     /// A mail to the person, at the address that the account has.
@@ -182,32 +197,32 @@ impl Account {
         })
     }
 
-    /// The answer with what the browser is to do with its cookie: where others are kept out, whoever has a copy of the
-    /// cookie is one of them (C062).
-    pub(crate) async fn renewed(&self, mut response: Response, visit: &Visit) -> Result<Response, Stop> {
-        if let Some(cookie) = self.leave(visit).await? {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
-        Ok(response)
+    /// The cookie of the browser, which is to change with what the person does.
+    pub(crate) fn presented(&self, visit: &Visit) -> Option<Secret> {
+        self.front.cookies.browser(&visit.headers)
     }
 
-    async fn leave(&self, visit: &Visit) -> Result<Option<HeaderValue>, Error> {
+    /// The answer with what the browser is to do with its cookie.
+    pub(crate) fn renewed(&self, mut response: Response, left: Left) -> Response {
         let cookies = &self.front.cookies;
-        let Some(presented) = cookies.browser(&visit.headers) else {
-            return Ok(None);
-        };
-        let now = visit.now;
-        let left = self
-            .front
-            .db
-            .transact(move |conn| Box::pin(async move { sessions::leave(&presented, conn, now).await }));
-        Ok(match left.await? {
+        let cookie = match left {
             Left::Renewed { cookie, max_age } => {
                 let lifetime = max_age.map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
-                Some(cookies.set_browser(&cookie, lifetime))
+                cookies.set_browser(&cookie, lifetime)
             }
-            Left::Empty => Some(cookies.clear_browser()),
-            Left::Unknown => None,
-        })
+            Left::Empty => cookies.clear_browser(),
+            Left::Unknown => return response,
+        };
+        response.headers_mut().append(SET_COOKIE, cookie);
+        response
+    }
+}
+
+/// Renews the cookie in the transaction of what is done: where others are kept out, whoever has a copy of the cookie is
+/// one of them, and nothing may come between the two (C062).
+pub(crate) async fn left(presented: Option<Secret>, conn: &mut Conn, now: Timestamp) -> db::Result<Left> {
+    match presented {
+        Some(presented) => sessions::leave(&presented, conn, now).await,
+        None => Ok(Left::Unknown),
     }
 }

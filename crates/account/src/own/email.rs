@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use accounts::email::Email;
 use accounts::links::{self, Found, Link, Purpose};
-use accounts::sessions;
+use accounts::sessions::{self, Left};
 use accounts::users::{self, Moved, User};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
@@ -23,6 +23,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
 
+use super::devices::left;
 use super::news::News;
 use super::proof::told_when;
 use super::views::{ConfirmEmail, EmailFault, Here, MoveEmail};
@@ -159,17 +160,17 @@ pub(crate) async fn confirm(
             return Ok(account.dead_move(&Found::Foreign, &visit));
         };
         match account.move_to(&owner, link, &email, by, &visit).await {
-            Ok(Moved::Done) => {
+            Ok((Moved::Done, left)) => {
                 tracing::info!(sub = %owner.session.sub, "an address was changed");
                 let profile = account.telling(path::ACCOUNT_PROFILE, News::EmailChanged, &owner, &visit)?;
                 let known = account
                     .front
                     .acquaint(None, (&link.sub, link.epoch + 1), &visit.headers)?;
-                let mut response = account.renewed(see_other(&profile), &visit).await?;
+                let mut response = account.renewed(see_other(&profile), left);
                 response.headers_mut().append(SET_COOKIE, known);
                 Ok(response)
             }
-            Ok(Moved::Taken) => {
+            Ok((Moved::Taken, _)) => {
                 let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;
                 let view = ConfirmEmail {
                     shell,
@@ -182,7 +183,7 @@ pub(crate) async fn confirm(
                 Ok(page(view, StatusCode::CONFLICT, fresh))
             }
             Err(Lost::Database(error)) => Err(error.into()),
-            Ok(Moved::Changed) | Err(Lost::Race | Lost::TooMany(_)) => {
+            Ok((Moved::Changed, _)) | Err(Lost::Race | Lost::TooMany(_)) => {
                 let found = account.found(given, &visit).await?;
                 Ok(account.dead_move(&found, &visit))
             }
@@ -274,17 +275,17 @@ impl Account {
         email: &Email,
         by: Context,
         visit: &Visit,
-    ) -> Result<Moved, Lost> {
+    ) -> Result<(Moved, Left), Lost> {
         let (link, email, now) = (link.clone(), email.clone(), visit.now);
         let kept = owner.session.session_id.clone();
         let told = self.told(owner, What::EmailChanged, visit);
-        let outbox = self.outbox.clone();
+        let (outbox, presented) = (self.outbox.clone(), self.presented(visit));
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 match users::change_email(&link.sub, link.epoch, &email, conn, now).await? {
                     Moved::Done => {}
                     // Nothing was written.
-                    other => return Ok(other),
+                    other => return Ok((other, Left::Unknown)),
                 }
                 let epochs = (link.epoch, link.epoch + 1);
                 if !sessions::take_over(&kept, epochs, conn).await? || !links::claim(&link, conn, now).await?
@@ -301,12 +302,12 @@ impl Account {
                 if let Some(outbox) = outbox {
                     outbox.put(&told, conn, now).await?;
                 }
-                Ok(Moved::Done)
+                Ok((Moved::Done, left(presented, conn, now).await?))
             })
         });
         match work.await {
             // PostgreSQL tells of another who was given it at the same moment by an error.
-            Err(Lost::Database(error)) if error.is_conflict() => Ok(Moved::Taken),
+            Err(Lost::Database(error)) if error.is_conflict() => Ok((Moved::Taken, Left::Unknown)),
             other => other,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use accounts::allowances::{self, Rate};
 use accounts::attempts::TooMany;
 use accounts::claims::Claim;
+use accounts::links;
 use accounts::sessions;
 use axum::Extension;
 use axum::Json;
@@ -13,6 +14,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use events::Context;
 use events::audit::{self, Event, Span};
+use events::sign_ins;
 use grants::allowed;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -28,6 +30,7 @@ use crate::{Account, Lost, Visit};
 const HERE: &str = path::ACCOUNT_EXPORT;
 /// More than any person's trail holds that is not being attacked; of that, the newest.
 const MOST_EVENTS: u32 = 10_000;
+const MOST_SESSIONS: u32 = 10_000;
 /// Each is a long document, an event and a mail, and needs no password while a proof is fresh.
 const EXPORTS: Rate = Rate {
     at_once: 5,
@@ -62,7 +65,7 @@ pub(crate) async fn submit(
             Ok(()) => {}
             Err(Lost::TooMany(too_many)) => return account.data_page(&owner, Some(too_many), &visit),
             Err(Lost::Database(error)) => return Err(error.into()),
-            Err(Lost::Race) => return Err(Error::server_error("nothing races an export").into()),
+            Err(Lost::Race) => return Err(account.sign_in_first(HERE, None, &visit)?),
         }
         let document = account.document(&owner, &visit).await?;
         let headers = [
@@ -101,6 +104,10 @@ impl Account {
             Box::pin(async move {
                 let taken = allowances::take(&format!("export of {sub}"), EXPORTS, conn, now).await?;
                 taken.map_err(Lost::TooMany)?;
+                // Whoever ended this session, or changed the password, meanwhile, ended this as well.
+                if !sessions::lock_live(&session_id, conn, now).await? {
+                    return Err(Lost::Race);
+                }
                 let exported = Event::DataExported {
                     sub: &sub,
                     session_id: &session_id,
@@ -122,7 +129,8 @@ impl Account {
             .iter()
             .filter_map(|claim| Some((claim.to_string(), user.claim(*claim)?)))
             .collect();
-        let sessions = sessions::of_user(&user.sub, &mut conn, visit.now).await?;
+        let here = &owner.session.session_id;
+        let sessions = sessions::of_user(&user.sub, here, MOST_SESSIONS, &mut conn, visit.now).await?;
         let sessions = sessions.into_iter().map(|device| {
             json!({
                 "user_agent": device.user_agent,
@@ -139,6 +147,13 @@ impl Account {
         };
         let events = audit::of_user(&user.sub, all, &mut conn).await?;
         let allowed = allowed::of_user(&user.sub, &mut conn).await?;
+        let wanted = links::wanted(&user.sub, &mut conn).await?.into_iter();
+        let wanted = wanted.map(|(email, until)| json!({ "email": email, "link_until": until.to_string() }));
+        let wanted: Vec<Value> = wanted.collect();
+        // Not yet in the trail: they are counted for some minutes first.
+        let failed = sign_ins::of_user(&user.sub, &mut conn).await?.into_iter();
+        let failed = failed.map(|(at, failures)| json!({ "last_at": at.to_string(), "failures": failures }));
+        let failed: Vec<Value> = failed.collect();
         drop(conn);
         let mut apps = Vec::new();
         for allowed in allowed {
@@ -158,9 +173,11 @@ impl Account {
             "created_at": user.created_at.to_string(),
             "password": if user.password_hash.is_some() { "set" } else { "not set" },
             "claims": claims,
+            "addresses_asked_for": wanted,
             "sessions": sessions,
             "apps": apps,
             "activity": events,
+            "failed_sign_ins_just_now": failed,
         }))
     }
 }

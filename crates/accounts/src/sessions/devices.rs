@@ -3,9 +3,6 @@
 use db::{Conn, execute, run};
 use protocol::{SessionId, Subject, Timestamp};
 
-/// More than a person looks through.
-const MOST: i64 = 100;
-
 /// One session as its person may see it: nothing of the browser's cookie, nor of others who use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
@@ -41,19 +38,27 @@ const OF_USER: &str = "SELECT s.session_id, s.user_agent, d.name, d.device_id, s
         AND s.ended_at IS NULL AND s.idle_until > $2 AND s.expires_at > $2 \
         AND s.created_at > (SELECT f.epoch FROM revocation_feed f WHERE f.one = 1) \
         AND u.disabled_at IS NULL AND u.epoch = s.epoch \
-    ORDER BY s.last_seen_at DESC, s.session_id LIMIT $3";
+    ORDER BY CASE WHEN s.session_id = $3 THEN 0 ELSE 1 END, s.last_seen_at DESC, s.session_id LIMIT $4";
 
 type Row = (String, String, Option<String>, Option<String>, i64, i64);
 
-/// The live sessions of this user, the one seen last first; at most a hundred.
+/// The live sessions of this user, at most so many: the one in which they look first, however many others there are, then
+/// the one seen last.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_user(sub: &Subject, conn: &mut Conn, now: Timestamp) -> db::Result<Vec<Device>> {
+pub async fn of_user(
+    sub: &Subject,
+    here: &SessionId,
+    most: u32,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Vec<Device>> {
     let rows: Vec<Row> = run!(conn, |c| sqlx::query_as(OF_USER)
         .bind(sub.as_str())
         .bind(now.as_secs())
-        .bind(MOST)
+        .bind(here.as_str())
+        .bind(i64::from(most))
         .fetch_all(c))?;
     let devices = rows.into_iter().map(
         |(session_id, user_agent, name, device_id, created_at, last_seen_at)| Device {

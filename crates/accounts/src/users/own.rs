@@ -22,10 +22,11 @@ pub const EDITABLE: [Claim; 9] = [
 ];
 
 const SET_CLAIMS: &str = "UPDATE users SET claims = $3, updated_at = $4 \
-    WHERE sub = $1 AND claims = $2 AND disabled_at IS NULL";
+    WHERE sub = $1 AND claims = $2 AND epoch = $5 AND disabled_at IS NULL";
 
-/// Replaces the claims of a user that are editable by these; `false` when another change came first. A number that is
-/// another one is not verified any more.
+/// Replaces the claims of a user that are editable by these; `false` when another change came first, be it of the
+/// password: then the session in which this was typed may be over. A number that is another one is not verified any
+/// more.
 ///
 /// # Errors
 /// When the database fails.
@@ -62,6 +63,7 @@ pub async fn set_claims(
             .bind(json(&user.claims)?)
             .bind(json(&claims)?)
             .bind(now.as_secs())
+            .bind(user.epoch)
     )?;
     if touched == 1 {
         let event = Event::ProfileChanged {
