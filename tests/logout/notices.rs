@@ -268,8 +268,8 @@ everywhere! {
         let answer = home.here.submit(&form).await;
         assert_eq!(answer.status, 303, "{}", answer.body);
         let told = home.told([2, 2], &world).await;
-        for at in 0..2 {
-            assert_eq!(told[at], [sid(&home.at_here[at]), sid(&home.at_there[at])].into());
+        for (told, (here, there)) in told.iter().zip(home.at_here.iter().zip(&home.at_there)) {
+            assert_eq!(*told, [sid(here), sid(there)].into());
         }
         world.heard_elsewhere().await;
         for tokens in home.at_here.iter().chain(&home.at_there) {
