@@ -6,6 +6,7 @@ mod corpora;
 mod echo;
 pub(crate) mod forms;
 mod mailed;
+mod owners;
 mod steps;
 
 use std::collections::BTreeMap;
