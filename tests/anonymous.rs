@@ -236,6 +236,18 @@ fn kinds() -> Vec<Asked> {
         asked("an answer without a session", 303, |g, _| g.posted("/consent", &[("decision", "allow")])),
 
         asked("an account where nobody makes one", 403, |_, n| get(&format!("/signup?flow={n}"), &[])),
+        asked("a new account by a form of nobody's", 403, |g, n| {
+            g.posted("/signup", &[("username", &format!("{n}@example.com"))])
+        }),
+        asked("a new password by a form of nobody's", 403, |g, n| {
+            g.posted("/recover", &[("username", &format!("{n}@example.com"))])
+        }),
+        asked("a made-up link to recover", 404, |_, n| {
+            let link = opaque::encode(Kind::MailedLink, &n.to_be_bytes());
+            get(&format!("/recover/password?link={}", link.expose()), &[])
+        }),
+        asked("a page of an account", 303, |g, _| get("/account/sessions", &[("cookie", &g.cookies)])),
+        asked("a form of an account", 303, |g, _| g.posted("/account/delete", &[("session", "x")])),
         asked("a made-up link", 404, |_, n| {
             let link = opaque::encode(Kind::MailedLink, &n.to_be_bytes());
             get(&format!("/signup/account?link={}", link.expose()), &[])

@@ -3,6 +3,7 @@
 
 mod bend;
 mod ground;
+mod people;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -43,7 +44,7 @@ on_both_databases! {
         let drafts = ground(&world).await;
         let mut dice = Dice::new(0xC102);
         let callers = (0..CALLERS).map(|_| {
-            let caller = call(world.router(), drafts.clone(), dice.split());
+            let caller = call(world.router(), drafts.clone(), REQUESTS / CALLERS, dice.split());
             tokio::spawn(caller)
         });
         let mut met: BTreeMap<u16, usize> = BTreeMap::new();
@@ -88,10 +89,10 @@ async fn assert_still_serves(world: &World) {
 }
 
 /// Sends a share of the bent requests and counts the answers by status.
-async fn call(router: Router, drafts: Vec<Draft>, mut dice: Dice) -> BTreeMap<u16, usize> {
+async fn call(router: Router, drafts: Vec<Draft>, requests: usize, mut dice: Dice) -> BTreeMap<u16, usize> {
     let peer = PeerAddress(SocketAddr::from(([127, 0, 0, 1], 40_000)));
     let mut met = BTreeMap::new();
-    for _ in 0..REQUESTS / CALLERS {
+    for _ in 0..requests {
         let (draft, mut request) = bent(&drafts, &mut dice);
         request.extensions_mut().insert(peer);
         let Ok(response) = router.clone().oneshot(request).await;

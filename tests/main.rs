@@ -38,6 +38,7 @@ mod https;
 mod interop;
 mod introspection;
 mod ledger;
+mod lines;
 mod logout;
 mod machines;
 mod matrix;

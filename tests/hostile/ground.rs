@@ -151,7 +151,7 @@ pub(super) async fn ground(world: &World) -> Vec<Draft> {
 }
 
 impl Draft {
-    fn get(path: &str, query: &[(&'static str, String)]) -> Self {
+    pub(super) fn get(path: &str, query: &[(&'static str, String)]) -> Self {
         Self {
             method: "GET",
             path: path.to_owned(),
@@ -161,7 +161,7 @@ impl Draft {
         }
     }
 
-    fn post(path: &str, form: &[(&'static str, String)]) -> Self {
+    pub(super) fn post(path: &str, form: &[(&'static str, String)]) -> Self {
         let kind = ("content-type", "application/x-www-form-urlencoded".to_owned());
         let draft = Self {
             method: "POST",
@@ -171,14 +171,14 @@ impl Draft {
         draft.with(&kind)
     }
 
-    fn with(mut self, (name, value): &(&'static str, String)) -> Self {
+    pub(super) fn with(mut self, (name, value): &(&'static str, String)) -> Self {
         self.headers
             .push(((*name).to_owned(), value.clone().into_bytes()));
         self
     }
 }
 
-fn cookies(visitor: &Visitor<'_>) -> (&'static str, String) {
+pub(super) fn cookies(visitor: &Visitor<'_>) -> (&'static str, String) {
     let pairs = visitor
         .cookies
         .iter()
