@@ -58,9 +58,9 @@ async fn names(world: &World) -> Names {
     });
     assert!(disable.await.unwrap());
     let going = world.user().await;
-    let sub = going.sub.clone();
+    let (sub, epoch) = (going.sub.clone(), going.epoch);
     let ask = world.db.transact(move |conn| {
-        Box::pin(async move { deletion::ask(&sub, now + deletion::GRACE, conn).await })
+        Box::pin(async move { deletion::ask(&sub, epoch, now + deletion::GRACE, conn).await })
     });
     assert!(ask.await.unwrap());
     let bare = world.user_with(|draft| draft.password_hash = None).await;
