@@ -30,6 +30,15 @@ everywhere! {
         }
     }
 
+    async fn whoever_types_the_address_of_the_host_alone_comes_to_their_account(world: World) {
+        let user = world.user().await;
+        let mut visitor = world.visitor();
+        let login = visitor.open("/").await;
+        assert!(login.asks_to_sign_in(), "{}", login.body);
+        let home = visitor.sign_in(&login, user.email.shown()).await;
+        assert!(home.has("<h1>Your account</h1>"), "{}", home.body);
+    }
+
     async fn a_person_with_two_accounts_looks_at_the_one_they_choose(world: World) {
         let (alex, jane) = (world.user().await, world.user().await);
         let mut visitor = at_home(&world, &alex).await;

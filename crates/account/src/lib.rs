@@ -25,7 +25,7 @@ use clients::Directory;
 use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use pages::{Front, Guesses, Page, Problem, Shell, error};
+use pages::{Front, Guesses, Page, Problem, Shell, error, see_other};
 use protocol::{Error, FlowId, RequestId, Routes, SignUp, Timestamp, path};
 
 pub use letters::Letters;
@@ -76,6 +76,16 @@ pub fn at_the_root(front: &Front) -> Routes {
         async move { response }
     };
     Routes::new().route(path::CHANGE_PASSWORD, get(lead))
+}
+
+/// Whoever types the address of the host alone comes to their account.
+pub fn at_home(front: &Front) -> Routes {
+    let account = format!("{}{}", front.site.base(), path::ACCOUNT);
+    let lead = move || {
+        let response = see_other(&account);
+        async move { response }
+    };
+    Routes::new().route("/", get(lead))
 }
 
 /// One request.

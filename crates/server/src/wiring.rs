@@ -204,7 +204,7 @@ impl Parts {
             .merge(health::router(self.db.clone()));
 
         let app = match self.issuer.path() {
-            "" => own,
+            "" => own.merge(account::at_home(&front)),
             path => own
                 .under(path)
                 .merge(public(discovery::inserted(discovery, &self.issuer)))
