@@ -3,13 +3,14 @@
 //!
 //! The choice travels in the flow. It proves nothing: whoever may use the browser may use each of its sessions.
 
-use accounts::sessions::Session;
+use accounts::sessions::{self, Left, Session};
 use axum::response::{IntoResponse as _, Response};
 use events::Context;
 use grants::Flow;
 use grants::flow::Binding;
-use pages::Page;
+use http::header::SET_COOKIE;
 use pages::front::session_for;
+use pages::{Lifetime, Page};
 use protocol::Prompt;
 use revocation::Act;
 
@@ -108,12 +109,33 @@ impl Consent {
         by: &Context,
         visit: &Visit,
     ) -> Result<Response, Stop> {
-        if let Some(session) = self.meant(&carried.flow, value, visit).await? {
-            let act = Act::EndSessionOf(session.session_id, session.sub.clone());
-            revocation::perform(act, by, &self.front.db, visit.now).await?;
-            tracing::info!(sub = %session.sub, "removed from the browser");
-        }
-        Ok(self.resume(&carried.flow, &carried.sealed))
+        let mut response = self.resume(&carried.flow, &carried.sealed);
+        let Some(session) = self.meant(&carried.flow, value, visit).await? else {
+            return Ok(response);
+        };
+        let act = Act::EndSessionOf(session.session_id, session.sub.clone());
+        let (presented, by, now) = (self.front.cookies.browser(&visit.headers), by.clone(), visit.now);
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                revocation::perform_in(&act, &by, conn, now).await?;
+                // With the session, or a copy of the cookie would still be good for the others (C062).
+                match presented {
+                    Some(presented) => sessions::leave(&presented, conn, now).await,
+                    None => Ok(Left::Unknown),
+                }
+            })
+        });
+        let cookie = match work.await? {
+            Left::Renewed { cookie, max_age } => {
+                let lifetime = max_age.map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
+                self.front.cookies.set_browser(&cookie, lifetime)
+            }
+            Left::Empty => self.front.cookies.clear_browser(),
+            Left::Unknown => return Ok(response),
+        };
+        response.headers_mut().append(SET_COOKIE, cookie);
+        tracing::info!(sub = %session.sub, "removed from the browser");
+        Ok(response)
     }
 
     /// The session that a button of the chooser names, if it is still there.

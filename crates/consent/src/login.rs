@@ -267,26 +267,16 @@ impl Consent {
             return Ok(Err(LoginFault::Wrong));
         };
 
-        let guess = match self.guesses.begin(by, visit.now) {
-            Ok(guess) => guess,
-            Err(held) => {
-                tracing::info!(
-                    "a sign-in was not looked at: too many from its network, or of all, have failed"
-                );
-                return Ok(Err(LoginFault::TooMany(held)));
-            }
-        };
-        let (user, guess) = match Email::parse(username) {
-            Ok(email) => {
-                let user = users::by_email(&email, &mut self.front.db.reader().await?).await?;
-                let whose = (&email, user.as_ref());
-                match self.guesses.at(guess, whose, &visit.headers, visit.now).await? {
-                    Ok(guess) => (user, guess),
-                    Err(held) => return Ok(Err(too_many(held, user.as_ref()))),
-                }
-            }
+        let email = Email::parse(username).ok();
+        let user = match &email {
+            Some(email) => users::by_email(email, &mut self.front.db.reader().await?).await?,
             // No account can have it, so there is nobody whose existence the missing look-up could tell.
-            Err(_) => (None, guess),
+            None => None,
+        };
+        let whose = email.as_ref().map(|email| (email, user.as_ref()));
+        let guess = match self.guesses.take(whose, by, &visit.headers, visit.now).await? {
+            Ok(guess) => guess,
+            Err(held) => return Ok(Err(too_many(held, user.as_ref()))),
         };
         let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
         let outcome = match self.hasher.verify(stored, password.clone()).await {
@@ -429,11 +419,16 @@ impl Consent {
 
 /// Says in the log whose budget is spent: nobody else is told whether there is such an account.
 fn too_many(held: Held, user: Option<&User>) -> LoginFault {
-    match user {
-        Some(user) => {
+    match (held, user) {
+        (Held::Network(_), _) => {
+            tracing::info!("a sign-in was not looked at: too many from its network, or of all, have failed");
+        }
+        (Held::Account(_), Some(user)) => {
             tracing::info!(sub = %user.sub, "a sign-in was not looked at: too many at its account have failed");
         }
-        None => tracing::info!("a sign-in was not looked at: too many at a name that nobody has have failed"),
+        (Held::Account(_), None) => {
+            tracing::info!("a sign-in was not looked at: too many at a name that nobody has have failed")
+        }
     }
     LoginFault::TooMany(held)
 }

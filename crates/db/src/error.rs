@@ -41,6 +41,19 @@ impl Error {
         matches!(self, Self::Conflict(_))
     }
 
+    /// Whether it waited for somebody else's locks in vain.
+    pub(crate) fn is_contention(&self) -> bool {
+        let (Self::Unavailable(error) | Self::Refused(error)) = self else {
+            return false;
+        };
+        let sqlx::Error::Database(error) = error else {
+            return false;
+        };
+        error
+            .code()
+            .is_some_and(|code| CONTENDED.contains(&&*code) || code == LOCKED_OUT)
+    }
+
     fn passing(&self) -> Passing {
         match self {
             Self::Unavailable(_) | Self::Away | Self::Overloaded => Passing::Yes,
@@ -125,6 +138,7 @@ pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
 }
 
 const CONTENDED: [&str; 2] = ["40001", "40P01"];
+const LOCKED_OUT: &str = "55P03";
 const TOOK_TOO_LONG: &str = "57014";
 const READ_ONLY: &str = "25006";
 /// In a transaction, and so it was ended: on a machine that stood still for a while it is nobody's fault.

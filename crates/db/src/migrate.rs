@@ -1,7 +1,13 @@
 //! The schema: one set of migrations that runs verbatim on both databases.
 //!
 //! All missing migrations are applied in one transaction, under a lock, so that two processes that start on
-//! an empty database make one schema, and a process killed half-way leaves none.
+//! an empty database make one schema, and a process killed half-way leaves none. They take the time that they need: the
+//! bounds on a statement are for requests, and a table may be large. Another version may be serving meanwhile; whoever of
+//! the two waits for the other's locks gives up first here, and tries again.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::{Conn, Database, Error, Result, execute, run};
 
@@ -19,8 +25,12 @@ const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
     (version BIGINT PRIMARY KEY, name TEXT NOT NULL, sql_digest BIGINT NOT NULL)";
 const APPLIED: &str = "SELECT version, sql_digest FROM schema_migrations ORDER BY version";
 const APPLY: &str = "INSERT INTO schema_migrations (version, name, sql_digest) VALUES ($1, $2, $3)";
-/// Any constant will do; this one spells "csmg".
-const LOCK: &str = "SELECT pg_advisory_xact_lock(1668508007)";
+/// Any constant will do; this one spells "csmg". Whoever comes second waits for as long as the first takes.
+const LOCK: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+    SELECT pg_advisory_xact_lock(1668508007); SET LOCAL lock_timeout = '3s'";
+/// Requests that hold a table are answered within seconds; what holds it for longer has to be ended by an operator.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 
 impl Database {
     /// Applies what is missing and returns how many that were.
@@ -28,13 +38,39 @@ impl Database {
     /// # Errors
     /// When the schema is newer than this program or differs from what it applied, and when the database fails.
     pub async fn migrate(&self) -> Result<usize> {
-        self.transact(|conn| Box::pin(apply_missing(conn))).await
+        let mut tries = 1;
+        loop {
+            match self.transact(|conn| Box::pin(apply_missing(conn))).await {
+                Err(error) if error.is_contention() && tries < TRIES => {
+                    tracing::info!(tries, %error, "the schema is in use, and is brought up to date a little later");
+                    tries += 1;
+                    sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
+}
+
+/// Statements without our own bound on how long one takes.
+async fn at_leisure(sql: &'static str, conn: &mut Conn) -> Result<()> {
+    match conn {
+        Conn::Sqlite(inner) => {
+            inner.count();
+            sqlx::raw_sql(sql).execute(&mut **inner).await?;
+        }
+        Conn::Postgres(inner) => {
+            inner.count();
+            let outcome = sqlx::raw_sql(sql).execute(&mut **inner).await;
+            inner.judged(outcome)?;
+        }
+    }
+    Ok(())
 }
 
 async fn apply_missing(conn: &mut Conn) -> Result<usize> {
     if conn.is_postgres() {
-        execute!(conn, sqlx::query(LOCK))?;
+        at_leisure(LOCK, conn).await?;
     }
     execute!(conn, sqlx::raw_sql(RECORD))?;
     let applied: Vec<(i64, i64)> = run!(conn, |c| sqlx::query_as(APPLIED).fetch_all(c))?;
@@ -60,7 +96,7 @@ async fn apply_missing(conn: &mut Conn) -> Result<usize> {
         .filter(|known| applied.iter().all(|(version, _)| *version != known.version));
     let mut count = 0;
     for migration in missing {
-        execute!(conn, sqlx::raw_sql(migration.sql))?;
+        at_leisure(migration.sql, conn).await?;
         execute!(
             conn,
             sqlx::query(APPLY)
@@ -107,6 +143,53 @@ mod tests {
             assert!(db.migrate().await.unwrap_err().to_string().contains("newer"));
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_a_table_in_use_tries_again_and_waits_for_as_long_as_it_takes() {
+        let url = crate::testing::postgres_url().await;
+        let db = Database::connect(&url).await.unwrap();
+        db.migrate().await.unwrap();
+        let last = MIGRATIONS.last().unwrap().version;
+        db.transact(move |conn| {
+            Box::pin(async move {
+                for undo in [
+                    "ALTER TABLE sessions DROP COLUMN device_id",
+                    "DROP TABLE devices",
+                    "ALTER TABLE sign_ups DROP COLUMN invitation_id",
+                    "DROP TABLE invitations",
+                    "ALTER TABLE users DROP COLUMN imported_digest",
+                ] {
+                    execute!(conn, sqlx::query(undo))?;
+                }
+                let forget = "DELETE FROM schema_migrations WHERE version = $1";
+                execute!(conn, sqlx::query(forget).bind(last))?;
+                Ok::<_, Error>(())
+            })
+        })
+        .await
+        .unwrap();
+        // Longer than a statement may take elsewhere, and than the first try waits.
+        let held = Duration::from_secs(6);
+        let holder = db.clone();
+        let holding = tokio::spawn(async move {
+            let work = holder.transact(move |conn| {
+                Box::pin(async move {
+                    execute!(conn, sqlx::query("LOCK TABLE users IN ROW SHARE MODE"))?;
+                    sleep(held).await;
+                    Ok::<_, Error>(())
+                })
+            });
+            work.await
+        });
+        sleep(Duration::from_millis(300)).await;
+        let began = std::time::Instant::now();
+        let (first, second) = tokio::join!(db.migrate(), db.migrate());
+        let mut applied = [first.unwrap(), second.unwrap()];
+        applied.sort_unstable();
+        assert_eq!(applied, [0, 1]);
+        assert!(began.elapsed() > held / 2, "it did not wait");
+        holding.await.unwrap().unwrap();
     }
 
     #[test]

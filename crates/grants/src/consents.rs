@@ -46,7 +46,8 @@ const RECORD: &str = "INSERT INTO consents \
     consent_id = CASE WHEN consents.ended_at IS NULL THEN consents.consent_id ELSE excluded.consent_id END, \
     scope = excluded.scope, resources = excluded.resources, claims = excluded.claims, \
     client_version = excluded.client_version, \
-    first_granted_at = CASE WHEN consents.ended_at IS NULL THEN consents.first_granted_at \
+    first_granted_at = CASE WHEN consents.ended_at IS NULL \
+    THEN COALESCE(consents.first_granted_at, consents.granted_at) \
     ELSE excluded.first_granted_at END, \
     last_used_at = CASE WHEN consents.ended_at IS NULL THEN consents.last_used_at END, \
     session_id = excluded.session_id, flow_id = excluded.flow_id, granted_at = excluded.granted_at, \

@@ -38,12 +38,13 @@ pub struct Guesses {
 #[derive(Debug)]
 #[must_use]
 pub struct Guess {
-    attempt: Attempt,
+    /// None in a browser that is known.
+    attempt: Option<Attempt>,
     spent: Spent,
 }
 
 /// What a guess took of the budget of an account.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use]
 pub struct Spent(Option<String>);
 
@@ -76,36 +77,40 @@ impl Guesses {
         Self { front, attempts }
     }
 
-    /// Counts a guess from this network, in this process. Asked first: it costs nothing.
+    /// Counts a guess: the last thing before the password is looked at. At the account it counts for all processes;
+    /// where the account is not known, at the network and in all for this one, first. `whose` is the address that was
+    /// typed and whoever has it, if anybody does; none when it is no address.
     ///
     /// # Errors
-    /// [`Held::Network`]: then it is not counted.
-    pub fn begin(&self, by: &Context, now: Timestamp) -> Result<Guess, Held> {
-        let attempt = self.attempts.begin(by.network(), now).map_err(Held::Network)?;
-        Ok(Guess {
-            attempt,
-            spent: Spent(None),
-        })
-    }
-
-    /// Counts it at the account, for all processes: the last thing before the password is looked at. `user` is whoever
-    /// has this address, if anybody does.
-    ///
-    /// # Errors
-    /// When the database fails. [`Held::Account`] is no such error: then it is not counted there.
-    pub async fn at(
+    /// When the database fails. [`Held`] is no such error: then it is not counted where it was held.
+    pub async fn take(
         &self,
-        guess: Guess,
-        (address, user): (&Email, Option<&User>),
+        whose: Option<(&Email, Option<&User>)>,
+        by: &Context,
         headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<Result<Guess, Held>, Error> {
-        if !self.attempts.is_limited() {
-            return Ok(Ok(guess));
-        }
-        let name = match self.front.known(user, headers)? {
-            Some(mark) => format!("password at {mark}"),
-            None => self.hidden(address)?,
+        let user = whose.and_then(|(_, user)| user);
+        let mark = match self.attempts.is_limited() {
+            true => self.front.known(user, headers)?,
+            false => None,
+        };
+        // Who floods a network, or all of them, does not keep the owner out either.
+        let attempt = match &mark {
+            Some(_) => None,
+            None => match self.attempts.begin(by.network(), now) {
+                Ok(attempt) => Some(attempt),
+                Err(too_many) => return Ok(Err(Held::Network(too_many))),
+            },
+        };
+        let name = match (mark, whose) {
+            (Some(mark), _) => Some(format!("password at {mark}")),
+            (None, Some((address, _))) => Some(self.hidden(address)?),
+            (None, None) => None,
+        };
+        let Some(name) = name.filter(|_| self.attempts.is_limited()) else {
+            let spent = Spent(None);
+            return Ok(Ok(Guess { attempt, spent }));
         };
         let spent = name.clone();
         let take = self.front.db.write_at_once(move |conn| {
@@ -113,8 +118,8 @@ impl Guesses {
         });
         Ok(match take.await? {
             Ok(()) => Ok(Guess {
+                attempt,
                 spent: Spent(Some(spent)),
-                ..guess
             }),
             // The try from that network stays counted: to ask has a price, whatever it came to.
             Err(too_many) => Err(Held::Account(too_many)),
@@ -148,7 +153,9 @@ impl Guesses {
 impl Guess {
     /// The person knew it. What remains is given back in the transaction of what they wanted.
     pub fn was_right(self) -> Spent {
-        self.attempt.give_back();
+        if let Some(attempt) = self.attempt {
+            attempt.give_back();
+        }
         self.spent
     }
 }

@@ -78,26 +78,17 @@ impl Account {
         let Ok(password) = Password::presented(&Secret::from(given)) else {
             return Ok(Err(Unproven::Wrong));
         };
-        let guess = match self.guesses.begin(by, visit.now) {
-            Ok(guess) => guess,
-            Err(held) => {
-                tracing::info!(
-                    "a password was not looked at: too many from its network, or of all, have failed"
-                );
-                return Ok(Err(Unproven::TooMany(held)));
-            }
-        };
         let sub = owner.session.sub.clone();
         let user = users::by_sub(&sub, &mut self.front.db.reader().await?).await?;
         // Deleted this moment.
         let Some(user) = user else {
             return Ok(Err(Unproven::Wrong));
         };
-        let whose = (&user.email, Some(&user));
-        let guess = match self.guesses.at(guess, whose, &visit.headers, visit.now).await? {
+        let whose = Some((&user.email, Some(&user)));
+        let guess = match self.guesses.take(whose, by, &visit.headers, visit.now).await? {
             Ok(guess) => guess,
             Err(held) => {
-                tracing::info!(%sub, "a password was not looked at: too many at its account have failed");
+                tracing::info!(%sub, ?held, "a password was not looked at: too many have failed");
                 return Ok(Err(Unproven::TooMany(held)));
             }
         };

@@ -14,6 +14,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 use revocation::Act;
 
+use super::devices::left;
 use super::views::{Choice, Here, Person, Switch};
 use super::{Stop, page};
 use crate::Account;
@@ -61,8 +62,16 @@ pub(crate) async fn submit(
         };
         if let Some(removed) = named("remove") {
             let act = Act::EndSessionOf(removed.session_id.clone(), removed.sub.clone());
-            revocation::perform(act, &by, &account.front.db, visit.now).await?;
+            let (presented, now) = (account.presented(&visit), visit.now);
+            let work = account.front.db.transact(move |conn| {
+                Box::pin(async move {
+                    revocation::perform_in(&act, &by, conn, now).await?;
+                    left(presented, conn, now).await
+                })
+            });
+            let renewed = work.await?;
             tracing::info!(sub = %removed.sub, "removed from the browser");
+            return Ok(account.renewed(see_other(&account.at(HERE, &[])), renewed));
         }
         let Some(chosen) = named("account") else {
             return Ok(see_other(&account.at(HERE, &[])));

@@ -10,10 +10,16 @@ use db::{Conn, execute, run};
 use protocol::opaque::{self, Kind};
 use protocol::{FlowId, Secret, Timestamp};
 
-use super::SignIn;
+use super::{SignIn, current};
 
 /// For so long a browser that is not used is known again.
 const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// Of one account: whoever signs in all the time and keeps no cookies fills the table with no more.
+const MOST: i64 = 100;
+/// Any more that there are by an accident go the next time.
+const FORGET_OLDEST: &str = "DELETE FROM devices WHERE device_id IN \
+    (SELECT device_id FROM devices WHERE sub = $1 ORDER BY last_used_at DESC, device_id LIMIT 100 OFFSET $2)";
 
 /// The browser of a sign-in.
 pub(super) struct Recognised {
@@ -25,8 +31,10 @@ pub(super) struct Recognised {
 }
 
 const TOUCH: &str = "UPDATE devices SET last_used_at = $3 WHERE sub = $1 AND digest = $2 RETURNING device_id";
-const IS_STORED: &str = "SELECT COUNT(*) FROM devices WHERE digest = $1";
-const BEFORE: &str = "SELECT COUNT(*) FROM devices WHERE sub = $1";
+const IS_STORED: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM devices WHERE digest = $1 LIMIT 1) AS found";
+/// Also before browsers were remembered.
+const BEFORE: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM devices WHERE sub = $1 \
+    UNION ALL SELECT 1 FROM sessions WHERE sub = $1 LIMIT 1) AS found";
 const INSERT: &str = "INSERT INTO devices (device_id, sub, digest, first_used_at, last_used_at) \
     VALUES ($1, $2, $3, $4, $4) \
     ON CONFLICT (sub, digest) DO UPDATE SET last_used_at = $4 RETURNING device_id";
@@ -55,18 +63,30 @@ pub(super) async fn recognise(sign_in: &SignIn, conn: &mut Conn, now: Timestamp)
     }
     let cookie = cookie.unwrap_or_else(|| opaque::random(Kind::Device));
     let (before,): (i64,) = run!(conn, |c| sqlx::query_as(BEFORE).bind(sub).fetch_one(c))?;
-    let is_new = before > 0 && !is_second_click(sign_in, conn).await?;
+    let is_new = before > 0
+        && !is_second_click(sign_in, conn).await?
+        && !is_signed_in_here(sign_in, conn, now).await?;
     let (device_id,): (String,) = run!(conn, |c| sqlx::query_as(INSERT)
         .bind(protocol::random::id())
         .bind(sub)
         .bind(seal::digest(cookie.expose()))
         .bind(now.as_secs())
         .fetch_one(c))?;
+    execute!(conn, sqlx::query(FORGET_OLDEST).bind(sub).bind(MOST))?;
     Ok(Recognised {
         device_id,
         cookie,
         is_new,
     })
+}
+
+/// A session of before browsers were remembered.
+async fn is_signed_in_here(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+    let Some(presented) = &sign_in.presented else {
+        return Ok(false);
+    };
+    let sessions = current(presented, conn, now).await?;
+    Ok(sessions.is_some_and(|sessions| sessions.iter().any(|session| session.sub == sign_in.sub)))
 }
 
 const OF_FLOW: &str = "SELECT COUNT(*) FROM authentications a JOIN sessions s ON s.session_id = a.session_id \

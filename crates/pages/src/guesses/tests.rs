@@ -50,8 +50,8 @@ async fn guess(
     headers: &HeaderMap,
     now: Timestamp,
 ) -> Result<Guess, Held> {
-    let begun = guesses.begin(&from(network), now)?;
-    guesses.at(begun, whose, headers, now).await.unwrap()
+    let taken = guesses.take(Some(whose), &from(network), headers, now);
+    taken.await.unwrap()
 }
 
 /// The browser after it was given this cookie.
