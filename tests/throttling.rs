@@ -130,7 +130,18 @@ async fn c070_guesses_from_many_networks_are_few_and_the_owner_enters_all_the_sa
         assert_eq!(sign_in(&mut owner, &user, NEW).await.status, 429);
 
         world.pass(Duration::from_secs(600));
-        assert_eq!(sign_in(&mut world.visitor(), &user, NEW).await.status, 303);
+        let mut owner = world.visitor();
+        assert_eq!(sign_in(&mut owner, &user, NEW).await.status, 303);
+        // Nor does a stranger in their own network, where they are known.
+        let mut neighbour = world.visitor();
+        let page = neighbour.open("/account").await;
+        for n in 0..80 {
+            let name = format!("nobody-{n}@example.com");
+            from(&mut neighbour, 250, &filled(&page, &name, "not the password")).await;
+        }
+        assert_eq!(sign_in(&mut world.visitor(), &other, PASSWORD).await.status, 429);
+        forget(&mut owner, "cs_browser");
+        assert_eq!(sign_in(&mut owner, &user, NEW).await.status, 303);
     }
 }
 

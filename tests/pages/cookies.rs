@@ -39,7 +39,7 @@ async fn cookies_of_a_sign_in(world: &World, remember: bool) -> Vec<String> {
 /// The cookie that only says that the password was known there outlives the browser.
 fn without_age(cookie: &str) -> &str {
     match cookie.contains("cs_known") {
-        true => cookie.strip_suffix("; Max-Age=31536000").expect("a year"),
+        true => cookie.strip_suffix("; Max-Age=34560000").expect("400 days"),
         false => cookie,
     }
 }

@@ -50,8 +50,8 @@ async fn guess(
     headers: &HeaderMap,
     now: Timestamp,
 ) -> Result<Guess, Held> {
-    let taken = guesses.take(Some(whose), &from(network), headers, now);
-    taken.await.unwrap()
+    let by = from(network);
+    guesses.take(Some(whose), &by, headers, now).await.unwrap()
 }
 
 /// The browser after it was given this cookie.
