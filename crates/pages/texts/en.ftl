@@ -262,7 +262,7 @@ apps-claim = See a detail of yours: { $claim }
 app-title = Connected app
 app-may = { $app } may:
 app-remove-title = Remove access
-app-remove-lead = { $app } is signed out and can't use your account any more. To use it again, you sign in and allow it anew.
+app-remove-lead = { $app } is signed out and can't use your account any more. To use it again, you sign in and allow it again.
 app-remove = Remove access
 
 activity-label = Activity
