@@ -86,9 +86,7 @@ impl Front {
             .cookies
             .set_known(&format!("{}.{}", known.browser, known.marks.join("."))))
     }
-}
 
-impl Front {
     fn presented(&self, headers: &HeaderMap) -> Option<Known> {
         let value = self.cookies.known(headers)?;
         Known::parse(value.expose())

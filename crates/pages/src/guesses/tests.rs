@@ -199,13 +199,15 @@ async fn c070_a_browser_in_which_the_password_was_known_has_a_budget_of_its_own(
             .acquaint(None, (&"somebody".into(), 0), &nobody)
             .unwrap();
         assert!(guess(&guesses, whose, 7, &holding(&other), START).await.is_err());
-        let made_up = format!("__Host-cs_known={0}.{0}", "A".repeat(22));
-        let made_up = HeaderValue::from_str(&made_up).unwrap();
-        assert!(
-            guess(&guesses, whose, 8, &holding(&made_up), START)
-                .await
-                .is_err()
-        );
+        // Of our own shape, with a name that we gave.
+        let made_up = guesses.front.cookies.set_known(&format!(
+            "{}.{}",
+            guesses.front.device(&own).unwrap().expose(),
+            "A".repeat(22)
+        ));
+        let made_up = holding(&made_up);
+        assert!(guesses.front.device(&made_up).is_some());
+        assert!(guess(&guesses, whose, 8, &made_up, START).await.is_err());
         let mut twice = own.clone();
         twice.append(COOKIE, holding(&other)[COOKIE].clone());
         assert!(guess(&guesses, whose, 9, &twice, START).await.is_err());
