@@ -50,7 +50,7 @@ const TRAVERSALS: [&str; 8] = [
     "en/../../keys/master.key",
     "/etc/passwd",
     "en-../../../x",
-    "{{7*7}}",
+    "{{7919*7907}}",
     "xx-klingon",
     "de, *;q=0",
 ];
@@ -206,7 +206,7 @@ on_both! {
                 let letter = letters.held(&address).into_iter().next().expect("a letter").letter;
                 assert!(letter.html.contains("lang=\"en\""), "{name}: {}", letter.html);
                 for part in [&letter.subject, &letter.text, &letter.html] {
-                    assert!(!part.contains("passwd") && !part.contains("klingon") && !part.contains("49"), "{part}");
+                    assert!(!part.contains("passwd") && !part.contains("klingon") && !part.contains("62615533"), "{part}");
                 }
             }
             // What a person says of themselves is text, whatever it reads like.

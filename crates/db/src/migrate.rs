@@ -145,14 +145,14 @@ mod tests {
         .await;
     }
 
-    /// Holds what this statement locks for some seconds, on a connection of its own.
-    fn hold(statement: &'static str, seconds: u64, db: &Database) -> tokio::task::JoinHandle<Result<()>> {
+    /// Holds what this statement locks for some time, on a connection of its own.
+    fn hold(statement: &'static str, millis: u64, db: &Database) -> tokio::task::JoinHandle<Result<()>> {
         let db = db.clone();
         tokio::spawn(async move {
             let work = db.transact(move |conn| {
                 Box::pin(async move {
                     execute!(conn, sqlx::query(statement))?;
-                    sleep(Duration::from_secs(seconds)).await;
+                    sleep(Duration::from_millis(millis)).await;
                     Ok(())
                 })
             });
@@ -185,8 +185,8 @@ mod tests {
         .await
         .unwrap();
         // The first for longer than a statement may take elsewhere, the other for longer than one try waits after that.
-        let first = hold("SELECT pg_advisory_xact_lock(1668508007)", 6, &db);
-        let other = hold("LOCK TABLE users IN ROW SHARE MODE", 9, &db);
+        let first = hold("SELECT pg_advisory_xact_lock(1668508007)", 5500, &db);
+        let other = hold("LOCK TABLE users IN ROW SHARE MODE", 9500, &db);
         sleep(Duration::from_millis(300)).await;
         let (one, two) = tokio::join!(db.migrate(), db.migrate());
         assert!(first.is_finished() && other.is_finished(), "it did not wait");
