@@ -5,11 +5,14 @@
 //! completes, and not before. Opening it twice, or going back, works.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use accounts::allowances::{self, Rate};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use clients::{Client, Credentials, Trust};
+use events::Context;
 use grants::pushed::{self, Kept, Pusher};
 use grants::{Flow, approvals};
 use http::header::CACHE_CONTROL;
@@ -26,6 +29,13 @@ use crate::endpoint::Stop;
 /// RFC 9126 §2.2.
 pub(crate) const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 
+/// By which one network pushes in the name of one client that cannot prove who it is: what many people behind one address
+/// need, and no other network's people are kept out by.
+const OF_ONE_NETWORK: Rate = Rate {
+    at_once: 200,
+    every: Duration::from_secs(1),
+};
+
 /// What the client sends to `/authorize` in place of its request.
 #[derive(Debug)]
 pub(crate) struct Pushed(String);
@@ -34,6 +44,7 @@ pub(crate) async fn push(
     State(authorize): State<Arc<Authorize>>,
     certificate: Option<ClientCertificate>,
     headers: HeaderMap,
+    by: Context,
     Form(params): Form,
 ) -> Result<Pushed, Error> {
     let now = authorize.front.clock.now();
@@ -59,12 +70,23 @@ pub(crate) async fn push(
     let params = merged.unwrap_or_else(|| params.with("client_id", client.id.as_str()));
     let bound = Bound::prove(&params, &authorize.clients).await?;
     let request = checks::parse(&params, &bound, &authorize.context(now)).await?;
-    let (flow, by) = (Flow::start(request, now), pusher(&client));
-    let work = authorize
-        .front
-        .db
-        .transact(move |conn| Box::pin(async move { pushed::keep(&flow, by, conn, now).await }));
-    match work.await? {
+    let (flow, pusher) = (Flow::start(request, now), pusher(&client));
+    let bucket = format!("par {} {}", client.id, by.network());
+    let work = authorize.front.db.transact(move |conn| {
+        Box::pin(async move {
+            if pusher == Pusher::Anybody
+                && let Err(full) = allowances::take(&bucket, OF_ONE_NETWORK, conn, now).await?
+            {
+                return Ok(Err(full));
+            }
+            Ok::<_, db::Error>(Ok(pushed::keep(&flow, pusher, conn, now).await?))
+        })
+    });
+    let kept = work.await?.map_err(|full| {
+        let what = "too many requests were pushed in the name of this client from one network";
+        Error::too_many(what, full.retry_after)
+    })?;
+    match kept {
         Kept::As(reference) => Ok(Pushed(format!("{PREFIX}{reference}"))),
         Kept::TooLarge => Err(Error::invalid_request(
             "the request is too large: at most 16 KiB of a client that the operator trusts and that authenticates, 3 KiB \
@@ -79,8 +101,9 @@ pub(crate) async fn push(
 
 fn pusher(client: &Client) -> Pusher {
     match client.trust {
-        Trust::Trusted if !client.is_public() => Pusher::Proven,
-        Trust::Trusted | Trust::Unverified => Pusher::Anybody,
+        _ if client.is_public() => Pusher::Anybody,
+        Trust::Trusted => Pusher::Proven,
+        Trust::Unverified => Pusher::Unverified,
     }
 }
 

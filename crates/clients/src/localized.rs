@@ -15,6 +15,11 @@ impl Localized {
     /// What stands before the tag in the name of a member.
     pub const MEMBER: &'static str = "client_name#";
 
+    /// In whatever languages.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str)
+    }
+
     /// The name for a page in this language: that of the language, of one that holds it, or of one of its regions.
     pub fn speaking(&self, tag: &str) -> Option<&str> {
         let holding =

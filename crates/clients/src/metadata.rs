@@ -138,6 +138,14 @@ fn is_usual(alg: &ClientAlg) -> bool {
 }
 
 impl Metadata {
+    /// As which people may see the client.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.client_name
+            .as_deref()
+            .into_iter()
+            .chain(self.client_names.all())
+    }
+
     pub fn id_token_encryption(&self) -> Option<(JweAlg, JweEnc)> {
         self.id_token_encrypted_response_alg
             .zip(self.id_token_encrypted_response_enc)

@@ -23,11 +23,17 @@ pub enum Fault {
     TooLong(usize),
     #[error("the text holds a control character or one that cannot be seen")]
     Invisible,
+    #[error("the text piles up marks on one letter")]
+    Marks,
     #[error(
-        "the text mixes scripts in one word, or reads like one in Latin letters; another word beside it helps"
+        "the text mixes scripts or signs with the letters of one word, or reads like one in Latin letters; a space, or another \
+         word of the same script beside it, helps"
     )]
     Confusable,
 }
+
+/// UTS #39 §5.4: no language that is written needs more.
+const MOST_MARKS: usize = 4;
 
 /// The name of a client, as it is kept and shown: [`line()`] of at most [`MAX_NAME`] characters that passes for no other.
 ///
@@ -35,34 +41,59 @@ pub enum Fault {
 /// As [`line()`]; and when it could be taken for a name in other letters.
 pub fn name(text: &str) -> Result<String, Fault> {
     let name = line(text, MAX_NAME)?;
-    let words = || {
-        name.split(|c: char| c.is_whitespace() || c.is_ascii_punctuation())
-            .filter(|word| !word.is_ascii())
+    let words: Vec<&str> = name
+        .split(|c: char| c.is_whitespace() || c.is_ascii_punctuation())
+        .filter(|word| !word.is_ascii())
+        .collect();
+    let foreign = || words.iter().filter(|word| !is_latin(word));
+    // One word that cannot be misread says which letters the others of its script are in: there are honest words in
+    // Cyrillic, for one, of which every letter has its like in Latin.
+    let is_vouched_for = |word: &str| {
+        foreign().any(|other| !reads_as_latin(other) && format!("{word}{other}").is_single_script())
     };
-    let (mut foreign, mut as_latin) = (0, 0);
-    for word in words() {
-        if mixes_scripts(word) {
-            return Err(Fault::Confusable);
-        }
-        match is_latin(word) {
-            // Letters of phonetic alphabets that differ from those of the keyboard by a hair.
-            true if word.chars().any(|c| c.is_alphabetic() && !c.identifier_allowed()) => {
-                return Err(Fault::Confusable);
-            }
-            true => {}
-            false => {
-                foreign += 1;
-                as_latin += usize::from(reads_as_latin(word));
-            }
-        }
-    }
-    // One word that cannot be misread says which letters the others are in: there are honest words in Cyrillic, for one,
-    // of which every letter has its like in Latin.
-    match foreign > 0 && foreign == as_latin {
+    let is_misread = |word: &&&str| reads_as_latin(word) && !is_vouched_for(word);
+    let is_odd = |word: &&str| mixes_scripts(word) || has_odd_letter(word) || has_sign(word);
+    match words.iter().any(is_odd) || foreign().any(|word| is_misread(&word)) {
         true => Err(Fault::Confusable),
         false => Ok(name),
     }
 }
+
+/// Whether a client of this name would pass for the server itself: nobody but the people who run it gives it one.
+pub fn is_of(brand: &str, name: &str) -> bool {
+    let plain = |text: &str| {
+        let skeleton: String = skeleton(&text.to_lowercase()).collect();
+        let letters = skeleton.chars().filter(|c| c.is_alphanumeric());
+        letters.collect::<String>().to_lowercase()
+    };
+    plain(name).contains(&plain(brand))
+}
+
+/// A letter that no language in common use is written in, or a Latin one that differs from another by a hair.
+fn has_odd_letter(word: &str) -> bool {
+    word.chars().filter(|c| c.is_alphabetic()).any(|c| {
+        // The letter i of Turkish, which looks like the other one there is.
+        let is_like_ascii =
+            || is_latin(&c.to_string()) && c != 'ı' && skeleton(&c.to_string()).all(|c| c.is_ascii());
+        !c.is_ascii() && (!c.identifier_allowed() || is_like_ascii())
+    })
+}
+
+/// A sign beside letters that is none of writing: among circles, bars and squares each has a letter that looks like it.
+/// Emoji have colours.
+fn has_sign(word: &str) -> bool {
+    let is_sign = |c: char| {
+        let is_writing = c.is_ascii() || c.is_alphanumeric() || is_combining_mark(c);
+        !is_writing && !PUNCTUATION.contains(&c) && c < '\u{1f000}'
+    };
+    word.chars().any(char::is_alphanumeric) && word.chars().any(is_sign)
+}
+
+/// Of names as they are written, beside that of ASCII.
+const PUNCTUATION: [char; 34] = [
+    '·', '‧', '・', '‐', '‑', '‒', '–', '—', '’', '‘', '“', '”', '„', '‚', '«', '»', '‹', '›', '®', '©', '°',
+    '№', '€', '£', '¥', '…', '×', '、', '。', '「', '」', '׳', '״', '،',
+];
 
 /// Chinese, Japanese and Korean words hold Latin letters as a matter of course, and none of theirs looks like one.
 fn mixes_scripts(word: &str) -> bool {
@@ -97,10 +128,20 @@ pub fn line(text: &str, most: usize) -> Result<String, Fault> {
     if text.chars().count() > most {
         return Err(Fault::TooLong(most));
     }
-    match text.chars().any(is_invisible) {
-        true => Err(Fault::Invisible),
+    if text.chars().any(is_invisible) {
+        return Err(Fault::Invisible);
+    }
+    match piles_up_marks(text) {
+        true => Err(Fault::Marks),
         false => Ok(text.to_owned()),
     }
+}
+
+fn piles_up_marks(text: &str) -> bool {
+    let letters: Vec<char> = text.chars().collect();
+    letters
+        .windows(MOST_MARKS + 1)
+        .any(|run| run.iter().all(|c| is_combining_mark(*c)))
 }
 
 /// Controls, line and paragraph separators, and what Unicode calls default-ignorable (zero width,
@@ -181,6 +222,15 @@ mod tests {
             "\u{261}oogle",
             "\u{13D2}\u{13AA}\u{13A2}",
             "Bank \u{43E}f \u{455}c\u{43E}t",
+            // Another script beside it vouches for nothing.
+            "\u{430}\u{440}\u{440}\u{4CF}\u{435} 店",
+            "Goog\u{2223}e",
+            "Paypa\u{2758}",
+            "Appl\u{212E}",
+            "\u{237A}pple",
+            "Amaz\u{25CB}n",
+            "\u{196}BM",
+            "\u{2C9F}\u{2CA3}\u{2C89}\u{2C9B}",
         ] {
             assert_eq!(name(homograph), Err(Fault::Confusable), "{homograph}");
         }
@@ -200,10 +250,45 @@ mod tests {
             "חנות 24",
             "हिन्दी समाचार",
             "1 & 1",
+            "L’Étoile – Café",
+            "Łódź Żabka Ørsted Đakovo",
+            "Kapı Işık",
+            "Việt Nam",
+            "Party🎉",
+            "I ♥ Bread",
+            "Acme® Cloud",
+            "L·lull",
+            "ไทยพาณิชย์",
+            "セブン・イレブン",
         ] {
             assert_eq!(name(honest).as_deref(), Ok(honest));
         }
         assert_eq!(name("Ba\u{200b}nk"), Err(Fault::Invisible));
+    }
+
+    #[test]
+    fn c017_marks_are_not_piled_up() {
+        assert_eq!(
+            line(&format!("Z{}algo", "\u{321}".repeat(5)), MAX_NAME),
+            Err(Fault::Marks)
+        );
+        assert!(line(&format!("Z{}algo", "\u{321}".repeat(4)), MAX_NAME).is_ok());
+    }
+
+    #[test]
+    fn c017_whose_name_would_pass_for_ours() {
+        for name in [
+            "Countersign",
+            "COUNTERSIGN Security",
+            "Counter-Sign",
+            "Cοuntersıgn",
+            "My countersign",
+        ] {
+            assert!(is_of("Countersign", name), "{name}");
+        }
+        for name in ["Counter", "Signs & Counters", "Shop"] {
+            assert!(!is_of("Countersign", name), "{name}");
+        }
     }
 
     #[test]

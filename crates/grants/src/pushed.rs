@@ -18,7 +18,10 @@ pub const LIFETIME: Duration = Duration::from_secs(60);
 pub enum Pusher {
     /// A client that somebody vouches for, and that proved who it is.
     Proven,
-    /// Anybody who says to be this client, or whose client it is: they do not fill the table.
+    /// A client that anybody may have registered: it does not fill the table.
+    Unverified,
+    /// Anybody who says to be this client: strangers neither fill the table nor keep its users out. Whoever asks counts what
+    /// comes from one network as well.
     Anybody,
 }
 
@@ -27,15 +30,16 @@ impl Pusher {
     const fn room(self) -> usize {
         match self {
             Self::Proven => 16 * 1024,
-            Self::Anybody => 3 * 1024,
+            Self::Unverified | Self::Anybody => 3 * 1024,
         }
     }
 
     /// Requests within [`LIFETIME`].
-    const fn most(self) -> i64 {
+    const fn most(self) -> Option<i64> {
         match self {
-            Self::Proven => i64::MAX,
-            Self::Anybody => 200,
+            Self::Proven => None,
+            Self::Unverified => Some(200),
+            Self::Anybody => Some(2_000),
         }
     }
 }
@@ -63,12 +67,12 @@ pub async fn keep(flow: &Flow, by: Pusher, conn: &mut Conn, now: Timestamp) -> d
     if json.len() > by.room() {
         return Ok(Kept::TooLarge);
     }
-    if by == Pusher::Anybody {
+    if let Some(most) = by.most() {
         let (recent,): (i64,) = run!(conn, |c| sqlx::query_as(RECENT)
             .bind(client_id)
             .bind(now.as_secs())
             .fetch_one(c))?;
-        if recent >= by.most() {
+        if recent >= most {
             return Ok(Kept::TooMany);
         }
     }

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
+use protocol::BRAND;
 
 use crate::{Locale, Markup, Texts, assets};
-
-/// Whose pages these are.
-pub const BRAND: &str = "Countersign";
 
 /// The path of the issuer, without a slash at its end: empty for `https://id.example.com`, `/auth` for
 /// `https://example.com/auth`. Every link of ours begins with it.

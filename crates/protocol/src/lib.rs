@@ -28,6 +28,9 @@ mod wire_enum;
 
 pub mod oauth;
 
+/// Whose server this is, to people.
+pub const BRAND: &str = "Countersign";
+
 pub use claims_request::{Asked, ClaimsRequest};
 pub use client_address::ClientAddress;
 pub use client_certificate::ClientCertificate;

@@ -2,9 +2,10 @@
 
 use clients::registrations::Vouched;
 use clients::registrations::quota::Hours;
-use clients::{AssertionAudience, Metadata, Trust};
+use clients::{AssertionAudience, Metadata, Trust, shown};
 use protocol::{
-    ClientAuthMethod, ClientCertificates, Error, GrantType, ResponseTypes, SigningAlgs, scope, wire_enum,
+    BRAND, ClientAuthMethod, ClientCertificates, Error, GrantType, ResponseTypes, SigningAlgs, scope,
+    wire_enum,
 };
 use serde_json::Value;
 
@@ -66,6 +67,12 @@ impl Terms {
             ));
         }
         let mut metadata = metadata(document)?;
+        if metadata.names().any(|name| shown::is_of(BRAND, name)) {
+            return Err(invalid(
+                "client_name",
+                "the name of this server is in it; only the people who run the server give it to a client",
+            ));
+        }
         let own_wish = Document::new(document)?.flag("require_pkce")?;
         let public = metadata.token_endpoint_auth_method == ClientAuthMethod::None;
         if Document::new(document)?.word("assertion_audience", AssertionAudience::ALL)?

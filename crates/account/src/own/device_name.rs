@@ -31,7 +31,7 @@ impl Account {
             Ok(name) => Some(name),
             // Back to what the browser says of itself.
             Err(Fault::Empty) => None,
-            Err(Fault::TooLong(_) | Fault::Invisible | Fault::Confusable) => {
+            Err(Fault::TooLong(_) | Fault::Invisible | Fault::Marks | Fault::Confusable) => {
                 let typed = typed.to_owned();
                 return self
                     .devices_page(owner, Some(Odd { session, typed }), None, visit)
