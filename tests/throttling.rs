@@ -146,6 +146,31 @@ async fn c070_guesses_from_many_networks_are_few_and_the_owner_enters_all_the_sa
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_a_browser_in_which_a_password_was_recovered_stays_known_when_others_sign_in_there() {
+    for (world, letters) in worlds().await {
+        let (user, other) = (world.user().await, world.user().await);
+        let mut shared = world.visitor();
+        let page = shared.get("/recover").await;
+        let sent = shared
+            .submit(&page.form().with("username", user.email.shown()))
+            .await;
+        assert_eq!(sent.status, 303);
+        let page = shared
+            .get(&letters.newest_link(user.email.shown(), 1).await)
+            .await;
+        let set = shared.submit(&page.form().with("password", NEW)).await;
+        assert_eq!(set.status, 303, "{}", set.body);
+        assert_eq!(sign_in(&mut shared, &other, PASSWORD).await.status, 303);
+        forget(&mut shared, "cs_browser");
+        besieged(&world, user.email.shown()).await;
+        assert_eq!(sign_in(&mut world.visitor(), &user, NEW).await.status, 429);
+        assert_eq!(sign_in(&mut shared, &user, NEW).await.status, 303);
+        // It was theirs already when they signed in.
+        assert!(letters.of_sign_ins(user.email.shown()).await.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c071_the_pages_of_the_account_and_sign_in_have_one_budget() {
     for (world, _letters) in worlds().await {
         let user = world.user().await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use accounts::email::Email;
-use accounts::passwords::{Outcome, Password};
+use accounts::passwords::{Outcome, Password, StoredHash};
 use accounts::sessions::{self, Acr, Amr, SignIn, SignedIn};
 use accounts::users::{self, User};
 use axum::Extension;
@@ -17,7 +17,7 @@ use grants::flow::{Answer, Binding, Request};
 use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::front::session_for;
-use pages::{Held, Lifetime, Page, Spent};
+use pages::{Held, Lifetime, Page, Proven, Spent};
 use protocol::form::Form;
 use protocol::{ClientId, Error, FlowId, Params, Prompt, RequestId, Secret, SignUp, Subject, path};
 
@@ -92,7 +92,7 @@ pub(crate) async fn submit(
             app: Some(&carried.flow.request().client_id),
         };
         match consent.sign_in(&params, to, &by, &visit).await? {
-            Ok(signed_in) => consent.signed_in(&signed_in, carried, &visit),
+            Ok(entered) => consent.signed_in(&entered, carried, &visit),
             Err(fault) => consent.again(carried, &params, fault, &visit).await,
         }
     };
@@ -107,6 +107,13 @@ pub(crate) struct To<'f> {
     pub(crate) flow: &'f FlowId,
     /// The client that waits; none on the way to a page of ours.
     pub(crate) app: Option<&'f ClientId>,
+}
+
+/// Who signed in.
+pub(crate) struct Entered {
+    pub(crate) signed_in: SignedIn,
+    /// Of their password, as it is stored now.
+    hash: Option<StoredHash>,
 }
 
 /// What the form is about, for its CSRF token.
@@ -256,7 +263,7 @@ impl Consent {
         to: To<'_>,
         by: &Context,
         visit: &Visit,
-    ) -> Result<Result<SignedIn, LoginFault>, Stop> {
+    ) -> Result<Result<Entered, LoginFault>, Stop> {
         let Some(username) = params.get("username") else {
             return Ok(Err(LoginFault::UsernameMissing));
         };
@@ -295,12 +302,17 @@ impl Consent {
             return Ok(Err(LoginFault::Wrong));
         };
         let spent = guess.was_right();
-        if outcome == Outcome::RightButOutdated {
-            self.rehash(user, password).await;
-        }
-        let recorded = self.record((user, spent), params, to, by, visit).await?;
-        // Disabled, or given another password, since it was read.
-        Ok(recorded.ok_or(LoginFault::Wrong))
+        let Some(signed_in) = self.record((user, spent), params, to, by, visit).await? else {
+            // Disabled, or given another password, since it was read.
+            return Ok(Err(LoginFault::Wrong));
+        };
+        // After what the person wanted, and before the browser is told of the hash that there is then.
+        let renewed = match outcome {
+            Outcome::RightButOutdated => self.rehash(user, password).await,
+            Outcome::Right | Outcome::Wrong => None,
+        };
+        let hash = renewed.or_else(|| user.password_hash.clone());
+        Ok(Ok(Entered { signed_in, hash }))
     }
 
     /// One statement, whether anybody has that name or not.
@@ -326,7 +338,7 @@ impl Consent {
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
         let proof = SignIn {
             presented: self.front.cookies.browser(&visit.headers),
-            device: self.front.device(&visit.headers),
+            device: self.front.acquaintance(&user.sub, &visit.headers)?,
             sub: user.sub.clone(),
             epoch: user.epoch,
             persistent: params.get("remember").is_some(),
@@ -367,30 +379,30 @@ impl Consent {
         Ok(work.await?)
     }
 
-    fn signed_in(&self, signed_in: &SignedIn, carried: Carried, visit: &Visit) -> Result<Response, Stop> {
+    fn signed_in(&self, entered: &Entered, carried: Carried, visit: &Visit) -> Result<Response, Stop> {
         // Whoever signs in goes on with that, not with what was chosen before.
         let flow = carried.flow.choosing(None);
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         let mut response = self.resume(&flow, &sealed);
-        self.keep(signed_in, &mut response, visit)?;
+        self.keep(entered, &mut response, visit)?;
         Ok(response)
     }
 
     /// Gives the browser its new cookie, and the mark that its person knew the password there.
-    pub(crate) fn keep(
-        &self,
-        signed_in: &SignedIn,
-        response: &mut Response,
-        visit: &Visit,
-    ) -> Result<(), Stop> {
+    pub(crate) fn keep(&self, entered: &Entered, response: &mut Response, visit: &Visit) -> Result<(), Stop> {
+        let signed_in = &entered.signed_in;
         let lifetime = signed_in
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
-        let (device, sub) = (&signed_in.device, &signed_in.session.sub);
+        let sub = &signed_in.session.sub;
+        let proven = Proven {
+            sub,
+            epoch: signed_in.epoch,
+            hash: entered.hash.as_ref(),
+        };
         for cookie in [
             self.front.cookies.set_browser(&signed_in.cookie, lifetime),
-            self.front
-                .acquaint(Some(device), (sub, signed_in.epoch), &visit.headers)?,
+            self.front.acquaint(&signed_in.device, proven, &visit.headers)?,
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
@@ -399,20 +411,20 @@ impl Consent {
     }
 
     /// Parameters have risen since the hash was made. If this fails, the old hash stays as good as it was.
-    async fn rehash(&self, user: &User, password: Password) {
-        let Some(old) = user.password_hash.clone() else {
-            return;
-        };
-        let Ok(new) = self.hasher.hash(password).await else {
-            return;
-        };
-        let sub = user.sub.clone();
+    async fn rehash(&self, user: &User, password: Password) -> Option<StoredHash> {
+        let old = user.password_hash.clone()?;
+        let new = self.hasher.hash(password).await.ok()?;
+        let (sub, stored) = (user.sub.clone(), new.clone());
         let work = self
             .front
             .db
-            .transact(move |conn| Box::pin(async move { users::rehash(&sub, &old, &new, conn).await }));
-        if let Err(error) = work.await {
-            tracing::warn!(%error, "a password could not be hashed anew");
+            .transact(move |conn| Box::pin(async move { users::rehash(&sub, &old, &stored, conn).await }));
+        match work.await {
+            Ok(is_stored) => is_stored.then_some(new),
+            Err(error) => {
+                tracing::warn!(%error, "a password could not be hashed anew");
+                None
+            }
         }
     }
 }
