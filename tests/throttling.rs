@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use accounts::passwords::StoredHash;
 use accounts::users::User;
+use futures_util::future::join_all;
 use http::StatusCode;
 
 use crate::harness::letters::world_with;
@@ -167,6 +169,87 @@ async fn c070_a_browser_in_which_a_password_was_recovered_stays_known_when_other
         assert_eq!(sign_in(&mut shared, &user, NEW).await.status, 303);
         // It was theirs already when they signed in.
         assert!(letters.of_sign_ins(user.email.shown()).await.is_empty());
+    }
+}
+
+/// Costs a second to look at, and is nobody's.
+const SLOW: &str = "$2a$14$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
+/// Until this is so, or long enough.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    for _ in 0..1_500 {
+        if is_so().await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
+}
+
+/// Whether the budget of some account is spent.
+async fn is_spent(world: &World) -> bool {
+    let mut conn = world.db.reader().await.expect("a connection");
+    let by_then = (world.now() + Duration::from_secs(9 * 600)).as_secs();
+    let found = "SELECT COUNT(*) FROM allowances WHERE name LIKE 'password of %' AND spent_until > $1";
+    let (count,): (i64,) =
+        db::run!(&mut conn, |c| sqlx::query_as(found).bind(by_then).fetch_one(c)).expect("a count");
+    count > 0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_a_right_password_is_given_back_although_the_browser_hung_up() {
+    for (world, _letters) in worlds().await {
+        let user = world.user().await;
+        // All threads that hash have something to do.
+        let threads = std::thread::available_parallelism().expect("a number").get();
+        let mut busy = Vec::new();
+        for _ in 0..2 * threads {
+            busy.push(
+                world
+                    .user_with(|draft| draft.password_hash = Some(StoredHash::parse(SLOW).expect("a hash")))
+                    .await,
+            );
+        }
+        let before = world.hashes();
+        let slow = busy
+            .iter()
+            .map(async |user| sign_in(&mut world.visitor(), user, PASSWORD).await.status);
+        let right = (0..10).map(async |_| sign_in(&mut world.visitor(), &user, PASSWORD).await.status);
+        let hung_up = async {
+            until(async || world.hashes() - before >= busy.len() as u64).await;
+            tokio::select! {
+                _ = join_all(right) => {}
+                _ = until(async || is_spent(&world).await) => {}
+            }
+        };
+        let (slow, ()) = tokio::join!(join_all(slow), hung_up);
+        assert!(slow.iter().all(|status| *status == 400), "{slow:?}");
+        let mut device = world.visitor();
+        let enters = until(async || sign_in(&mut device, &user, PASSWORD).await.status == 303).await;
+        assert!(enters, "ten right ones stay counted");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_a_right_password_is_given_back_although_nothing_came_of_it() {
+    for (world, _letters) in worlds().await {
+        let user = world.user().await;
+        let rename = async |from: &'static str, to: &'static str| {
+            let statement = format!("ALTER TABLE {from} RENAME TO {to}");
+            let renamed = world.db.transact(move |conn| {
+                Box::pin(async move {
+                    db::execute!(conn, sqlx::query(sqlx::AssertSqlSafe(statement)))?;
+                    Ok::<_, db::Error>(())
+                })
+            });
+            renamed.await.expect("another name");
+        };
+        rename("authentications", "elsewhere").await;
+        for _ in 0..12 {
+            assert_eq!(sign_in(&mut world.visitor(), &user, PASSWORD).await.status, 500);
+        }
+        rename("elsewhere", "authentications").await;
+        assert_eq!(sign_in(&mut world.visitor(), &user, PASSWORD).await.status, 303);
     }
 }
 

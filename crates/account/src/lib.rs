@@ -89,6 +89,7 @@ pub fn at_home(front: &Front) -> Routes {
 }
 
 /// One request.
+#[derive(Clone)]
 struct Visit {
     id: RequestId,
     headers: HeaderMap,

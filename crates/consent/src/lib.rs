@@ -81,6 +81,7 @@ impl<E: Into<Error>> From<E> for Stop {
 }
 
 /// One request to a page of a flow.
+#[derive(Clone)]
 struct Visit {
     id: RequestId,
     headers: HeaderMap,

@@ -20,6 +20,7 @@ use pages::front::session_for;
 use pages::{Held, Lifetime, Page, Proven, Spent};
 use protocol::form::Form;
 use protocol::{ClientId, Error, FlowId, Params, Prompt, RequestId, Secret, SignUp, Subject, path};
+use tracing::Instrument as _;
 
 use crate::choose::Wish;
 use crate::tidings::Tiding;
@@ -88,8 +89,8 @@ pub(crate) async fn submit(
             return consent.choose(carried, account, &visit).await;
         }
         let to = To {
-            flow: &carried.flow.id,
-            app: Some(&carried.flow.request().client_id),
+            flow: carried.flow.id.clone(),
+            app: Some(carried.flow.request().client_id.clone()),
         };
         match consent.sign_in(&params, to, &by, &visit).await? {
             Ok(entered) => consent.signed_in(&entered, carried, &visit),
@@ -102,11 +103,21 @@ pub(crate) async fn submit(
 }
 
 /// What somebody signs in to.
-#[derive(Clone, Copy)]
-pub(crate) struct To<'f> {
-    pub(crate) flow: &'f FlowId,
+#[derive(Clone)]
+pub(crate) struct To {
+    pub(crate) flow: FlowId,
     /// The client that waits; none on the way to a page of ours.
-    pub(crate) app: Option<&'f ClientId>,
+    pub(crate) app: Option<ClientId>,
+}
+
+/// What was typed.
+struct Typed {
+    /// None when it is no address. Then no account can have it, so there is nobody whose existence the missing look-up
+    /// could tell.
+    email: Option<Email>,
+    password: Password,
+    /// "Keep me signed in".
+    persistent: bool,
 }
 
 /// Who signed in.
@@ -255,12 +266,12 @@ impl Consent {
         Ok(self.resume(&flow, &sealed))
     }
 
-    /// Checks the password and records the proof. An unknown name, a wrong password and a disabled account get
-    /// the same answer after the same work: one look-up, one guess taken and one hash.
+    /// Checks the password and records the proof, in a task of its own: once a guess is counted, a browser that hangs up
+    /// (somebody clicks twice) does not keep what was right from being given back.
     pub(crate) async fn sign_in(
-        &self,
+        self: &Arc<Self>,
         params: &Params,
-        to: To<'_>,
+        to: To,
         by: &Context,
         visit: &Visit,
     ) -> Result<Result<Entered, LoginFault>, Stop> {
@@ -274,10 +285,36 @@ impl Consent {
             return Ok(Err(LoginFault::Wrong));
         };
 
-        let email = Email::parse(username).ok();
+        let typed = Typed {
+            email: Email::parse(username).ok(),
+            password,
+            persistent: params.get("remember").is_some(),
+        };
+        let (consent, by, visit) = (self.clone(), by.clone(), visit.clone());
+        let work = async move { consent.judged(typed, to, &by, &visit).await };
+        let task = tokio::spawn(work.in_current_span());
+        task.await.unwrap_or_else(|panic| {
+            let cause = format!("a sign-in did not run to its end: {panic}");
+            Err(Error::server_error(cause).into())
+        })
+    }
+
+    /// An unknown name, a wrong password and a disabled account get the same answer after the same work: one look-up, one
+    /// guess taken and one hash.
+    async fn judged(
+        &self,
+        typed: Typed,
+        to: To,
+        by: &Context,
+        visit: &Visit,
+    ) -> Result<Result<Entered, LoginFault>, Stop> {
+        let Typed {
+            email,
+            password,
+            persistent,
+        } = typed;
         let user = match &email {
             Some(email) => users::by_email(email, &mut self.front.db.reader().await?).await?,
-            // No account can have it, so there is nobody whose existence the missing look-up could tell.
             None => None,
         };
         let whose = email.as_ref().map(|email| (email, user.as_ref()));
@@ -301,10 +338,19 @@ impl Consent {
             self.count_failure(user.map(|user| user.sub), by, visit).await?;
             return Ok(Err(LoginFault::Wrong));
         };
-        let spent = guess.was_right();
-        let Some(signed_in) = self.record((user, spent), params, to, by, visit).await? else {
+        let spent = Arc::new(guess.was_right());
+        let proof = self.proof(user, persistent, &to, visit)?;
+        let signed_in = match self.record(proof, spent.clone(), to, by, visit).await {
+            Ok(Some(signed_in)) => signed_in,
             // Disabled, or given another password, since it was read.
-            return Ok(Err(LoginFault::Wrong));
+            Ok(None) => return Ok(Err(LoginFault::Wrong)),
+            Err(stop) => {
+                // No fault of theirs. Where this fails as well, one stays counted.
+                if let Err(error) = self.guesses.give_back_alone(spent).await {
+                    tracing::warn!(%error, "a right password stays counted");
+                }
+                return Err(stop);
+            }
         };
         // After what the person wanted, and before the browser is told of the hash that there is then.
         let renewed = match outcome {
@@ -324,24 +370,18 @@ impl Consent {
         Ok(work.await?)
     }
 
-    async fn record(
-        &self,
-        (user, spent): (&User, Spent),
-        params: &Params,
-        to: To<'_>,
-        by: &Context,
-        visit: &Visit,
-    ) -> Result<Option<SignedIn>, Stop> {
+    /// That the person proved who they are.
+    fn proof(&self, user: &User, persistent: bool, to: &To, visit: &Visit) -> Result<SignIn, Error> {
         let user_agent = visit
             .headers
             .get(USER_AGENT)
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let proof = SignIn {
+        Ok(SignIn {
             presented: self.front.cookies.browser(&visit.headers),
             device: self.front.acquaintance(&user.sub, &visit.headers)?,
             sub: user.sub.clone(),
             epoch: user.epoch,
-            persistent: params.get("remember").is_some(),
+            persistent,
             user_agent: user_agent
                 .unwrap_or_default()
                 .chars()
@@ -351,10 +391,20 @@ impl Consent {
             flow_id: Some(to.flow.clone()),
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
-        };
+        })
+    }
+
+    async fn record(
+        &self,
+        proof: SignIn,
+        spent: Arc<Spent>,
+        to: To,
+        by: &Context,
+        visit: &Visit,
+    ) -> Result<Option<SignedIn>, Stop> {
         let language = self.front.shell(&visit.headers, None, &visit.id).locale().tag();
         let (by, now, tidings) = (by.clone(), visit.now, self.tidings.clone());
-        let (user_agent, app) = (proof.user_agent.clone(), to.app.cloned());
+        let (user_agent, app) = (proof.user_agent.clone(), to.app);
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 let signed_in = sessions::sign_in(proof, &by, conn, now).await?;

@@ -4,6 +4,8 @@
 //! Where a page wants a fresh proof of whoever is signed in already, the flow names their session: the form is made out
 //! to them, and "keep me signed in" stays what it was.
 
+use std::sync::Arc;
+
 use accounts::sessions::Session;
 use axum::response::Response;
 use events::Context;
@@ -50,7 +52,7 @@ impl Consent {
     }
 
     pub(crate) async fn submit_own(
-        &self,
+        self: &Arc<Self>,
         carried: Carried<OwnRequest>,
         params: Params,
         by: &Context,
@@ -66,7 +68,7 @@ impl Consent {
             _ => params,
         };
         let to = To {
-            flow: &carried.flow.id,
+            flow: carried.flow.id.clone(),
             app: None,
         };
         match self.sign_in(&params, to, by, visit).await? {

@@ -5,6 +5,7 @@
 //! form, whether or not anybody has it. A browser in which the account is known has a budget of its own: strangers spend
 //! theirs, and the owner enters all the same. What a person knew is given back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::allowances::{self, Rate};
@@ -131,7 +132,14 @@ impl Guesses {
     /// # Errors
     /// When the database fails.
     pub async fn give_back(&self, guess: Guess) -> Result<(), Error> {
-        let spent = guess.was_right();
+        self.give_back_alone(Arc::new(guess.was_right())).await
+    }
+
+    /// What was right, where nothing came of what the person wanted: its transaction has given nothing back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back_alone(&self, spent: Arc<Spent>) -> Result<(), Error> {
         if spent.0.is_none() {
             return Ok(());
         }
@@ -161,13 +169,13 @@ impl Guess {
 }
 
 impl Spent {
-    /// In the transaction of what the person wanted, or alone.
+    /// In the transaction of what the person wanted: once, and [alone](Guesses::give_back_alone) only where that failed.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn give_back(self, conn: &mut Conn) -> db::Result<()> {
-        match self.0 {
-            Some(name) => allowances::give_back(&name, AT_ONE_ACCOUNT, conn).await,
+    pub async fn give_back(&self, conn: &mut Conn) -> db::Result<()> {
+        match &self.0 {
+            Some(name) => allowances::give_back(name, AT_ONE_ACCOUNT, conn).await,
             None => Ok(()),
         }
     }

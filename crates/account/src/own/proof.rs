@@ -1,5 +1,7 @@
 //! The password given once more, on a page that changes something: C068, C070.
 
+use std::sync::Arc;
+
 use accounts::passwords::{Outcome, Password};
 use accounts::users::{self, User};
 use axum::response::Response;
@@ -7,7 +9,8 @@ use events::Context;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use pages::{Held, Markup, Texts};
-use protocol::{Error, Secret};
+use protocol::{Error, Secret, Subject};
+use tracing::Instrument as _;
 
 use super::Owner;
 use crate::{Account, Visit};
@@ -65,8 +68,11 @@ pub(crate) fn told_when(mut response: Response, unproven: Option<Unproven>) -> R
 impl Account {
     /// The person as they were when this password was found to be theirs. A wrong one counts like one at sign-in, of one
     /// budget: the attack is a session that somebody left open, and guesses at what would make it theirs.
+    ///
+    /// It is judged in a task of its own: once a guess is counted, a browser that hangs up does not keep what was right
+    /// from being given back.
     pub(crate) async fn prove(
-        &self,
+        self: &Arc<Self>,
         owner: &Owner,
         given: Option<&str>,
         by: &Context,
@@ -78,7 +84,22 @@ impl Account {
         let Ok(password) = Password::presented(&Secret::from(given)) else {
             return Ok(Err(Unproven::Wrong));
         };
-        let sub = owner.session.sub.clone();
+        let (account, sub, by, visit) = (self.clone(), owner.session.sub.clone(), by.clone(), visit.clone());
+        let work = async move { account.judged(sub, password, &by, &visit).await };
+        let task = tokio::spawn(work.in_current_span());
+        task.await.unwrap_or_else(|panic| {
+            let cause = format!("a password was not judged: {panic}");
+            Err(Error::server_error(cause))
+        })
+    }
+
+    async fn judged(
+        &self,
+        sub: Subject,
+        password: Password,
+        by: &Context,
+        visit: &Visit,
+    ) -> Result<Result<User, Unproven>, Error> {
         let user = users::by_sub(&sub, &mut self.front.db.reader().await?).await?;
         // Deleted this moment.
         let Some(user) = user else {
