@@ -172,6 +172,46 @@ async fn c070_a_browser_in_which_a_password_was_recovered_stays_known_when_other
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_whoever_is_signed_in_in_a_browser_without_a_mark_leaves_a_siege_by_another_password() {
+    for (world, _letters) in worlds().await {
+        let user = world.user().await;
+        let (mut owner, mut thief) = (world.visitor(), world.visitor());
+        for visitor in [&mut owner, &mut thief] {
+            assert_eq!(sign_in(visitor, &user, PASSWORD).await.status, 303);
+            forget(visitor, "cs_known");
+        }
+        besieged(&world, user.email.shown()).await;
+        // Also in the network of the one who asks.
+        let mut neighbour = world.visitor();
+        let page = neighbour.open("/account").await;
+        for n in 0..80 {
+            let name = format!("nobody-{n}@example.com");
+            from(&mut neighbour, 9, &filled(&page, &name, "not the password")).await;
+        }
+        // A session that somebody else has is worth ten guesses, and takes none from another.
+        let page = thief.open("/account/password").await;
+        let form = page.form().with("password", NEW);
+        let mut looked_at = 0;
+        for network in 0..24 {
+            let guess = form.clone().with("current", "not the password");
+            looked_at += usize::from(from(&mut thief, network, &guess).await.status == 400);
+        }
+        assert_eq!(looked_at, 10);
+        assert_eq!(
+            from(&mut thief, 9, &form.with("current", PASSWORD)).await.status,
+            429
+        );
+        let page = owner.open("/account/password").await;
+        let form = page.form().with("current", PASSWORD).with("password", NEW);
+        let answer = from(&mut owner, 9, &form).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        // From now on the browser is known.
+        forget(&mut owner, "cs_browser");
+        assert_eq!(sign_in(&mut owner, &user, NEW).await.status, 303);
+    }
+}
+
 /// Costs a second to look at, and is nobody's.
 const SLOW: &str = "$2a$14$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 
