@@ -113,6 +113,8 @@ pub enum Error {
 pub enum Upserted {
     Created,
     Updated,
+    /// But for the password: the hash is the one that the last import brought as well.
+    PasswordKept,
 }
 
 /// All columns, in the order of [`Row`], before or after the rest of a statement.
@@ -261,7 +263,12 @@ pub async fn upsert(
         Ok(row) => {
             let user = User::try_from(row)?;
             record_update(&found, &user, by, conn, now).await?;
-            Ok((user, Upserted::Updated))
+            let is_kept = draft.password_hash.is_some() && user.password_hash != draft.password_hash;
+            let done = match is_kept {
+                true => Upserted::PasswordKept,
+                false => Upserted::Updated,
+            };
+            Ok((user, done))
         }
         Err(error) if error.is_conflict() => Err(Error::EmailTaken(draft.email.to_string())),
         Err(error) => Err(error.into()),

@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::{Subject, Timestamp};
 use serde::Deserialize as _;
 
-use super::{answer, hasher};
+use super::{hasher, with};
 use crate::cli::failure::Failure;
 use crate::cli::input::Records;
 use crate::cli::installation::Installation;
@@ -91,12 +91,13 @@ async fn write_one(
 }
 
 fn told((user, upserted): &(users::User, Upserted)) -> Answer {
-    let done = match upserted {
-        Upserted::Created => "created",
-        Upserted::Updated => "updated",
+    let (done, is_kept) = match upserted {
+        Upserted::Created => ("created", false),
+        Upserted::Updated => ("updated", false),
+        Upserted::PasswordKept => ("updated, password kept", true),
     };
     Answer {
         lines: vec![format!("{:<22}  {}  {done}", user.sub, user.email)],
-        ..answer(user)
+        ..with("password_kept", is_kept.into(), user)
     }
 }
