@@ -121,6 +121,35 @@ with_mail! {
         assert!(letters.of_sign_ins(other.email.shown()).await.is_empty());
     }
 
+    async fn a_mail_about_another_password_names_the_browser_in_which_it_was_set(world: World, letters: Letters) {
+        let user = world.user().await;
+        let address = user.email.shown();
+        let mut own = at_home(&world, &user).await;
+        let origin = own.origin().to_owned();
+        let headers = [("origin", origin.as_str()), (USER_AGENT.as_str(), FIREFOX)];
+        let page = own.open("/account/password").await;
+        let form = page.form().with("current", PASSWORD).with("password", NEW);
+        assert_eq!(own.submit_from(&form, &headers).await.status, 303);
+        let mut device = world.visitor();
+        let page = device.get("/recover").await;
+        device.submit(&page.form().with("username", address)).await;
+        let page = device.get(&letters.newest_link(address, 1).await).await;
+        let answer = device.submit_from(&page.form().with("password", PASSWORD), &headers).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        letters.settled().await;
+        let told: Vec<_> = letters
+            .held(address)
+            .into_iter()
+            .filter(|held| held.letter.subject == "Your Countersign password was changed")
+            .collect();
+        assert_eq!(told.len(), 2);
+        for held in told {
+            for text in [&held.letter.text, &held.letter.html] {
+                assert!(text.contains("Device: Firefox on Linux"), "{text}");
+            }
+        }
+    }
+
     async fn the_name_of_an_app_that_nobody_vouches_for_stands_in_no_mail(world: World, letters: Letters) {
         let app = world.app_with(serde_json::json!({ "client_name": "Call 555 0100 now" })).await;
         world.trust(&app, Trust::Unverified).await;

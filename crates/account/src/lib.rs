@@ -23,7 +23,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use clients::Directory;
 use grants::{Flow, OwnRequest};
-use http::header::SET_COOKIE;
+use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{Front, Guesses, Page, Problem, Shell, error, see_other};
 use protocol::{Error, FlowId, RequestId, Routes, SignUp, Timestamp, path};
@@ -95,6 +95,22 @@ struct Visit {
     headers: HeaderMap,
     now: Timestamp,
 }
+
+impl Visit {
+    /// What the browser says of itself, as far as a mail needs it.
+    fn user_agent(&self) -> String {
+        let value = self.headers.get(USER_AGENT);
+        let text = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        text.unwrap_or_default()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_USER_AGENT)
+            .collect()
+    }
+}
+
+/// Longest `User-Agent` we keep.
+const MAX_USER_AGENT: usize = 256;
 
 /// What a browser was about to do when it lost its way, in this browser still.
 struct Pending {

@@ -119,6 +119,7 @@ impl Outbox {
             what: What::DeletionUndone,
             at: now,
             locale: locale.to_owned(),
+            user_agent: None,
         });
         self.put(&job, conn, now).await
     }
@@ -148,6 +149,7 @@ impl Outbox {
             what: What::SignedIn(browser),
             at: now,
             locale: locale.to_owned(),
+            user_agent: None,
         });
         self.put(&job, conn, now).await
     }

@@ -221,6 +221,7 @@ impl Account {
             to: link.email.clone(),
             at: now,
             locale: locale.to_owned(),
+            user_agent: Some(visit.user_agent()),
         };
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {

@@ -194,6 +194,7 @@ impl Account {
             what,
             at: visit.now,
             locale: self.shell(visit, None).locale().tag().to_owned(),
+            user_agent: Some(visit.user_agent()),
         })
     }
 
