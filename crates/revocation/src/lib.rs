@@ -7,6 +7,7 @@
 mod acts;
 mod audience;
 mod deleted;
+mod imported;
 mod restored;
 mod trail;
 mod unused;
@@ -17,6 +18,7 @@ use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timesta
 
 pub use audience::{clients_by_session, clients_of, remember_clients, remember_use};
 pub use deleted::delete_overdue;
+pub use imported::import_user;
 pub use restored::{Evidence, begin_feed, restored};
 pub use unused::expire_unused;
 

@@ -87,14 +87,14 @@ async fn write_one(
     {
         return Err(format!("sub: a client has the id {sub}").into());
     }
-    Ok(users::upsert(draft, &Context::command_line(), conn, now).await?)
+    Ok(revocation::import_user(draft, &Context::command_line(), conn, now).await?)
 }
 
 fn told((user, upserted): &(users::User, Upserted)) -> Answer {
     let (done, is_kept) = match upserted {
         Upserted::Created => ("created", false),
-        Upserted::Updated => ("updated", false),
-        Upserted::PasswordKept => ("updated, password kept", true),
+        Upserted::Updated(update) if update.is_password_kept => ("updated, password kept", true),
+        Upserted::Updated(_) => ("updated", false),
     };
     Answer {
         lines: vec![format!("{:<22}  {}  {done}", user.sub, user.email)],
