@@ -180,6 +180,19 @@ on_both! {
         }
     }
 
+    async fn c067_an_operator_who_revokes_or_disables_ends_codes_that_wait(world: World, _letters: Letters) {
+        let app = world.app().await;
+        for act in [revocation::Act::RevokeUser, revocation::Act::DisableUser] {
+            let user = world.user().await;
+            let codes = [app.code(&world, &user, &[]).await, app.code(&world, &user, OFFLINE).await];
+            world.end(act(user.sub.clone())).await;
+            for code in codes {
+                let redeemed = app.redeem(&world, &code).await;
+                assert_eq!(redeemed.status, 400, "{}", redeemed.body);
+            }
+        }
+    }
+
     /// The attack of the auditor: the password is known to two, the owner recovers while the other asks for the end.
     async fn c067_what_was_typed_before_a_change_ends_no_account_and_changes_no_profile(world: World, _letters: Letters) {
         let user = world.user().await;

@@ -15,6 +15,7 @@ mod views;
 use std::sync::Arc;
 
 use accounts::passwords::Hasher;
+use accounts::sessions::Session;
 use axum::response::Response;
 use axum::routing::get;
 use clients::{Directory, Recipients};
@@ -23,7 +24,7 @@ use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
 use pages::{Front, Guesses, Shell, error, front, see_other};
-use protocol::{Error, Issuer, Params, RequestId, Routes, Secret, SignUp, Timestamp, path};
+use protocol::{Error, Issuer, Params, Prompt, RequestId, Routes, Secret, SignUp, Timestamp, path};
 
 pub use tidings::{Tiding, Tidings};
 
@@ -64,6 +65,13 @@ pub fn router(consent: Consent) -> Routes {
             get(logout::confirm::show).post(logout::confirm::submit),
         )
         .with_state(Arc::new(consent))
+}
+
+/// Whether the request wants a new account (OpenID Connect Prompt Create §4), and nobody has proven for it who they are:
+/// then a page that somebody goes to by hand is not the next one, whoever is signed in.
+fn awaits_account(flow: &Flow, session: Option<&Session>) -> bool {
+    let is_answered = session.is_some_and(|session| session.authenticated_for(&flow.id).is_some());
+    flow.request().prompts(Prompt::Create) && !is_answered
 }
 
 /// Why a handler shows no page of its own.

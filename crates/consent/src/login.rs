@@ -25,7 +25,7 @@ use tracing::Instrument as _;
 use crate::choose::Wish;
 use crate::tidings::Tiding;
 use crate::views::{Login, LoginFault, Person, Who};
-use crate::{Carried, Consent, Recovery, Stop, Visit};
+use crate::{Carried, Consent, Recovery, Stop, Visit, awaits_account};
 
 /// Longest `User-Agent` we keep.
 const MAX_USER_AGENT: usize = 256;
@@ -47,6 +47,10 @@ pub(crate) async fn show(
         let (switch, other) = (params.get("switch").is_some(), params.get("other").is_some());
         let wish = if switch { Wish::Switch } else { Wish::OfRequest };
         if !other {
+            // Whoever has an account says so on the page that makes one, and comes back as another.
+            if consent.is_to_sign_up(flow, &visit).await? {
+                return Ok(consent.resume(flow, &carried.sealed));
+            }
             let choice = consent.choice(flow, wish, &visit).await?;
             if !choice.is_empty() {
                 let csrf = consent.front.csrf_token(&carried.cookie, &about(flow))?;
@@ -176,6 +180,16 @@ pub(crate) fn sent(view: Login, status: StatusCode) -> Response {
 }
 
 impl Consent {
+    /// Whoever is signed in is led on to where an account is made, for one of their own does not do.
+    async fn is_to_sign_up(&self, flow: &Flow, visit: &Visit) -> Result<bool, Stop> {
+        let mut conn = self.front.db.reader().await?;
+        let sessions = self.front.sessions(&visit.headers, &mut conn, visit.now).await?;
+        let Some(sessions) = sessions else {
+            return Ok(false);
+        };
+        Ok(sessions.iter().all(|session| awaits_account(flow, Some(session))))
+    }
+
     /// Whom the page asks: the user of the session once more where the request wants a fresh proof, else anyone.
     async fn whom(&self, flow: &Flow, switch: bool, visit: &Visit) -> Result<Who, Stop> {
         let request = flow.request();
