@@ -113,16 +113,14 @@ struct Plain<'w> {
 }
 
 impl Letters {
-    /// The letter of a row of the queue; none where there is nobody to write to, or nothing that this version knows.
+    /// The letter of a row of the queue; none where there is nobody to write to.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, or the row is of a kind that this version does not know: then it is left to another, as long
+    /// as it is worth sending.
     pub async fn letter(&self, content: Content) -> db::Result<Option<Letter>> {
-        let Ok(job) = serde_json::from_slice(&content) else {
-            tracing::warn!("a mail that another version queued is not sent");
-            return Ok(None);
-        };
-        match job {
+        let unknown = |error| db::Error::corrupt(format!("a mail that another version queued: {error}"));
+        match serde_json::from_slice(&content).map_err(unknown)? {
             Job::Recover {
                 address,
                 locale,

@@ -1,7 +1,7 @@
 //! What the user comes back for: a new password, a confirmed address; how they come by an account; and the mails about it.
 //!
-//! Nothing here signs anybody in but an account that was just made. Who asks for a mail is told the same whoever has an account, after the same work: the
-//! handler looks nobody up, it queues one row, and what becomes of that is decided when its turn to be sent has come.
+//! Nobody is signed in here who was not, but to an account that was just made. Who asks for a mail is told the same whoever
+//! has an account, after the same work: the handler looks nobody up, it queues one row, and what becomes of that is decided when its turn to be sent has come.
 
 mod letters;
 pub mod mailbox;
