@@ -61,6 +61,7 @@ on_both! {
         for (at, password) in [(2, "not this battery, horse"), (3, NEW)] {
             let form = forms[at].1.clone().with("password", password);
             assert_eq!(visitor.submit(&form).await.status, 303);
+            letters.settled().await;
             let before = contents(&world).await;
             assert_eq!(visitor.submit(&form).await.status, 410);
             assert_same("a step taken twice", &before, &contents(&world).await);
