@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use accounts::passwords::StoredHash;
 use accounts::users::User;
+use futures_util::future::join_all;
 use http::StatusCode;
 
 use crate::harness::letters::world_with;
@@ -142,6 +144,152 @@ async fn c070_guesses_from_many_networks_are_few_and_the_owner_enters_all_the_sa
         assert_eq!(sign_in(&mut world.visitor(), &other, PASSWORD).await.status, 429);
         forget(&mut owner, "cs_browser");
         assert_eq!(sign_in(&mut owner, &user, NEW).await.status, 303);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_a_browser_in_which_a_password_was_recovered_stays_known_when_others_sign_in_there() {
+    for (world, letters) in worlds().await {
+        let (user, other) = (world.user().await, world.user().await);
+        let mut shared = world.visitor();
+        let page = shared.get("/recover").await;
+        let sent = shared
+            .submit(&page.form().with("username", user.email.shown()))
+            .await;
+        assert_eq!(sent.status, 303);
+        let page = shared
+            .get(&letters.newest_link(user.email.shown(), 1).await)
+            .await;
+        let set = shared.submit(&page.form().with("password", NEW)).await;
+        assert_eq!(set.status, 303, "{}", set.body);
+        assert_eq!(sign_in(&mut shared, &other, PASSWORD).await.status, 303);
+        forget(&mut shared, "cs_browser");
+        besieged(&world, user.email.shown()).await;
+        assert_eq!(sign_in(&mut world.visitor(), &user, NEW).await.status, 429);
+        assert_eq!(sign_in(&mut shared, &user, NEW).await.status, 303);
+        // It was theirs already when they signed in.
+        assert!(letters.of_sign_ins(user.email.shown()).await.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_whoever_is_signed_in_in_a_browser_without_a_mark_leaves_a_siege_by_another_password() {
+    for (world, _letters) in worlds().await {
+        let user = world.user().await;
+        let (mut owner, mut thief) = (world.visitor(), world.visitor());
+        for visitor in [&mut owner, &mut thief] {
+            assert_eq!(sign_in(visitor, &user, PASSWORD).await.status, 303);
+            forget(visitor, "cs_known");
+        }
+        besieged(&world, user.email.shown()).await;
+        // Also in the network of the one who asks.
+        let mut neighbour = world.visitor();
+        let page = neighbour.open("/account").await;
+        for n in 0..80 {
+            let name = format!("nobody-{n}@example.com");
+            from(&mut neighbour, 9, &filled(&page, &name, "not the password")).await;
+        }
+        // A session that somebody else has is worth ten guesses, and takes none from another.
+        let page = thief.open("/account/password").await;
+        let form = page.form().with("password", NEW);
+        let mut looked_at = 0;
+        for network in 0..24 {
+            let guess = form.clone().with("current", "not the password");
+            looked_at += usize::from(from(&mut thief, network, &guess).await.status == 400);
+        }
+        assert_eq!(looked_at, 10);
+        assert_eq!(
+            from(&mut thief, 9, &form.with("current", PASSWORD)).await.status,
+            429
+        );
+        let page = owner.open("/account/password").await;
+        let form = page.form().with("current", PASSWORD).with("password", NEW);
+        let answer = from(&mut owner, 9, &form).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        // From now on the browser is known.
+        forget(&mut owner, "cs_browser");
+        assert_eq!(sign_in(&mut owner, &user, NEW).await.status, 303);
+    }
+}
+
+/// Costs a second to look at, and is nobody's.
+const SLOW: &str = "$2a$14$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
+/// Until this is so, or long enough.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    for _ in 0..1_500 {
+        if is_so().await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
+}
+
+/// Whether the budget of some account is spent.
+async fn is_spent(world: &World) -> bool {
+    let mut conn = world.db.reader().await.expect("a connection");
+    let by_then = (world.now() + Duration::from_secs(9 * 600)).as_secs();
+    let found = "SELECT COUNT(*) FROM allowances WHERE name LIKE 'password of %' AND spent_until > $1";
+    let (count,): (i64,) =
+        db::run!(&mut conn, |c| sqlx::query_as(found).bind(by_then).fetch_one(c)).expect("a count");
+    count > 0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_a_right_password_is_given_back_although_the_browser_hung_up() {
+    for (world, _letters) in worlds().await {
+        let user = world.user().await;
+        // All threads that hash have something to do.
+        let threads = std::thread::available_parallelism().expect("a number").get();
+        let mut busy = Vec::new();
+        for _ in 0..2 * threads {
+            busy.push(
+                world
+                    .user_with(|draft| draft.password_hash = Some(StoredHash::parse(SLOW).expect("a hash")))
+                    .await,
+            );
+        }
+        let before = world.hashes();
+        let slow = busy
+            .iter()
+            .map(async |user| sign_in(&mut world.visitor(), user, PASSWORD).await.status);
+        let right = (0..10).map(async |_| sign_in(&mut world.visitor(), &user, PASSWORD).await.status);
+        let hung_up = async {
+            until(async || world.hashes() - before >= busy.len() as u64).await;
+            tokio::select! {
+                _ = join_all(right) => {}
+                _ = until(async || is_spent(&world).await) => {}
+            }
+        };
+        let (slow, ()) = tokio::join!(join_all(slow), hung_up);
+        assert!(slow.iter().all(|status| *status == 400), "{slow:?}");
+        let mut device = world.visitor();
+        let enters = until(async || sign_in(&mut device, &user, PASSWORD).await.status == 303).await;
+        assert!(enters, "ten right ones stay counted");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c070_a_right_password_is_given_back_although_nothing_came_of_it() {
+    for (world, _letters) in worlds().await {
+        let user = world.user().await;
+        let rename = async |from: &'static str, to: &'static str| {
+            let statement = format!("ALTER TABLE {from} RENAME TO {to}");
+            let renamed = world.db.transact(move |conn| {
+                Box::pin(async move {
+                    db::execute!(conn, sqlx::query(sqlx::AssertSqlSafe(statement)))?;
+                    Ok::<_, db::Error>(())
+                })
+            });
+            renamed.await.expect("another name");
+        };
+        rename("authentications", "elsewhere").await;
+        for _ in 0..12 {
+            assert_eq!(sign_in(&mut world.visitor(), &user, PASSWORD).await.status, 500);
+        }
+        rename("elsewhere", "authentications").await;
+        assert_eq!(sign_in(&mut world.visitor(), &user, PASSWORD).await.status, 303);
     }
 }
 

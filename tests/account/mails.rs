@@ -80,6 +80,76 @@ with_mail! {
         assert_eq!(letters.of_sign_ins(address).await.len(), 2);
     }
 
+    async fn a_browser_that_others_use_too_is_known_to_an_account_by_a_mark_of_its_own(world: World, letters: Letters) {
+        let (app, user, other) = (world.app().await, world.user().await, world.user().await);
+        let address = user.email.shown();
+        at_home(&world, &user).await;
+        // On a machine for all somebody signs in to their own account, and takes the cookie home. Then the owner comes.
+        let mut shared = at_home(&world, &other).await;
+        let known = shared.cookies.keys().find(|name| name.contains("cs_known")).unwrap().clone();
+        let taken = shared.cookies[&known].clone();
+        shared.add(&app, &user).await;
+        assert_eq!(letters.of_sign_ins(address).await.len(), 1);
+        let name = |cookie: &str| cookie.split('.').next().unwrap().to_owned();
+        assert_eq!(name(&shared.cookies[&known]), name(&taken), "all who use a browser share its name");
+
+        let mut home = world.visitor();
+        home.cookies.insert(known.clone(), taken);
+        let login = home.open("/account").await;
+        sign_in_with(&mut home, &login, &user, FIREFOX).await;
+        let told = letters.of_sign_ins(address).await;
+        assert_eq!(told.len(), 2);
+        assert!(told.iter().any(|held| held.letter.text.contains("Firefox on Linux")));
+
+        // Where the owner was, nothing is new, also with another password; nor is it for whoever was there first.
+        let page = shared.open("/logout").await;
+        shared.decide(&page, "sign-out").await;
+        let mut elsewhere = world.visitor_of(&shared);
+        for own in [&user, &other] {
+            let login = shared.open("/account").await;
+            sign_in_with(&mut shared, &login, own, "").await;
+            let page = shared.open("/logout").await;
+            shared.decide(&page, "sign-out").await;
+        }
+        let page = home.open("/account/password").await;
+        let form = page.form().with("current", PASSWORD).with("password", NEW);
+        assert_eq!(home.submit(&form).await.status, 303);
+        let login = elsewhere.open("/account").await;
+        let answer = elsewhere.sign_in_with(&login, address, NEW).await;
+        assert!(answer.has("<h1>Your account</h1>"), "{}", answer.body);
+        assert_eq!(letters.of_sign_ins(address).await.len(), 2);
+        assert!(letters.of_sign_ins(other.email.shown()).await.is_empty());
+    }
+
+    async fn a_mail_about_another_password_names_the_browser_in_which_it_was_set(world: World, letters: Letters) {
+        let user = world.user().await;
+        let address = user.email.shown();
+        let mut own = at_home(&world, &user).await;
+        let origin = own.origin().to_owned();
+        let headers = [("origin", origin.as_str()), (USER_AGENT.as_str(), FIREFOX)];
+        let page = own.open("/account/password").await;
+        let form = page.form().with("current", PASSWORD).with("password", NEW);
+        assert_eq!(own.submit_from(&form, &headers).await.status, 303);
+        let mut device = world.visitor();
+        let page = device.get("/recover").await;
+        device.submit(&page.form().with("username", address)).await;
+        let page = device.get(&letters.newest_link(address, 1).await).await;
+        let answer = device.submit_from(&page.form().with("password", PASSWORD), &headers).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        letters.settled().await;
+        let told: Vec<_> = letters
+            .held(address)
+            .into_iter()
+            .filter(|held| held.letter.subject == "Your Countersign password was changed")
+            .collect();
+        assert_eq!(told.len(), 2);
+        for held in told {
+            for text in [&held.letter.text, &held.letter.html] {
+                assert!(text.contains("Device: Firefox on Linux"), "{text}");
+            }
+        }
+    }
+
     async fn the_name_of_an_app_that_nobody_vouches_for_stands_in_no_mail(world: World, letters: Letters) {
         let app = world.app_with(serde_json::json!({ "client_name": "Call 555 0100 now" })).await;
         world.trust(&app, Trust::Unverified).await;

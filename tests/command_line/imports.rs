@@ -50,9 +50,13 @@ async fn an_import_that_runs_every_night_signs_nobody_out_and_takes_no_password_
             assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
             let told: Value = serde_json::from_str(&ended.stdout).unwrap();
             assert_eq!(told["has_password"], true);
+            told["password_kept"]
+                .as_bool()
+                .expect("whether the password was kept")
         };
 
-        import(FIRST).await;
+        assert!(!import(FIRST).await);
+        assert!(!import(FIRST).await, "nobody has changed it");
         let mut own = signed_in(&world, "U*U").await.expect("the imported password");
         let rehashed = john(&world).await;
         assert!(
@@ -64,7 +68,7 @@ async fn an_import_that_runs_every_night_signs_nobody_out_and_takes_no_password_
                 .starts_with("$argon2id$")
         );
         for _ in 0..2 {
-            import(FIRST).await;
+            assert!(import(FIRST).await);
             assert_eq!(john(&world).await, rehashed);
             assert!(
                 own.open("/account").await.has("<h1>Your account</h1>"),
@@ -77,7 +81,7 @@ async fn an_import_that_runs_every_night_signs_nobody_out_and_takes_no_password_
         let form = page.form().with("current", "U*U").with("password", OWN);
         let answer = own.submit(&form).await;
         assert_eq!(answer.status, 303, "{}", answer.body);
-        import(FIRST).await;
+        assert!(import(FIRST).await);
         assert!(
             own.open("/account").await.has("<h1>Your account</h1>"),
             "still signed in"
@@ -86,14 +90,30 @@ async fn an_import_that_runs_every_night_signs_nobody_out_and_takes_no_password_
         assert!(signed_in(&world, OWN).await.is_some());
 
         // Another hash is another password: everybody is out, once.
-        import(SECOND).await;
+        assert!(!import(SECOND).await);
         assert!(own.open("/account").await.asks_to_sign_in());
         assert!(signed_in(&world, OWN).await.is_none());
         let mut own = signed_in(&world, "U*U*").await.expect("the new password");
-        import(SECOND).await;
+        assert!(import(SECOND).await);
         assert!(
             own.open("/account").await.has("<h1>Your account</h1>"),
             "still signed in"
+        );
+        // People read it as well.
+        let record = json!({ "email": "john@example.com", "password_hash": SECOND });
+        let environment = [("COUNTERSIGN_DATABASE_URL", url.as_str())];
+        let ended = run(
+            folder.path(),
+            &["user", "import", "-"],
+            &environment,
+            &record.to_string(),
+        )
+        .await;
+        assert!(
+            ended
+                .stdout
+                .ends_with("  john@example.com  updated, password kept\n"),
+            "{ended:?}"
         );
     }
 }

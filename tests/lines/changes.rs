@@ -125,7 +125,9 @@ impl<'w> Held<'w> {
                 };
                 let now = world.now();
                 let imported = world.db.transact(move |conn| {
-                    Box::pin(async move { users::upsert(draft, &Context::command_line(), conn, now).await })
+                    Box::pin(async move {
+                        revocation::import_user(draft, &Context::command_line(), conn, now).await
+                    })
                 });
                 imported.await.expect("an update");
                 world.heard().await;
@@ -153,11 +155,7 @@ on_both! {
             let answer = asking.follow(answer).await;
             assert_eq!(answer.param("code").is_some(), is_alive, "{change:?}: an open consent page {}", answer.body);
             assert_eq!(answer.asks_to_sign_in(), !is_alive, "{change:?}: an open consent page {}", answer.body);
-            for (n, code) in held.codes.iter().enumerate() {
-                // An import ends no approval: what is to outlive sessions lives on, a code of a minute among it.
-                if change == Change::Import && n == 1 {
-                    continue;
-                }
+            for code in &held.codes {
                 let redeemed = app.redeem(&world, code).await;
                 assert_eq!(redeemed.status == 200, is_alive, "{change:?}: a waiting code {}", redeemed.body);
             }
@@ -179,6 +177,19 @@ on_both! {
             let is_dead = answer.status == 410 || location.starts_with("/login?flow=");
             assert!(is_dead, "{change:?}: the page of a link to move {}", answer.body);
             assert_eq!(reload(&world, &held.user).await, after, "{change:?}");
+        }
+    }
+
+    async fn c067_an_operator_who_revokes_or_disables_ends_codes_that_wait(world: World, _letters: Letters) {
+        let app = world.app().await;
+        for act in [revocation::Act::RevokeUser, revocation::Act::DisableUser] {
+            let user = world.user().await;
+            let codes = [app.code(&world, &user, &[]).await, app.code(&world, &user, OFFLINE).await];
+            world.end(act(user.sub.clone())).await;
+            for code in codes {
+                let redeemed = app.redeem(&world, &code).await;
+                assert_eq!(redeemed.status, 400, "{}", redeemed.body);
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use pages::{BRAND, Locale, Texts};
 use protocol::{Clock, Issuer, Secret, Subject, Timestamp, path};
 use serde::{Deserialize, Serialize};
 
-use crate::notices::Notice;
+use crate::notices::{Notice, device};
 
 /// What a row of the queue holds. Once written it keeps its meaning, for the length of a day.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +71,9 @@ pub(crate) enum Job {
         to: String,
         at: Timestamp,
         locale: String,
+        /// What the browser says of itself; none in what an earlier version queued.
+        #[serde(default)]
+        user_agent: Option<String>,
     },
 }
 
@@ -110,16 +113,14 @@ struct Plain<'w> {
 }
 
 impl Letters {
-    /// The letter of a row of the queue; none where there is nobody to write to, or nothing that this version knows.
+    /// The letter of a row of the queue; none where there is nobody to write to.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, or the row is of a kind that this version does not know: then it is left to another, as long
+    /// as it is worth sending.
     pub async fn letter(&self, content: Content) -> db::Result<Option<Letter>> {
-        let Ok(job) = serde_json::from_slice(&content) else {
-            tracing::warn!("a mail that another version queued is not sent");
-            return Ok(None);
-        };
-        match job {
+        let unknown = |error| db::Error::corrupt(format!("a mail that another version queued: {error}"));
+        match serde_json::from_slice(&content).map_err(unknown)? {
             Job::Recover {
                 address,
                 locale,
@@ -161,7 +162,15 @@ impl Letters {
                 locale,
                 invitation,
             } => self.invite(&address, invitation, texts(&locale)).await,
-            Job::Recovered { to, at, locale } => self.recovered(to, at, texts(&locale)).map(Some),
+            Job::Recovered {
+                to,
+                at,
+                locale,
+                user_agent,
+            } => {
+                let device = device(user_agent.as_deref(), texts(&locale));
+                self.recovered(to, at, device, texts(&locale)).map(Some)
+            }
         }
     }
 
@@ -269,15 +278,19 @@ impl Letters {
     }
 
     /// Has no link: one in a mail that nobody asked for is what phishing looks like.
-    fn recovered(&self, to: String, at: Timestamp, texts: Texts) -> db::Result<Letter> {
+    fn recovered(&self, to: String, at: Timestamp, device: Vec<String>, texts: Texts) -> db::Result<Letter> {
         let at = instant(at);
         let words = Words {
             subject: texts.words("mail-recovered-subject", &[("brand", BRAND)]),
-            before: vec![
-                texts.words("mail-recovered", &[("brand", BRAND), ("time", &at)]),
-                texts.words("mail-recovered-ended", &[]),
-                texts.words("mail-recovered-stranger", &[]),
-            ],
+            before: [
+                vec![texts.words("mail-recovered", &[("brand", BRAND), ("time", &at)])],
+                device,
+                vec![
+                    texts.words("mail-recovered-ended", &[]),
+                    texts.words("mail-recovered-stranger", &[]),
+                ],
+            ]
+            .concat(),
             ..Words::default()
         };
         written(&to, &words, texts)

@@ -1,7 +1,7 @@
 //! What the user comes back for: a new password, a confirmed address; how they come by an account; and the mails about it.
 //!
-//! Nothing here signs anybody in but an account that was just made. Who asks for a mail is told the same whoever has an account, after the same work: the
-//! handler looks nobody up, it queues one row, and what becomes of that is decided when its turn to be sent has come.
+//! Nobody is signed in here who was not, but to an account that was just made. Who asks for a mail is told the same whoever
+//! has an account, after the same work: the handler looks nobody up, it queues one row, and what becomes of that is decided when its turn to be sent has come.
 
 mod letters;
 pub mod mailbox;
@@ -23,7 +23,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use clients::Directory;
 use grants::{Flow, OwnRequest};
-use http::header::SET_COOKIE;
+use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::{Front, Guesses, Page, Problem, Shell, error, see_other};
 use protocol::{Error, FlowId, RequestId, Routes, SignUp, Timestamp, path};
@@ -89,11 +89,28 @@ pub fn at_home(front: &Front) -> Routes {
 }
 
 /// One request.
+#[derive(Clone)]
 struct Visit {
     id: RequestId,
     headers: HeaderMap,
     now: Timestamp,
 }
+
+impl Visit {
+    /// What the browser says of itself, as far as a mail needs it.
+    fn user_agent(&self) -> String {
+        let value = self.headers.get(USER_AGENT);
+        let text = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        text.unwrap_or_default()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_USER_AGENT)
+            .collect()
+    }
+}
+
+/// Longest `User-Agent` we keep.
+const MAX_USER_AGENT: usize = 256;
 
 /// What a browser was about to do when it lost its way, in this browser still.
 struct Pending {

@@ -19,6 +19,9 @@ pub(crate) struct Notice {
     pub(crate) what: What,
     pub(crate) at: Timestamp,
     pub(crate) locale: String,
+    /// What the browser says of itself in which it was done; none in what an earlier version queued.
+    #[serde(default)]
+    pub(crate) user_agent: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +53,15 @@ pub struct NewBrowser {
     pub app: Option<String>,
 }
 
+/// The line that names the browser, where it is known.
+pub(crate) fn device(user_agent: Option<&str>, texts: Texts) -> Vec<String> {
+    let line = |user_agent| {
+        let device = user_agent::words(user_agent, texts);
+        texts.words("mail-signed-in-device", &[("device", &device)])
+    };
+    user_agent.map(line).into_iter().collect()
+}
+
 impl Notice {
     pub(crate) fn letter(&self, issuer: &Issuer, texts: Texts) -> db::Result<Letter> {
         let at = instant(self.at);
@@ -62,13 +74,15 @@ impl Notice {
             ),
             What::PasswordChanged(disconnected) => (
                 texts.words("mail-recovered-subject", &brand),
-                vec![
-                    texts.words("mail-changed", &values),
-                    match disconnected {
+                [
+                    vec![texts.words("mail-changed", &values)],
+                    device(self.user_agent.as_deref(), texts),
+                    vec![match disconnected {
                         true => texts.words("mail-changed-all", &[]),
                         false => texts.words("mail-changed-apps-kept", &[]),
-                    },
-                ],
+                    }],
+                ]
+                .concat(),
             ),
             What::EmailChanged => (
                 texts.words("mail-moved-subject", &brand),
@@ -114,11 +128,8 @@ impl Notice {
     /// Of all notices the one with a link, which needs no hurry and no thought: it goes to the page that asks for an address.
     fn signed_in(&self, browser: &NewBrowser, issuer: &Issuer, texts: Texts) -> db::Result<Letter> {
         let (brand, time) = (("brand", BRAND), instant(self.at));
-        let device = user_agent::words(&browser.user_agent, texts);
-        let mut before = vec![
-            texts.words("mail-signed-in", &[brand, ("time", &time)]),
-            texts.words("mail-signed-in-device", &[("device", &device)]),
-        ];
+        let mut before = vec![texts.words("mail-signed-in", &[brand, ("time", &time)])];
+        before.extend(device(Some(&browser.user_agent), texts));
         if let Some(app) = &browser.app {
             before.push(texts.words("mail-signed-in-app", &[("app", app)]));
         }

@@ -44,7 +44,8 @@ const OF_ONE_NETWORK: Rate = Rate {
     at_once: 20,
     every: Duration::from_secs(60),
 };
-/// By which an account has its mails sent to addresses of its choice.
+/// Of mails that who has the password of an account can have sent: to addresses of their choice, or about sign-ins to its
+/// own.
 const OF_ONE_PERSON: Rate = Rate {
     at_once: 5,
     every: Duration::from_secs(10 * 60),
@@ -118,6 +119,7 @@ impl Outbox {
             what: What::DeletionUndone,
             at: now,
             locale: locale.to_owned(),
+            user_agent: None,
         });
         self.put(&job, conn, now).await
     }
@@ -147,6 +149,7 @@ impl Outbox {
             what: What::SignedIn(browser),
             at: now,
             locale: locale.to_owned(),
+            user_agent: None,
         });
         self.put(&job, conn, now).await
     }
@@ -172,13 +175,8 @@ impl Outbox {
 
     /// Queues a mail in the transaction of the act that it is about.
     pub(crate) async fn put(&self, job: &Job, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
-        let terms = match job {
-            Job::Recover { .. } | Job::Verify { .. } => (WITHIN_HALF_AN_HOUR, Place::First),
-            Job::Address { .. } | Job::SignUp { .. } => (WITHIN_HALF_AN_HOUR, Place::Later),
-            Job::Recovered { .. } | Job::Notice(_) | Job::Invite { .. } => (WITHIN_A_DAY, Place::First),
-        };
         let content = serde_json::to_vec(job).map_err(db::Error::corrupt)?;
-        mail::put(&content, terms, &self.sealer(), conn, now).await
+        mail::put(&content, terms(job), &self.sealer(), conn, now).await
     }
 
     /// Queues a mail that somebody asks for, to be sent to whoever this address or name is of. On
@@ -233,6 +231,15 @@ pub(crate) fn mailbox(email: &Email) -> String {
     }
 }
 
+/// For how long it is worth sending, and before what.
+fn terms(job: &Job) -> (Duration, Place) {
+    match job {
+        Job::Recover { .. } | Job::Verify { .. } => (WITHIN_HALF_AN_HOUR, Place::Asked),
+        Job::Address { .. } | Job::SignUp { .. } => (WITHIN_HALF_AN_HOUR, Place::Later),
+        Job::Recovered { .. } | Job::Notice(_) | Job::Invite { .. } => (WITHIN_A_DAY, Place::First),
+    }
+}
+
 /// As what a mail counts, and who asks for it where that is known.
 fn counted(job: &Job) -> (&'static str, Option<&Subject>) {
     match job {
@@ -241,5 +248,48 @@ fn counted(job: &Job) -> (&'static str, Option<&Subject>) {
         Job::Address { sub, .. } => ("address", Some(sub)),
         Job::SignUp { .. } => ("sign-up", None),
         Job::Notice(_) | Job::Recovered { .. } | Job::Invite { .. } => ("notice", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn c070_what_strangers_ask_for_goes_behind_what_was_done_and_a_new_password_before_a_new_account() {
+        let notice = |what: serde_json::Value| json!({"notice": {"to": "a@b.example", "what": what, "at": 1, "locale": "en"}});
+        for (row, place) in [
+            (notice(json!({"password_changed": true})), Place::First),
+            (
+                notice(json!({"signed_in": {"user_agent": "", "app": null}})),
+                Place::First,
+            ),
+            (
+                json!({"recovered": {"to": "a@b.example", "at": 1, "locale": "en"}}),
+                Place::First,
+            ),
+            (
+                json!({"invite": {"address": "a@b.example", "locale": "en"}}),
+                Place::First,
+            ),
+            (
+                json!({"recover": {"address": "a@b.example", "locale": "en", "flow": null}}),
+                Place::Asked,
+            ),
+            (json!({"verify": {"sub": "alex", "locale": "en"}}), Place::Asked),
+            (
+                json!({"sign_up": {"address": "a@b.example", "locale": "en", "flow": null}}),
+                Place::Later,
+            ),
+            (
+                json!({"address": {"sub": "alex", "epoch": 1, "address": "a@b.example", "locale": "en"}}),
+                Place::Later,
+            ),
+        ] {
+            let job: Job = serde_json::from_value(row.clone()).unwrap();
+            assert_eq!(terms(&job).1, place, "{row}");
+        }
     }
 }

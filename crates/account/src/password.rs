@@ -11,6 +11,7 @@ use accounts::claims::Claim;
 use accounts::deletion;
 use accounts::links::{self, Found, Link, Purpose};
 use accounts::passwords::{About, StoredHash, Unchosen};
+use accounts::sessions;
 use accounts::users;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
@@ -18,7 +19,7 @@ use axum::response::Response;
 use events::Context;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use pages::{BRAND, Page, see_other};
+use pages::{BRAND, Page, Proven, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Secret, path};
 use revocation::Act;
@@ -70,15 +71,18 @@ pub(crate) async fn submit(
             Ok(hash) => hash,
             Err(fault) => return account.ask_password(given, &link, Some(fault), &visit),
         };
-        match account.recover(&link, hash, by, &visit).await {
-            Ok(()) => {
+        match account.recover(&link, hash.clone(), by, &visit).await {
+            Ok(browser) => {
                 tracing::info!(sub = %link.sub, "a password was recovered");
                 let query = [("flow", link.flow.as_deref())];
                 let mut response = see_other(&account.at(path::RECOVER_DONE, &query));
                 // Who guesses all the time does not keep them from signing in now. C070.
-                let known = account
-                    .front
-                    .acquaint(None, (&link.sub, link.epoch + 1), &visit.headers)?;
+                let proven = Proven {
+                    sub: &link.sub,
+                    epoch: link.epoch + 1,
+                    hash: Some(&hash),
+                };
+                let known = account.front.acquaint(&browser, proven, &visit.headers)?;
                 response.headers_mut().append(SET_COOKIE, known);
                 Ok(response)
             }
@@ -202,13 +206,22 @@ impl Account {
         self.dead(found, renewal, None, visit)
     }
 
-    async fn recover(&self, link: &Link, hash: StoredHash, by: Context, visit: &Visit) -> Result<(), Lost> {
+    /// What the browser is called from now on.
+    async fn recover(
+        &self,
+        link: &Link,
+        hash: StoredHash,
+        by: Context,
+        visit: &Visit,
+    ) -> Result<Secret, Lost> {
+        let device = self.front.device(&visit.headers);
         let (link, now, outbox) = (link.clone(), visit.now, self.outbox.clone());
         let locale = self.shell(visit, None).locale().tag();
         let told = Job::Recovered {
             to: link.email.clone(),
             at: now,
             locale: locale.to_owned(),
+            user_agent: Some(visit.user_agent()),
         };
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
@@ -226,7 +239,7 @@ impl Account {
                         outbox.came_back(link.email, locale, conn, now).await?;
                     }
                 }
-                Ok(())
+                Ok(sessions::meet(&link.sub, device.as_ref(), conn, now).await?)
             })
         });
         work.await

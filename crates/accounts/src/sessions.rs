@@ -18,9 +18,9 @@ use protocol::{FlowId, SessionId, Subject, Timestamp, wire_enum};
 
 pub use current::{BrowserSessions, current};
 pub use devices::{Device, of_user, rename, was_of};
-pub use known::forget as forget_devices;
+pub use known::{Acquaintance, forget as forget_devices, meet};
 pub use sign_in::{SignIn, SignedIn, sign_in};
-pub use sign_out::{Left, leave};
+pub use sign_out::{Left, hold, leave};
 
 /// A session that is not seen for this long has ended.
 pub const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -112,7 +112,16 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upserted {
     Created,
-    Updated,
+    Updated(Update),
+}
+
+/// What an update was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// Where they have changed, what was proven before is void, and whoever asks ends what hangs from it.
+    pub credentials: Credentials,
+    /// A hash was brought and not taken: the last import brought it as well.
+    pub is_password_kept: bool,
 }
 
 /// All columns, in the order of [`Row`], before or after the rest of a statement.
@@ -260,8 +269,16 @@ pub async fn upsert(
     match updated.map_err(db::Error::from) {
         Ok(row) => {
             let user = User::try_from(row)?;
-            record_update(&found, &user, by, conn, now).await?;
-            Ok((user, Upserted::Updated))
+            let credentials = match found.epoch == user.epoch {
+                true => Credentials::Kept,
+                false => Credentials::Changed,
+            };
+            record_update((&found, &user), credentials, by, conn, now).await?;
+            let update = Update {
+                credentials,
+                is_password_kept: draft.password_hash.is_some() && user.password_hash != draft.password_hash,
+            };
+            Ok((user, Upserted::Updated(update)))
         }
         Err(error) if error.is_conflict() => Err(Error::EmailTaken(draft.email.to_string())),
         Err(error) => Err(error.into()),
@@ -270,8 +287,8 @@ pub async fn upsert(
 
 /// An import that runs every night and changes nothing leaves no trace.
 async fn record_update(
-    before: &User,
-    after: &User,
+    (before, after): (&User, &User),
+    credentials: Credentials,
     by: &Context,
     conn: &mut Conn,
     now: Timestamp,
@@ -279,10 +296,6 @@ async fn record_update(
     if before == after {
         return Ok(());
     }
-    let credentials = match before.epoch == after.epoch {
-        true => Credentials::Kept,
-        false => Credentials::Changed,
-    };
     if credentials == Credentials::Changed {
         // The user's sessions are void from now on, and no record names what hangs from them.
         changes::bump(Topic::Revocations, conn).await?;

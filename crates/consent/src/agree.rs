@@ -22,7 +22,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Scope, scope};
 
 use crate::views::{self, Group, Permission, Person};
-use crate::{Carried, Consent, Stop, Visit};
+use crate::{Carried, Consent, Stop, Visit, awaits_account};
 
 /// Everything the page shows, read at one moment.
 struct Asked {
@@ -94,7 +94,8 @@ impl Consent {
         };
         let client = self.client(flow, &mut conn).await?;
         let session = session_for(flow, &self.front.names(&client)?, &sessions).clone();
-        if !flow.has_chosen(&session.session_id) {
+        // The endpoint leads on to where an account is made.
+        if !flow.has_chosen(&session.session_id) || awaits_account(flow, Some(&session)) {
             return Ok(None);
         }
         let Some(user) = users::by_sub(&session.sub, &mut conn).await? else {

@@ -3,7 +3,7 @@
 //!
 //! The choice travels in the flow. It proves nothing: whoever may use the browser may use each of its sessions.
 
-use accounts::sessions::{self, Left, Session};
+use accounts::sessions::{Left, Session};
 use axum::response::{IntoResponse as _, Response};
 use events::Context;
 use grants::Flow;
@@ -12,7 +12,6 @@ use http::header::SET_COOKIE;
 use pages::front::session_for;
 use pages::{Lifetime, Page};
 use protocol::Prompt;
-use revocation::Act;
 
 use crate::views::{Account, Choose, Person};
 use crate::{Carried, Consent, Stop, Visit};
@@ -113,19 +112,13 @@ impl Consent {
         let Some(session) = self.meant(&carried.flow, value, visit).await? else {
             return Ok(response);
         };
-        let act = Act::EndSessionOf(session.session_id, session.sub.clone());
+        let ended = (session.session_id, session.sub.clone());
         let (presented, by, now) = (self.front.cookies.browser(&visit.headers), by.clone(), visit.now);
         let work = self.front.db.transact(move |conn| {
-            Box::pin(async move {
-                revocation::perform_in(&act, &by, conn, now).await?;
-                // With the session, or a copy of the cookie would still be good for the others (C062).
-                match presented {
-                    Some(presented) => sessions::leave(&presented, conn, now).await,
-                    None => Ok(Left::Unknown),
-                }
-            })
+            Box::pin(async move { revocation::end_here(ended, presented.as_ref(), &by, conn, now).await })
         });
-        let cookie = match work.await? {
+        let (_, left) = work.await?;
+        let cookie = match left {
             Left::Renewed { cookie, max_age } => {
                 let lifetime = max_age.map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
                 self.front.cookies.set_browser(&cookie, lifetime)

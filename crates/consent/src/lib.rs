@@ -15,6 +15,7 @@ mod views;
 use std::sync::Arc;
 
 use accounts::passwords::Hasher;
+use accounts::sessions::Session;
 use axum::response::Response;
 use axum::routing::get;
 use clients::{Directory, Recipients};
@@ -23,7 +24,7 @@ use grants::flow::Request;
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
 use pages::{Front, Guesses, Shell, error, front, see_other};
-use protocol::{Error, Issuer, Params, RequestId, Routes, Secret, SignUp, Timestamp, path};
+use protocol::{Error, Issuer, Params, Prompt, RequestId, Routes, Secret, SignUp, Timestamp, path};
 
 pub use tidings::{Tiding, Tidings};
 
@@ -66,6 +67,13 @@ pub fn router(consent: Consent) -> Routes {
         .with_state(Arc::new(consent))
 }
 
+/// Whether the request wants a new account (OpenID Connect Prompt Create §4), and nobody has proven for it who they are:
+/// then a page that somebody goes to by hand is not the next one, whoever is signed in.
+fn awaits_account(flow: &Flow, session: Option<&Session>) -> bool {
+    let is_answered = session.is_some_and(|session| session.authenticated_for(&flow.id).is_some());
+    flow.request().prompts(Prompt::Create) && !is_answered
+}
+
 /// Why a handler shows no page of its own.
 enum Stop {
     Page(Error),
@@ -81,6 +89,7 @@ impl<E: Into<Error>> From<E> for Stop {
 }
 
 /// One request to a page of a flow.
+#[derive(Clone)]
 struct Visit {
     id: RequestId,
     headers: HeaderMap,

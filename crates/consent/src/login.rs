@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use accounts::email::Email;
-use accounts::passwords::{Outcome, Password};
+use accounts::passwords::{Outcome, Password, StoredHash};
 use accounts::sessions::{self, Acr, Amr, SignIn, SignedIn};
 use accounts::users::{self, User};
 use axum::Extension;
@@ -17,14 +17,15 @@ use grants::flow::{Answer, Binding, Request};
 use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pages::front::session_for;
-use pages::{Held, Lifetime, Page, Spent};
+use pages::{Held, Lifetime, Page, Proven, Spent};
 use protocol::form::Form;
 use protocol::{ClientId, Error, FlowId, Params, Prompt, RequestId, Secret, SignUp, Subject, path};
+use tracing::Instrument as _;
 
 use crate::choose::Wish;
 use crate::tidings::Tiding;
 use crate::views::{Login, LoginFault, Person, Who};
-use crate::{Carried, Consent, Recovery, Stop, Visit};
+use crate::{Carried, Consent, Recovery, Stop, Visit, awaits_account};
 
 /// Longest `User-Agent` we keep.
 const MAX_USER_AGENT: usize = 256;
@@ -46,6 +47,10 @@ pub(crate) async fn show(
         let (switch, other) = (params.get("switch").is_some(), params.get("other").is_some());
         let wish = if switch { Wish::Switch } else { Wish::OfRequest };
         if !other {
+            // Whoever has an account says so on the page that makes one, and comes back as another.
+            if consent.is_to_sign_up(flow, &visit).await? {
+                return Ok(consent.resume(flow, &carried.sealed));
+            }
             let choice = consent.choice(flow, wish, &visit).await?;
             if !choice.is_empty() {
                 let csrf = consent.front.csrf_token(&carried.cookie, &about(flow))?;
@@ -88,11 +93,11 @@ pub(crate) async fn submit(
             return consent.choose(carried, account, &visit).await;
         }
         let to = To {
-            flow: &carried.flow.id,
-            app: Some(&carried.flow.request().client_id),
+            flow: carried.flow.id.clone(),
+            app: Some(carried.flow.request().client_id.clone()),
         };
         match consent.sign_in(&params, to, &by, &visit).await? {
-            Ok(signed_in) => consent.signed_in(&signed_in, carried, &visit),
+            Ok(entered) => consent.signed_in(&entered, carried, &visit),
             Err(fault) => consent.again(carried, &params, fault, &visit).await,
         }
     };
@@ -102,11 +107,28 @@ pub(crate) async fn submit(
 }
 
 /// What somebody signs in to.
-#[derive(Clone, Copy)]
-pub(crate) struct To<'f> {
-    pub(crate) flow: &'f FlowId,
+#[derive(Clone)]
+pub(crate) struct To {
+    pub(crate) flow: FlowId,
     /// The client that waits; none on the way to a page of ours.
-    pub(crate) app: Option<&'f ClientId>,
+    pub(crate) app: Option<ClientId>,
+}
+
+/// What was typed.
+struct Typed {
+    /// None when it is no address. Then no account can have it, so there is nobody whose existence the missing look-up
+    /// could tell.
+    email: Option<Email>,
+    password: Password,
+    /// "Keep me signed in".
+    persistent: bool,
+}
+
+/// Who signed in.
+pub(crate) struct Entered {
+    pub(crate) signed_in: SignedIn,
+    /// Of their password, as it is stored now.
+    hash: Option<StoredHash>,
 }
 
 /// What the form is about, for its CSRF token.
@@ -158,6 +180,16 @@ pub(crate) fn sent(view: Login, status: StatusCode) -> Response {
 }
 
 impl Consent {
+    /// Whoever is signed in is led on to where an account is made, for one of their own does not do.
+    async fn is_to_sign_up(&self, flow: &Flow, visit: &Visit) -> Result<bool, Stop> {
+        let mut conn = self.front.db.reader().await?;
+        let sessions = self.front.sessions(&visit.headers, &mut conn, visit.now).await?;
+        let Some(sessions) = sessions else {
+            return Ok(false);
+        };
+        Ok(sessions.iter().all(|session| awaits_account(flow, Some(session))))
+    }
+
     /// Whom the page asks: the user of the session once more where the request wants a fresh proof, else anyone.
     async fn whom(&self, flow: &Flow, switch: bool, visit: &Visit) -> Result<Who, Stop> {
         let request = flow.request();
@@ -248,15 +280,15 @@ impl Consent {
         Ok(self.resume(&flow, &sealed))
     }
 
-    /// Checks the password and records the proof. An unknown name, a wrong password and a disabled account get
-    /// the same answer after the same work: one look-up, one guess taken and one hash.
+    /// Checks the password and records the proof, in a task of its own: once a guess is counted, a browser that hangs up
+    /// (somebody clicks twice) does not keep what was right from being given back.
     pub(crate) async fn sign_in(
-        &self,
+        self: &Arc<Self>,
         params: &Params,
-        to: To<'_>,
+        to: To,
         by: &Context,
         visit: &Visit,
-    ) -> Result<Result<SignedIn, LoginFault>, Stop> {
+    ) -> Result<Result<Entered, LoginFault>, Stop> {
         let Some(username) = params.get("username") else {
             return Ok(Err(LoginFault::UsernameMissing));
         };
@@ -267,10 +299,36 @@ impl Consent {
             return Ok(Err(LoginFault::Wrong));
         };
 
-        let email = Email::parse(username).ok();
+        let typed = Typed {
+            email: Email::parse(username).ok(),
+            password,
+            persistent: params.get("remember").is_some(),
+        };
+        let (consent, by, visit) = (self.clone(), by.clone(), visit.clone());
+        let work = async move { consent.judged(typed, to, &by, &visit).await };
+        let task = tokio::spawn(work.in_current_span());
+        task.await.unwrap_or_else(|panic| {
+            let cause = format!("a sign-in did not run to its end: {panic}");
+            Err(Error::server_error(cause).into())
+        })
+    }
+
+    /// An unknown name, a wrong password and a disabled account get the same answer after the same work: one look-up, one
+    /// guess taken and one hash.
+    async fn judged(
+        &self,
+        typed: Typed,
+        to: To,
+        by: &Context,
+        visit: &Visit,
+    ) -> Result<Result<Entered, LoginFault>, Stop> {
+        let Typed {
+            email,
+            password,
+            persistent,
+        } = typed;
         let user = match &email {
             Some(email) => users::by_email(email, &mut self.front.db.reader().await?).await?,
-            // No account can have it, so there is nobody whose existence the missing look-up could tell.
             None => None,
         };
         let whose = email.as_ref().map(|email| (email, user.as_ref()));
@@ -294,13 +352,27 @@ impl Consent {
             self.count_failure(user.map(|user| user.sub), by, visit).await?;
             return Ok(Err(LoginFault::Wrong));
         };
-        let spent = guess.was_right();
-        if outcome == Outcome::RightButOutdated {
-            self.rehash(user, password).await;
-        }
-        let recorded = self.record((user, spent), params, to, by, visit).await?;
-        // Disabled, or given another password, since it was read.
-        Ok(recorded.ok_or(LoginFault::Wrong))
+        let spent = Arc::new(guess.was_right());
+        let proof = self.proof(user, persistent, &to, visit)?;
+        let signed_in = match self.record(proof, spent.clone(), to, by, visit).await {
+            Ok(Some(signed_in)) => signed_in,
+            // Disabled, or given another password, since it was read.
+            Ok(None) => return Ok(Err(LoginFault::Wrong)),
+            Err(stop) => {
+                // No fault of theirs. Where this fails as well, one stays counted.
+                if let Err(error) = self.guesses.give_back_alone(spent).await {
+                    tracing::warn!(%error, "a right password stays counted");
+                }
+                return Err(stop);
+            }
+        };
+        // After what the person wanted, and before the browser is told of the hash that there is then.
+        let renewed = match outcome {
+            Outcome::RightButOutdated => self.rehash(user, password).await,
+            Outcome::Right | Outcome::Wrong => None,
+        };
+        let hash = renewed.or_else(|| user.password_hash.clone());
+        Ok(Ok(Entered { signed_in, hash }))
     }
 
     /// One statement, whether anybody has that name or not.
@@ -312,24 +384,18 @@ impl Consent {
         Ok(work.await?)
     }
 
-    async fn record(
-        &self,
-        (user, spent): (&User, Spent),
-        params: &Params,
-        to: To<'_>,
-        by: &Context,
-        visit: &Visit,
-    ) -> Result<Option<SignedIn>, Stop> {
+    /// That the person proved who they are.
+    fn proof(&self, user: &User, persistent: bool, to: &To, visit: &Visit) -> Result<SignIn, Error> {
         let user_agent = visit
             .headers
             .get(USER_AGENT)
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let proof = SignIn {
+        Ok(SignIn {
             presented: self.front.cookies.browser(&visit.headers),
-            device: self.front.device(&visit.headers),
+            device: self.front.acquaintance(&user.sub, &visit.headers)?,
             sub: user.sub.clone(),
             epoch: user.epoch,
-            persistent: params.get("remember").is_some(),
+            persistent,
             user_agent: user_agent
                 .unwrap_or_default()
                 .chars()
@@ -339,10 +405,20 @@ impl Consent {
             flow_id: Some(to.flow.clone()),
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
-        };
+        })
+    }
+
+    async fn record(
+        &self,
+        proof: SignIn,
+        spent: Arc<Spent>,
+        to: To,
+        by: &Context,
+        visit: &Visit,
+    ) -> Result<Option<SignedIn>, Stop> {
         let language = self.front.shell(&visit.headers, None, &visit.id).locale().tag();
         let (by, now, tidings) = (by.clone(), visit.now, self.tidings.clone());
-        let (user_agent, app) = (proof.user_agent.clone(), to.app.cloned());
+        let (user_agent, app) = (proof.user_agent.clone(), to.app);
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 let signed_in = sessions::sign_in(proof, &by, conn, now).await?;
@@ -367,30 +443,30 @@ impl Consent {
         Ok(work.await?)
     }
 
-    fn signed_in(&self, signed_in: &SignedIn, carried: Carried, visit: &Visit) -> Result<Response, Stop> {
+    fn signed_in(&self, entered: &Entered, carried: Carried, visit: &Visit) -> Result<Response, Stop> {
         // Whoever signs in goes on with that, not with what was chosen before.
         let flow = carried.flow.choosing(None);
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         let mut response = self.resume(&flow, &sealed);
-        self.keep(signed_in, &mut response, visit)?;
+        self.keep(entered, &mut response, visit)?;
         Ok(response)
     }
 
     /// Gives the browser its new cookie, and the mark that its person knew the password there.
-    pub(crate) fn keep(
-        &self,
-        signed_in: &SignedIn,
-        response: &mut Response,
-        visit: &Visit,
-    ) -> Result<(), Stop> {
+    pub(crate) fn keep(&self, entered: &Entered, response: &mut Response, visit: &Visit) -> Result<(), Stop> {
+        let signed_in = &entered.signed_in;
         let lifetime = signed_in
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
-        let (device, sub) = (&signed_in.device, &signed_in.session.sub);
+        let sub = &signed_in.session.sub;
+        let proven = Proven {
+            sub,
+            epoch: signed_in.epoch,
+            hash: entered.hash.as_ref(),
+        };
         for cookie in [
             self.front.cookies.set_browser(&signed_in.cookie, lifetime),
-            self.front
-                .acquaint(Some(device), (sub, signed_in.epoch), &visit.headers)?,
+            self.front.acquaint(&signed_in.device, proven, &visit.headers)?,
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
@@ -399,20 +475,20 @@ impl Consent {
     }
 
     /// Parameters have risen since the hash was made. If this fails, the old hash stays as good as it was.
-    async fn rehash(&self, user: &User, password: Password) {
-        let Some(old) = user.password_hash.clone() else {
-            return;
-        };
-        let Ok(new) = self.hasher.hash(password).await else {
-            return;
-        };
-        let sub = user.sub.clone();
+    async fn rehash(&self, user: &User, password: Password) -> Option<StoredHash> {
+        let old = user.password_hash.clone()?;
+        let new = self.hasher.hash(password).await.ok()?;
+        let (sub, stored) = (user.sub.clone(), new.clone());
         let work = self
             .front
             .db
-            .transact(move |conn| Box::pin(async move { users::rehash(&sub, &old, &new, conn).await }));
-        if let Err(error) = work.await {
-            tracing::warn!(%error, "a password could not be hashed anew");
+            .transact(move |conn| Box::pin(async move { users::rehash(&sub, &old, &stored, conn).await }));
+        match work.await {
+            Ok(is_stored) => is_stored.then_some(new),
+            Err(error) => {
+                tracing::warn!(%error, "a password could not be hashed anew");
+                None
+            }
         }
     }
 }

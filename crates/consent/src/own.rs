@@ -4,7 +4,9 @@
 //! Where a page wants a fresh proof of whoever is signed in already, the flow names their session: the form is made out
 //! to them, and "keep me signed in" stays what it was.
 
-use accounts::sessions::{Session, SignedIn};
+use std::sync::Arc;
+
+use accounts::sessions::Session;
 use axum::response::Response;
 use events::Context;
 use grants::OwnRequest;
@@ -13,7 +15,7 @@ use http::header::SET_COOKIE;
 use pages::{ReturnPath, see_other};
 use protocol::{Params, path};
 
-use crate::login::{To, Try, about, sent};
+use crate::login::{Entered, To, Try, about, sent};
 use crate::views::{Login, Person, Who};
 use crate::{Carried, Consent, Recovery, Stop, Visit};
 
@@ -50,7 +52,7 @@ impl Consent {
     }
 
     pub(crate) async fn submit_own(
-        &self,
+        self: &Arc<Self>,
         carried: Carried<OwnRequest>,
         params: Params,
         by: &Context,
@@ -66,11 +68,11 @@ impl Consent {
             _ => params,
         };
         let to = To {
-            flow: &carried.flow.id,
+            flow: carried.flow.id.clone(),
             app: None,
         };
         match self.sign_in(&params, to, by, visit).await? {
-            Ok(signed_in) => self.arrived(&signed_in, &carried, visit),
+            Ok(entered) => self.arrived(&entered, &carried, visit),
             Err(fault) => {
                 let who = match &known {
                     Some(session) => Who::Known(person(session)),
@@ -126,15 +128,18 @@ impl Consent {
     /// Back to the page, which shows the account that signed in.
     fn arrived(
         &self,
-        signed_in: &SignedIn,
+        entered: &Entered,
         carried: &Carried<OwnRequest>,
         visit: &Visit,
     ) -> Result<Response, Stop> {
         let base = self.front.site.base();
         let back = ReturnPath::parse(base, &format!("{base}{}", carried.flow.resume()));
         let mut response = see_other(back.as_str());
-        self.keep(signed_in, &mut response, visit)?;
-        let preferred = self.front.cookies.set_preferred(&signed_in.session.session_id);
+        self.keep(entered, &mut response, visit)?;
+        let preferred = self
+            .front
+            .cookies
+            .set_preferred(&entered.signed_in.session.session_id);
         response.headers_mut().append(SET_COOKIE, preferred);
         Ok(response)
     }

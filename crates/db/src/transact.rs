@@ -46,7 +46,9 @@ impl Database {
         let db = self.clone();
         let task = tokio::spawn(async move {
             let mut conn = db.writer().await?;
-            work(&mut conn).await
+            let outcome = work(&mut conn).await;
+            db.raise_mark(outcome.is_ok(), &mut conn);
+            outcome
         });
         finished(task.await)
     }
@@ -72,12 +74,7 @@ impl Database {
                 Err(_) if conn.is_broken() => Ok(()),
                 Err(_) => rollback(&mut conn).await,
             };
-            // A commit whose answer was lost may have happened.
-            if outcome.is_ok()
-                && let Some(number) = conn.mark().take()
-            {
-                db.mark.raise(number);
-            }
+            db.raise_mark(outcome.is_ok(), &mut conn);
             if ended.is_err() && !conn.is_broken() {
                 // Its state is unknown: never hand it to the next request.
                 discard(conn).await;
@@ -88,6 +85,17 @@ impl Database {
             }
         });
         finished(task.await)
+    }
+}
+
+impl Database {
+    /// Of work that succeeded: a commit whose answer was lost may have happened.
+    fn raise_mark(&self, has_succeeded: bool, conn: &mut Conn) {
+        if let Some(number) = conn.mark().take()
+            && has_succeeded
+        {
+            self.mark.raise(number);
+        }
     }
 }
 
@@ -335,5 +343,28 @@ mod tests {
         limit("PRAGMA max_page_count = 1000000").await;
         fill().await.unwrap();
         assert_eq!(count(&db).await, 20000);
+    }
+
+    #[tokio::test]
+    async fn a_mark_is_raised_by_whatever_succeeds_and_by_nothing_else() {
+        both(|db| async move {
+            fn leave(number: i64, outcome: Result<()>, conn: &mut Conn) -> BoxFuture<'_, Result<()>> {
+                conn.leave_mark(number);
+                Box::pin(async move { outcome })
+            }
+            let failed = || Err(Error::corrupt("the work"));
+            db.transact(|conn| leave(3, Ok(()), conn)).await.unwrap();
+            assert_eq!(db.mark(), 3);
+            db.write_at_once(|conn| leave(5, Ok(()), conn)).await.unwrap();
+            assert_eq!(db.mark(), 5);
+            let (one, other) = (failed(), failed());
+            db.write_at_once(|conn| leave(7, one, conn)).await.unwrap_err();
+            db.transact(|conn| leave(8, other, conn)).await.unwrap_err();
+            db.transact(|_| Box::pin(async { Ok::<_, Error>(()) }))
+                .await
+                .unwrap();
+            assert_eq!(db.mark(), 5);
+        })
+        .await;
     }
 }

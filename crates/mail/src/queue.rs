@@ -23,11 +23,14 @@ pub(crate) struct Taken {
     pub(crate) tries: i64,
 }
 
-/// Of mails that wait, which go first: whoever fills the queue from outside must not keep an owner waiting.
+/// Of mails that wait, which go first: whoever fills the queue from outside must not keep an owner waiting. A version that
+/// knew two places put what is asked for now into the first, and what is later into the second; nothing waits long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// About an account that there is, as far as is known.
+    /// Of what was done with an account, or by an operator: strangers have no part in it.
     First,
+    /// What a stranger may have asked for, about an account that there is as far as is known.
+    Asked,
     /// To whomever a stranger named.
     Later,
 }
@@ -36,7 +39,8 @@ impl Place {
     fn number(self) -> i64 {
         match self {
             Self::First => 0,
-            Self::Later => 1,
+            Self::Asked => 1,
+            Self::Later => 2,
         }
     }
 }
@@ -221,9 +225,11 @@ mod tests {
     async fn c070_what_concerns_an_account_goes_before_what_strangers_asked_for() {
         both(|db| async move {
             queued_at(Place::Later, 50, &db).await;
+            queued_at(Place::Asked, 4, &db).await;
             let strangers = taken(&db, NOW).await;
             queued(2, &db).await;
             let next = taken(&db, NOW).await;
+            let last = taken(&db, NOW).await;
             let places = async |all: &[Taken]| {
                 let mut conn = db.reader().await.unwrap();
                 let mut places = Vec::new();
@@ -240,6 +246,7 @@ mod tests {
             };
             assert_eq!(places(&strangers).await, [1, 1, 1]);
             assert_eq!(places(&next).await, [0, 0, 1]);
+            assert_eq!(places(&last).await, [2, 2, 2]);
             // Also when it was tried before.
             assert_eq!(places(&taken(&db, NOW + LEASE).await).await, [0, 0, 1]);
         })

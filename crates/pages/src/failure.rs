@@ -26,13 +26,18 @@ pub enum Failure {
     Long,
     /// 431.
     Headers,
-    /// 400, outside of every page.
-    Odd,
+    /// What else is refused outside of every page, by its status.
+    Odd(StatusCode),
 }
 
 const PAGE: &str = include_str!("../../../templates/failure.html");
 
 impl Failure {
+    /// Whatever it is, with a page that says what to do where there is one.
+    pub fn outside_of_pages(status: StatusCode) -> Self {
+        Self::of(status).unwrap_or(Self::Odd(status))
+    }
+
     /// None for what has a page with more to say.
     pub fn of(status: StatusCode) -> Option<Self> {
         match status {
@@ -54,7 +59,7 @@ impl Failure {
             Self::Large => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Long => StatusCode::URI_TOO_LONG,
             Self::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Odd => StatusCode::BAD_REQUEST,
+            Self::Odd(status) => status,
         }
     }
 
@@ -62,7 +67,7 @@ impl Failure {
         match self {
             Self::Trouble => ErrorCode::ServerError,
             Self::Busy => ErrorCode::TemporarilyUnavailable,
-            Self::Slow | Self::Large | Self::Long | Self::Headers | Self::Odd => ErrorCode::InvalidRequest,
+            Self::Slow | Self::Large | Self::Long | Self::Headers | Self::Odd(_) => ErrorCode::InvalidRequest,
         }
     }
 
@@ -92,7 +97,7 @@ impl Failure {
                 "Your browser sent too much",
                 "Clear the cookies of this site, then try again.",
             ),
-            Self::Odd => (
+            Self::Odd(_) => (
                 "Request rejected",
                 "Go back and try again. If it happens again, tell us the request ID below.",
             ),
@@ -122,4 +127,19 @@ impl Failure {
 /// `2026-01-31 09:30:00 UTC`: as it stands in a log.
 pub(crate) fn in_words(at: Timestamp) -> String {
     at.to_string().replacen('T', " ", 1).replacen('Z', " UTC", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_outside_of_pages_has_the_status_that_programs_see() {
+        let base = crate::Site::new("https://id.example.com").base().clone();
+        for status in [400, 403, 405, 408, 413, 414, 431, 500, 503] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let response = Failure::outside_of_pages(status).page(&base, "id", Timestamp::from_secs(0));
+            assert_eq!(response.status(), status);
+        }
+    }
 }

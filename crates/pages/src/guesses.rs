@@ -2,9 +2,10 @@
 //!
 //! Decides whether a password is looked at, before it is. A process counts by network and in all; the account is counted
 //! in the database, so that any number of processes have one budget for it. The address is counted in its canonical
-//! form, whether or not anybody has it. A browser in which the account is known has a budget of its own: strangers spend
-//! theirs, and the owner enters all the same. What a person knew is given back.
+//! form, whether or not anybody has it. A browser in which the account is known has a budget of its own, and so has
+//! a session that is asked once more: strangers spend theirs, and the owner enters all the same. What a person knew is given back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::allowances::{self, Rate};
@@ -17,7 +18,7 @@ use db::Conn;
 use events::Context;
 use http::HeaderMap;
 use keyring::Purpose;
-use protocol::{Error, Timestamp};
+use protocol::{Error, SessionId, Timestamp};
 
 use crate::Front;
 
@@ -38,7 +39,7 @@ pub struct Guesses {
 #[derive(Debug)]
 #[must_use]
 pub struct Guess {
-    /// None in a browser that is known.
+    /// None in a browser that is known, and in a session.
     attempt: Option<Attempt>,
     spent: Spent,
 }
@@ -112,6 +113,39 @@ impl Guesses {
             let spent = Spent(None);
             return Ok(Ok(Guess { attempt, spent }));
         };
+        self.count(name, attempt, now).await
+    }
+
+    /// The same in a live session of this user. Where the browser has no mark of theirs, the session has a budget of its
+    /// own: nobody has more sessions than they know the password for, and whom strangers besiege can still change their
+    /// password, or leave, where they are signed in.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub async fn take_in_session(
+        &self,
+        session: &SessionId,
+        user: &User,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Result<Guess, Held>, Error> {
+        if !self.attempts.is_limited() {
+            let spent = Spent(None);
+            return Ok(Ok(Guess { attempt: None, spent }));
+        }
+        let name = match self.front.known(Some(user), headers)? {
+            Some(mark) => format!("password at {mark}"),
+            None => format!("password in {session}"),
+        };
+        self.count(name, None, now).await
+    }
+
+    async fn count(
+        &self,
+        name: String,
+        attempt: Option<Attempt>,
+        now: Timestamp,
+    ) -> Result<Result<Guess, Held>, Error> {
         let spent = name.clone();
         let take = self.front.db.write_at_once(move |conn| {
             Box::pin(async move { allowances::take(&name, AT_ONE_ACCOUNT, conn, now).await })
@@ -131,7 +165,14 @@ impl Guesses {
     /// # Errors
     /// When the database fails.
     pub async fn give_back(&self, guess: Guess) -> Result<(), Error> {
-        let spent = guess.was_right();
+        self.give_back_alone(Arc::new(guess.was_right())).await
+    }
+
+    /// What was right, where nothing came of what the person wanted: its transaction has given nothing back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back_alone(&self, spent: Arc<Spent>) -> Result<(), Error> {
         if spent.0.is_none() {
             return Ok(());
         }
@@ -161,13 +202,13 @@ impl Guess {
 }
 
 impl Spent {
-    /// In the transaction of what the person wanted, or alone.
+    /// In the transaction of what the person wanted: once, and [alone](Guesses::give_back_alone) only where that failed.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn give_back(self, conn: &mut Conn) -> db::Result<()> {
-        match self.0 {
-            Some(name) => allowances::give_back(&name, AT_ONE_ACCOUNT, conn).await,
+    pub async fn give_back(&self, conn: &mut Conn) -> db::Result<()> {
+        match &self.0 {
+            Some(name) => allowances::give_back(name, AT_ONE_ACCOUNT, conn).await,
             None => Ok(()),
         }
     }

@@ -28,6 +28,7 @@ pub use failure::Failure;
 pub use form_post::FormPost;
 pub use front::Front;
 pub use guesses::{Guess, Guesses, Held, Spent};
+pub use known::Proven;
 pub use leave::{Leave, Way};
 pub use locale::Locale;
 pub use page::{FormTarget, Page, View};

@@ -214,6 +214,20 @@ async fn end_user(
     Ok(ended)
 }
 
+/// Ends the sessions of a user whose row this transaction has changed, with what does not outlive them.
+pub(crate) async fn end_sessions(sub: &Subject, conn: &mut Conn, now: Timestamp) -> db::Result<Outcome> {
+    let closed: Vec<(String,)> = run!(conn, |c| sqlx::query_as(CLOSE_SESSIONS)
+        .bind(sub.as_str())
+        .bind(now.as_secs())
+        .fetch_all(c))?;
+    let reason = Reason::CredentialsChanged;
+    let ended = end(&OF_ENDED_SESSIONS, sub.as_str(), reason, conn, now).await?;
+    for (session,) in closed {
+        audience::notify(&session, conn, now).await?;
+    }
+    Ok(ended)
+}
+
 async fn change(statement: &'static str, id: &str, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
     Ok(execute!(conn, sqlx::query(statement).bind(id).bind(now.as_secs()))? > 0)
 }

@@ -2,21 +2,24 @@
 //!
 //! Every act ends its approvals in one statement, and each whose access tokens may still be valid leaves a
 //! revocation record in the same transaction: there is no moment at which one is true without the other. Locks
-//! are taken in the order client, user, session, consent, approval, counter.
+//! are taken in the order client, user, browser, session, consent, approval, counter.
 
 mod acts;
 mod audience;
 mod deleted;
+mod imported;
 mod restored;
 mod trail;
 mod unused;
 
+use accounts::sessions::{self, Left};
 use db::{Conn, Database};
 use events::Context;
-use protocol::{ApprovalId, ClientId, ConsentId, Jti, SessionId, Subject, Timestamp, wire_enum};
+use protocol::{ApprovalId, ClientId, ConsentId, Jti, Secret, SessionId, Subject, Timestamp, wire_enum};
 
 pub use audience::{clients_by_session, clients_of, remember_clients, remember_use};
 pub use deleted::delete_overdue;
+pub use imported::import_user;
 pub use restored::{Evidence, begin_feed, restored};
 pub use unused::expire_unused;
 
@@ -133,6 +136,29 @@ pub async fn perform_in(act: &Act, by: &Context, conn: &mut Conn, now: Timestamp
     let outcome = acts::perform(act, conn, now).await?;
     trail::record(act, outcome, &whom, by, conn, now).await?;
     Ok(outcome)
+}
+
+/// Ends a session of this browser by its own person, and renews the cookie that was presented: a copy of it would still be
+/// good for the others (C062). What ended, and what becomes of the cookie. A part of a transaction.
+///
+/// # Errors
+/// When the database fails: then the transaction has to fail as well.
+pub async fn end_here(
+    (session, sub): (SessionId, Subject),
+    presented: Option<&Secret>,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<(Outcome, Left)> {
+    if let Some(presented) = presented {
+        sessions::hold(presented, conn).await?;
+    }
+    let outcome = perform_in(&Act::EndSessionOf(session, sub), by, conn, now).await?;
+    let left = match (outcome, presented) {
+        (Outcome::Ended(_), Some(presented)) => sessions::leave(presented, conn, now).await?,
+        _ => Left::Unknown,
+    };
+    Ok((outcome, left))
 }
 
 #[cfg(test)]

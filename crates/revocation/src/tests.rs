@@ -1,3 +1,4 @@
+mod browsers;
 mod scene;
 
 use std::collections::BTreeSet;

@@ -189,7 +189,7 @@ impl Reader<'_> {
             Self::Program => error.into_response(),
             Self::Person { base, id } => {
                 error.log();
-                let failure = Failure::of(error.status()).unwrap_or(Failure::Odd);
+                let failure = Failure::outside_of_pages(error.status());
                 // The clock that a test may move is behind this layer.
                 failure.page(base, id.as_str(), Clock::System.now())
             }

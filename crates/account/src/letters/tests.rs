@@ -36,6 +36,31 @@ async fn c073_a_link_asked_for_before_the_credentials_changed_is_not_made_afterw
     .await;
 }
 
+#[tokio::test]
+async fn a_mail_that_only_a_newer_version_knows_is_left_to_it() {
+    both(|db| async move {
+        let letters = Letters {
+            db,
+            issuer: Issuer::parse("https://id.example.com").unwrap(),
+            clock: Clock::System,
+        };
+        for row in [
+            r#"{"postcard":{"to":"alex@example.com"}}"#,
+            r#"{"notice":{"what":"married"}}"#,
+            "",
+            "\0",
+        ] {
+            let content = Content::from(row.as_bytes().to_vec());
+            assert!(letters.letter(content).await.is_err(), "{row}");
+        }
+        // What an earlier one has queued is understood.
+        let earlier = br#"{"recovered":{"to":"alex@example.com","at":1,"locale":"en"}}"#;
+        let letter = letters.letter(Content::from(earlier.to_vec())).await.unwrap();
+        assert!(!letter.unwrap().text.contains("Device"));
+    })
+    .await;
+}
+
 #[test]
 fn c070_what_stands_behind_a_plus_makes_no_other_mailbox() {
     for (address, counted) in [

@@ -134,17 +134,10 @@ impl Account {
         visit: &Visit,
     ) -> Result<Response, Stop> {
         let is_own = session == owner.session.session_id;
-        let act = Act::EndSessionOf(session.clone(), owner.session.sub.clone());
-        let (presented, now) = (self.presented(visit), visit.now);
+        let ending = (session.clone(), owner.session.sub.clone());
+        let (presented, now) = (self.presented(visit).filter(|_| is_own), visit.now);
         let work = self.front.db.transact(move |conn| {
-            Box::pin(async move {
-                let ended = revocation::perform_in(&act, &by, conn, now).await?;
-                let left = match is_own && ended != Outcome::Unknown {
-                    true => left(presented, conn, now).await?,
-                    false => Left::Unknown,
-                };
-                Ok::<_, db::Error>((ended, left))
-            })
+            Box::pin(async move { revocation::end_here(ending, presented.as_ref(), &by, conn, now).await })
         });
         let (ended, left) = work.await?;
         if ended == Outcome::Unknown {
@@ -194,6 +187,7 @@ impl Account {
             what,
             at: visit.now,
             locale: self.shell(visit, None).locale().tag().to_owned(),
+            user_agent: Some(visit.user_agent()),
         })
     }
 

@@ -18,9 +18,9 @@ use axum::response::Response;
 use events::{Context, Event, audit};
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use pages::see_other;
+use pages::{Proven, see_other};
 use protocol::form::Form;
-use protocol::{Error, Params, RequestId, path};
+use protocol::{Error, Params, RequestId, Secret, path};
 use revocation::{Act, Apps, Change};
 
 use super::devices::left;
@@ -160,17 +160,17 @@ pub(crate) async fn confirm(
             return Ok(account.dead_move(&Found::Foreign, &visit));
         };
         match account.move_to(&owner, link, &email, by, &visit).await {
-            Ok((Moved::Done, left)) => {
+            Ok(Move::Done(done)) => {
                 tracing::info!(sub = %owner.session.sub, "an address was changed");
                 let profile = account.telling(path::ACCOUNT_PROFILE, News::EmailChanged, &owner, &visit)?;
                 let known = account
                     .front
-                    .acquaint(None, (&link.sub, link.epoch + 1), &visit.headers)?;
-                let mut response = account.renewed(see_other(&profile), left);
+                    .acquaint(&done.browser, Proven::of(&done.user), &visit.headers)?;
+                let mut response = account.renewed(see_other(&profile), done.left);
                 response.headers_mut().append(SET_COOKIE, known);
                 Ok(response)
             }
-            Ok((Moved::Taken, _)) => {
+            Ok(Move::Taken) => {
                 let (shell, frame, fresh) = account.frame(Here::Profile, CONFIRM, &owner, &visit)?;
                 let view = ConfirmEmail {
                     shell,
@@ -183,7 +183,7 @@ pub(crate) async fn confirm(
                 Ok(page(view, StatusCode::CONFLICT, fresh))
             }
             Err(Lost::Database(error)) => Err(error.into()),
-            Ok((Moved::Changed, _)) | Err(Lost::Race | Lost::TooMany(_)) => {
+            Ok(Move::Changed) | Err(Lost::Race | Lost::TooMany(_)) => {
                 let found = account.found(given, &visit).await?;
                 Ok(account.dead_move(&found, &visit))
             }
@@ -197,6 +197,23 @@ enum Step {
     Ask(Option<EmailFault>),
     /// A mail is on its way to this address.
     Sent(String),
+}
+
+/// What became of it.
+enum Move {
+    Done(Box<Done>),
+    /// Another account has that address.
+    Taken,
+    /// Another change came first.
+    Changed,
+}
+
+/// The person with the other address, and their browser.
+struct Done {
+    user: User,
+    left: Left,
+    /// What it is called from now on.
+    browser: Secret,
 }
 
 /// The path of the page behind a link.
@@ -275,7 +292,8 @@ impl Account {
         email: &Email,
         by: Context,
         visit: &Visit,
-    ) -> Result<(Moved, Left), Lost> {
+    ) -> Result<Move, Lost> {
+        let device = self.front.device(&visit.headers);
         let (link, email, now) = (link.clone(), email.clone(), visit.now);
         let kept = owner.session.session_id.clone();
         let told = self.told(owner, What::EmailChanged, visit);
@@ -285,7 +303,8 @@ impl Account {
                 match users::change_email(&link.sub, link.epoch, &email, conn, now).await? {
                     Moved::Done => {}
                     // Nothing was written.
-                    other => return Ok((other, Left::Unknown)),
+                    Moved::Taken => return Ok(Move::Taken),
+                    Moved::Changed => return Ok(Move::Changed),
                 }
                 let epochs = (link.epoch, link.epoch + 1);
                 if !sessions::take_over(&kept, epochs, conn).await? || !links::claim(&link, conn, now).await?
@@ -293,7 +312,7 @@ impl Account {
                     return Err(Lost::Race);
                 }
                 let act = Act::CredentialsChanged {
-                    sub: link.sub,
+                    sub: link.sub.clone(),
                     kept,
                     change: Change::Email,
                     apps: Apps::Kept,
@@ -302,12 +321,15 @@ impl Account {
                 if let Some(outbox) = outbox {
                     outbox.put(&told, conn, now).await?;
                 }
-                Ok((Moved::Done, left(presented, conn, now).await?))
+                let user = users::by_sub(&link.sub, conn).await?.ok_or(Lost::Race)?;
+                let browser = sessions::meet(&link.sub, device.as_ref(), conn, now).await?;
+                let left = left(presented, conn, now).await?;
+                Ok(Move::Done(Box::new(Done { user, left, browser })))
             })
         });
         match work.await {
             // PostgreSQL tells of another who was given it at the same moment by an error.
-            Err(Lost::Database(error)) if error.is_conflict() => Ok((Moved::Taken, Left::Unknown)),
+            Err(Lost::Database(error)) if error.is_conflict() => Ok(Move::Taken),
             other => other,
         }
     }

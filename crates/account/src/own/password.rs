@@ -17,7 +17,7 @@ use axum::response::Response;
 use events::Context;
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, StatusCode};
-use pages::{Lifetime, see_other};
+use pages::{Lifetime, Proven, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
@@ -97,14 +97,14 @@ pub(crate) async fn submit(
             Err(fault) => return again(vec![ChangeFault::New(fault)]),
         };
         match account
-            .change_password(&owner, &user, hash, apps, by, &visit)
+            .change_password(&owner, &user, hash.clone(), apps, by, &visit)
             .await
         {
             Ok(signed_in) => {
                 tracing::info!(sub = %user.sub, "a password was changed");
                 let page = account.telling(HERE, News::PasswordChanged, &owner, &visit)?;
                 let mut response = see_other(&page);
-                account.renew(&signed_in, &mut response, &visit)?;
+                account.renew(&signed_in, &hash, &mut response, &visit)?;
                 Ok(response)
             }
             Err(Lost::Database(error)) => Err(error.into()),
@@ -158,6 +158,7 @@ impl Account {
     ) -> Result<SignedIn, Lost> {
         let epoch = user.epoch;
         let proof = self.proof(owner, epoch + 1, visit);
+        let proof = proof.map_err(|error| db::Error::Setup(error.to_string()))?;
         let told = self.told(owner, What::PasswordChanged(apps == Apps::Disconnected), visit);
         let (outbox, now) = (self.outbox.clone(), visit.now);
         let (sub, kept) = (user.sub.clone(), owner.session.session_id.clone());
@@ -186,24 +187,36 @@ impl Account {
     }
 
     /// That they proved who they are, in this session.
-    fn proof(&self, owner: &Owner, epoch: i64, visit: &Visit) -> SignIn {
+    fn proof(&self, owner: &Owner, epoch: i64, visit: &Visit) -> Result<SignIn, Error> {
         let user_agent = visit.headers.get(USER_AGENT);
         let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
-        SignIn {
+        let sub = owner.session.sub.clone();
+        Ok(SignIn {
             presented: self.front.cookies.browser(&visit.headers),
-            device: self.front.device(&visit.headers),
-            sub: owner.session.sub.clone(),
+            device: self.front.acquaintance(&sub, &visit.headers)?,
+            sub,
             epoch,
             persistent: owner.session.persistent,
             user_agent: user_agent.unwrap_or_default().into_owned(),
             flow_id: None,
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
-        }
+        })
     }
 
     /// Gives the browser its new cookie (C062), and goes on looking at the same account.
-    fn renew(&self, signed_in: &SignedIn, response: &mut Response, visit: &Visit) -> Result<(), Error> {
+    fn renew(
+        &self,
+        signed_in: &SignedIn,
+        hash: &StoredHash,
+        response: &mut Response,
+        visit: &Visit,
+    ) -> Result<(), Error> {
+        let proven = Proven {
+            sub: &signed_in.session.sub,
+            epoch: signed_in.epoch,
+            hash: Some(hash),
+        };
         let cookies = &self.front.cookies;
         let lifetime = signed_in
             .max_age
@@ -211,11 +224,7 @@ impl Account {
         for cookie in [
             cookies.set_browser(&signed_in.cookie, lifetime),
             cookies.set_preferred(&signed_in.session.session_id),
-            self.front.acquaint(
-                Some(&signed_in.device),
-                (&signed_in.session.sub, signed_in.epoch),
-                &visit.headers,
-            )?,
+            self.front.acquaint(&signed_in.device, proven, &visit.headers)?,
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
         }

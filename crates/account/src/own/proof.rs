@@ -1,6 +1,9 @@
 //! The password given once more, on a page that changes something: C068, C070.
 
+use std::sync::Arc;
+
 use accounts::passwords::{Outcome, Password};
+use accounts::sessions::Session;
 use accounts::users::{self, User};
 use axum::response::Response;
 use events::Context;
@@ -8,6 +11,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use pages::{Held, Markup, Texts};
 use protocol::{Error, Secret};
+use tracing::Instrument as _;
 
 use super::Owner;
 use crate::{Account, Visit};
@@ -63,10 +67,13 @@ pub(crate) fn told_when(mut response: Response, unproven: Option<Unproven>) -> R
 }
 
 impl Account {
-    /// The person as they were when this password was found to be theirs. A wrong one counts like one at sign-in, of one
-    /// budget: the attack is a session that somebody left open, and guesses at what would make it theirs.
+    /// The person as they were when this password was found to be theirs. A wrong one counts like one at sign-in in
+    /// this browser: the attack is a session that somebody left open, and guesses at what would make it theirs.
+    ///
+    /// It is judged in a task of its own: once a guess is counted, a browser that hangs up does not keep what was right
+    /// from being given back.
     pub(crate) async fn prove(
-        &self,
+        self: &Arc<Self>,
         owner: &Owner,
         given: Option<&str>,
         by: &Context,
@@ -78,14 +85,35 @@ impl Account {
         let Ok(password) = Password::presented(&Secret::from(given)) else {
             return Ok(Err(Unproven::Wrong));
         };
-        let sub = owner.session.sub.clone();
+        let (account, session) = (self.clone(), owner.session.clone());
+        let (by, visit) = (by.clone(), visit.clone());
+        let work = async move { account.judged(&session, password, &by, &visit).await };
+        let task = tokio::spawn(work.in_current_span());
+        task.await.unwrap_or_else(|panic| {
+            let cause = format!("a password was not judged: {panic}");
+            Err(Error::server_error(cause))
+        })
+    }
+
+    async fn judged(
+        &self,
+        session: &Session,
+        password: Password,
+        by: &Context,
+        visit: &Visit,
+    ) -> Result<Result<User, Unproven>, Error> {
+        let sub = session.sub.clone();
         let user = users::by_sub(&sub, &mut self.front.db.reader().await?).await?;
         // Deleted this moment.
         let Some(user) = user else {
             return Ok(Err(Unproven::Wrong));
         };
-        let whose = Some((&user.email, Some(&user)));
-        let guess = match self.guesses.take(whose, by, &visit.headers, visit.now).await? {
+        let (id, headers) = (&session.session_id, &visit.headers);
+        let guess = match self
+            .guesses
+            .take_in_session(id, &user, headers, visit.now)
+            .await?
+        {
             Ok(guess) => guess,
             Err(held) => {
                 tracing::info!(%sub, ?held, "a password was not looked at: too many have failed");

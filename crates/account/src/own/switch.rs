@@ -12,9 +12,7 @@ use http::{HeaderMap, StatusCode};
 use pages::see_other;
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
-use revocation::Act;
 
-use super::devices::left;
 use super::views::{Choice, Here, Person, Switch};
 use super::{Stop, page};
 use crate::Account;
@@ -61,15 +59,12 @@ pub(crate) async fn submit(
             owner.others.iter().find(|session| value(session) == wanted)
         };
         if let Some(removed) = named("remove") {
-            let act = Act::EndSessionOf(removed.session_id.clone(), removed.sub.clone());
+            let ended = (removed.session_id.clone(), removed.sub.clone());
             let (presented, now) = (account.presented(&visit), visit.now);
             let work = account.front.db.transact(move |conn| {
-                Box::pin(async move {
-                    revocation::perform_in(&act, &by, conn, now).await?;
-                    left(presented, conn, now).await
-                })
+                Box::pin(async move { revocation::end_here(ended, presented.as_ref(), &by, conn, now).await })
             });
-            let renewed = work.await?;
+            let (_, renewed) = work.await?;
             tracing::info!(sub = %removed.sub, "removed from the browser");
             return Ok(account.renewed(see_other(&account.at(HERE, &[])), renewed));
         }

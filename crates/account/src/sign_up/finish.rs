@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use accounts::claims::{Claim, Claims, typed_name};
 use accounts::passwords::StoredHash;
-use accounts::sessions::{self, Acr, Amr, SignIn, SignedIn};
+use accounts::sessions::{self, Acquaintance, Acr, Amr, SignIn, SignedIn};
 use accounts::sign_ups::{self, Found, Ticket};
 use accounts::users::{self, Draft};
 use axum::Extension;
@@ -20,7 +20,7 @@ use events::{Context, Event, audit};
 use grants::flow::Binding;
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, StatusCode};
-use pages::{Lifetime, Page, see_other};
+use pages::{Lifetime, Page, Proven, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Secret, SignUp, path};
 
@@ -85,10 +85,10 @@ pub(crate) async fn submit(
             }
         };
         match account
-            .make(&ticket, draft, hash, pending.as_ref(), by, &visit)
+            .make(&ticket, draft, hash.clone(), pending.as_ref(), by, &visit)
             .await
         {
-            Ok(signed_in) => account.made(signed_in, pending, &visit),
+            Ok(signed_in) => account.made(signed_in, &hash, pending, &visit),
             Err(Lost::Database(error)) => Err(error.into()),
             // Whoever was faster has made the account: the link says so from now on.
             Err(Lost::Race | Lost::TooMany(_)) => match account.admitted(given, &visit).await? {
@@ -233,7 +233,11 @@ impl Account {
         };
         let flow_id = pending.map(|pending| pending.flow_id().clone());
         let presented = self.front.cookies.browser(&visit.headers);
-        let device = self.front.device(&visit.headers);
+        // It has met nobody who is only now there.
+        let device = self.front.device(&visit.headers).map(|browser| Acquaintance {
+            browser,
+            has_met: false,
+        });
         let agent = visit.headers.get(USER_AGENT);
         let user_agent = agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let work = self.front.db.transact(move |conn| {
@@ -271,6 +275,7 @@ impl Account {
     fn made(
         &self,
         signed_in: Option<SignedIn>,
+        hash: &StoredHash,
         pending: Option<Pending>,
         visit: &Visit,
     ) -> Result<Response, Error> {
@@ -293,11 +298,14 @@ impl Account {
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
         let mut response = see_other(&onward);
-        let (device, sub) = (&signed_in.device, &signed_in.session.sub);
+        let proven = Proven {
+            sub: &signed_in.session.sub,
+            epoch: signed_in.epoch,
+            hash: Some(hash),
+        };
         for cookie in [
             self.front.cookies.set_browser(&signed_in.cookie, lifetime),
-            self.front
-                .acquaint(Some(device), (sub, signed_in.epoch), &visit.headers)?,
+            self.front.acquaint(&signed_in.device, proven, &visit.headers)?,
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
         }

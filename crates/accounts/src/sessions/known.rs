@@ -1,14 +1,16 @@
 //! Whether an account was signed in to in this browser before: what its person is told of depends on it.
 //!
 //! A browser keeps a cookie of 256 random bits for that, of which a digest is stored for each account that was signed in
-//! to with it. It outlives sign-out, and signs nobody in. A value that we have never stored is replaced, so nobody can
-//! choose one for somebody else's browser.
+//! to with it. It outlives sign-out, and signs nobody in. A value that we have never stored is replaced. All who use one
+//! browser share its value, so that alone does not make a browser one that an account knows: whoever signs in to their
+//! own account on a shared machine can take the value along. Whether the cookie says so of this account is handed in.
+//! Without that nobody is told who is signed in to the account in this browser at that moment, nor who clicks twice.
 
 use std::time::Duration;
 
 use db::{Conn, execute, run};
 use protocol::opaque::{self, Kind};
-use protocol::{FlowId, Secret, Timestamp};
+use protocol::{FlowId, Secret, Subject, Timestamp};
 
 use super::{SignIn, current};
 
@@ -20,6 +22,15 @@ const MOST: i64 = 100;
 /// Any more that there are by an accident go the next time.
 const FORGET_OLDEST: &str = "DELETE FROM devices WHERE device_id IN \
     (SELECT device_id FROM devices WHERE sub = $1 ORDER BY last_used_at DESC, device_id LIMIT 100 OFFSET $2)";
+
+/// What the cookie says by which a browser is known again.
+#[derive(Clone, Debug)]
+pub struct Acquaintance {
+    /// Its value, as far as all who use the browser share it.
+    pub browser: Secret,
+    /// We have written into it that this account was its person's there.
+    pub has_met: bool,
+}
 
 /// The browser of a sign-in.
 pub(super) struct Recognised {
@@ -41,38 +52,27 @@ const INSERT: &str = "INSERT INTO devices (device_id, sub, digest, first_used_at
 
 /// Expects the proof not to be recorded yet.
 pub(super) async fn recognise(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<Recognised> {
-    let sub = sign_in.sub.as_str();
-    let mut cookie = None;
-    if let Some(presented) = &sign_in.device {
-        let digest = seal::digest(presented.expose());
+    let device = sign_in.device.as_ref();
+    if let Some(device) = device {
         let row: Option<(String,)> = run!(conn, |c| sqlx::query_as(TOUCH)
-            .bind(sub)
-            .bind(&digest)
+            .bind(sign_in.sub.as_str())
+            .bind(seal::digest(device.browser.expose()))
             .bind(now.as_secs())
             .fetch_optional(c))?;
         if let Some((device_id,)) = row {
             return Ok(Recognised {
                 device_id,
-                cookie: presented.clone(),
-                is_new: false,
+                cookie: device.browser.clone(),
+                is_new: !device.has_met && is_unheard_of(sign_in, conn, now).await?,
             });
         }
-        // Somebody else uses this browser too.
-        let (stored,): (i64,) = run!(conn, |c| sqlx::query_as(IS_STORED).bind(&digest).fetch_one(c))?;
-        cookie = (stored > 0).then(|| presented.clone());
     }
-    let cookie = cookie.unwrap_or_else(|| opaque::random(Kind::Device));
-    let (before,): (i64,) = run!(conn, |c| sqlx::query_as(BEFORE).bind(sub).fetch_one(c))?;
-    let is_new = before > 0
-        && !is_second_click(sign_in, conn).await?
-        && !is_signed_in_here(sign_in, conn, now).await?;
-    let (device_id,): (String,) = run!(conn, |c| sqlx::query_as(INSERT)
-        .bind(protocol::random::id())
-        .bind(sub)
-        .bind(seal::digest(cookie.expose()))
-        .bind(now.as_secs())
+    let cookie = named(device.map(|device| &device.browser), conn).await?;
+    let (before,): (i64,) = run!(conn, |c| sqlx::query_as(BEFORE)
+        .bind(sign_in.sub.as_str())
         .fetch_one(c))?;
-    execute!(conn, sqlx::query(FORGET_OLDEST).bind(sub).bind(MOST))?;
+    let is_new = before > 0 && is_unheard_of(sign_in, conn, now).await?;
+    let device_id = remember(&sign_in.sub, &cookie, conn, now).await?;
     Ok(Recognised {
         device_id,
         cookie,
@@ -80,7 +80,51 @@ pub(super) async fn recognise(sign_in: &SignIn, conn: &mut Conn, now: Timestamp)
     })
 }
 
-/// A session of before browsers were remembered.
+/// Notes that an account became its person's in this browser, or that they showed it to be theirs there, without a
+/// sign-in; says what the browser is called from now on. Whoever else signs in there goes on with that name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn meet(
+    sub: &Subject,
+    presented: Option<&Secret>,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Secret> {
+    let cookie = named(presented, conn).await?;
+    remember(sub, &cookie, conn, now).await?;
+    Ok(cookie)
+}
+
+/// What was presented, if it is of ours: somebody was signed in there.
+async fn named(presented: Option<&Secret>, conn: &mut Conn) -> db::Result<Secret> {
+    if let Some(presented) = presented {
+        let digest = seal::digest(presented.expose());
+        let (stored,): (i64,) = run!(conn, |c| sqlx::query_as(IS_STORED).bind(&digest).fetch_one(c))?;
+        if stored > 0 {
+            return Ok(presented.clone());
+        }
+    }
+    Ok(opaque::random(Kind::Device))
+}
+
+async fn remember(sub: &Subject, cookie: &Secret, conn: &mut Conn, now: Timestamp) -> db::Result<String> {
+    let (device_id,): (String,) = run!(conn, |c| sqlx::query_as(INSERT)
+        .bind(protocol::random::id())
+        .bind(sub.as_str())
+        .bind(seal::digest(cookie.expose()))
+        .bind(now.as_secs())
+        .fetch_one(c))?;
+    execute!(conn, sqlx::query(FORGET_OLDEST).bind(sub.as_str()).bind(MOST))?;
+    Ok(device_id)
+}
+
+/// Nothing else shows that the account is in use there.
+async fn is_unheard_of(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+    Ok(!is_second_click(sign_in, conn).await? && !is_signed_in_here(sign_in, conn, now).await?)
+}
+
+/// By a session of before browsers were remembered, or of before others signed in there.
 async fn is_signed_in_here(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
     let Some(presented) = &sign_in.presented else {
         return Ok(false);

@@ -12,6 +12,7 @@ use protocol::{BrowserId, FlowId, Secret, SessionId, Subject, Timestamp};
 
 use crate::deletion;
 
+use super::known::Acquaintance;
 use super::{ABSOLUTE, Acr, Amr, BrowserSessions, IDLE, Session, current, known};
 
 /// What was proven, by whom, where.
@@ -19,8 +20,8 @@ use super::{ABSOLUTE, Acr, Amr, BrowserSessions, IDLE, Session, current, known};
 pub struct SignIn {
     /// The cookie that came with the request.
     pub presented: Option<Secret>,
-    /// The cookie by which the browser is known again.
-    pub device: Option<Secret>,
+    /// By what the browser is known again.
+    pub device: Option<Acquaintance>,
     pub sub: Subject,
     /// The user's epoch as read together with the credential that was checked.
     pub epoch: i64,

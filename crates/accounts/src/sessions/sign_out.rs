@@ -16,6 +16,24 @@ const RENEW: &str = "UPDATE browsers SET token_digest = $2 WHERE token_digest = 
     RETURNING browser_id";
 const END: &str = "UPDATE browsers SET expires_at = $2 WHERE token_digest = $1";
 
+const HOLD: &str = "SELECT browser_id FROM browsers WHERE token_digest = $1 FOR UPDATE";
+
+/// Locks the browser, before a session in it is ended and the browser [left](leave): a sign-in takes the two in this order,
+/// and of the two acts one would otherwise be refused for waiting for the other.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold(presented: &Secret, conn: &mut Conn) -> db::Result<()> {
+    let Some(digest) = super::current::digest(presented) else {
+        return Ok(());
+    };
+    // SQLite has one writer, and this is it.
+    if let Conn::Postgres(inner) = conn {
+        sqlx::query(HOLD).bind(&digest).execute(&mut **inner).await?;
+    }
+    Ok(())
+}
+
 /// What the browser is to do with its cookie.
 #[derive(Clone, Debug)]
 pub enum Left {

@@ -18,6 +18,13 @@ async fn add(db: &Database, draft: Draft) -> Result<User, Error> {
         .await
 }
 
+fn updated(credentials: Credentials) -> Upserted {
+    Upserted::Updated(Update {
+        credentials,
+        is_password_kept: false,
+    })
+}
+
 async fn put(db: &Database, draft: Draft) -> Result<(User, Upserted), Error> {
     db.transact(|conn| Box::pin(async move { upsert(draft, &Context::server(), conn, LATER).await }))
         .await
@@ -83,13 +90,13 @@ async fn an_import_finds_the_record_by_sub_else_by_address() {
         let (moved, done) = put(&db, moved).await.unwrap();
         assert_eq!(
             (moved.sub.as_str(), moved.email.shown(), done),
-            ("jane", "jane@new.example", Upserted::Updated)
+            ("jane", "jane@new.example", updated(Credentials::Changed))
         );
 
         let mut renamed = draft("JANE@new.example");
         renamed.sub = Some("another".into());
         let (renamed, done) = put(&db, renamed).await.unwrap();
-        assert_eq!((renamed.sub.as_str(), done), ("jane", Upserted::Updated));
+        assert_eq!((renamed.sub.as_str(), done), ("jane", updated(Credentials::Kept)));
 
         let mut thief = draft("john@example.com");
         thief.sub = Some("jane".into());
@@ -202,7 +209,9 @@ async fn an_import_that_brings_the_same_hash_again_says_nothing_new_about_the_pa
         db.transact(move |conn| Box::pin(async move { replace_password(&sub, 0, &own, conn).await }))
             .await
             .unwrap();
-        let (kept, _) = put(&db, imported(HASH)).await.unwrap();
+        let (kept, done) = put(&db, imported(HASH)).await.unwrap();
+        let is_kept = |done| matches!(done, Upserted::Updated(update) if update.is_password_kept);
+        assert!(is_kept(done));
         assert_eq!(
             (kept.epoch, kept.password_hash.unwrap().as_str()),
             (1, OTHER_HASH)
@@ -211,7 +220,8 @@ async fn an_import_that_brings_the_same_hash_again_says_nothing_new_about_the_pa
         // Another one is a change, once; the first is one again after that.
         let changed = HASH.replace("$2a$05$", "$2a$06$");
         for (brought, epoch) in [(&*changed, 2), (&*changed, 2), (HASH, 3), (HASH, 3)] {
-            let (jane, _) = put(&db, imported(brought)).await.unwrap();
+            let (jane, done) = put(&db, imported(brought)).await.unwrap();
+            assert!(!is_kept(done));
             assert_eq!(
                 (jane.epoch, jane.password_hash.unwrap().as_str()),
                 (epoch, brought)

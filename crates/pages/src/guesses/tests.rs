@@ -1,16 +1,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use accounts::passwords::{Cost, Hasher, HasherSettings, Password};
+use accounts::passwords::{Cost, Hasher, HasherSettings, Password, StoredHash};
 use accounts::users::{self, Draft};
 use db::Database;
 use http::HeaderValue;
 use http::header::COOKIE;
 use keyring::{Keyring, MasterKey, Policy};
-use protocol::{ClientAddress, Clock, Issuer, RequestId, Secret};
+use protocol::opaque::{self, Kind};
+use protocol::{ClientAddress, Clock, Issuer, RequestId, Secret, Subject};
 
 use super::*;
+use crate::Proven;
 
+const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn at(seconds: i64) -> Timestamp {
@@ -156,12 +159,11 @@ async fn c070_a_browser_in_which_the_password_was_known_has_a_budget_of_its_own(
         let guesses = replica(&db, &MasterKey::ephemeral()).await;
         let (user, nobody) = (person(&db).await, HeaderMap::new());
         let whose = (&user.email, Some(&user));
-        let own = holding(
-            &guesses
-                .front
-                .acquaint(None, (&user.sub, user.epoch), &nobody)
-                .unwrap(),
-        );
+        let name = opaque::random(Kind::Device);
+        let acquaint = |name: &Secret, proven: Proven<'_>, headers: &HeaderMap| {
+            holding(&guesses.front.acquaint(name, proven, headers).unwrap())
+        };
+        let own = acquaint(&name, Proven::of(&user), &nobody);
         while guess(&guesses, whose, 1, &nobody, START).await.is_ok() {}
         // What was right is given back: the owner enters as often as they like.
         for _ in 0..20 {
@@ -194,33 +196,59 @@ async fn c070_a_browser_in_which_the_password_was_known_has_a_budget_of_its_own(
                 .await
                 .is_err()
         );
-        let other = guesses
-            .front
-            .acquaint(None, (&"somebody".into(), 0), &nobody)
-            .unwrap();
-        assert!(guess(&guesses, whose, 7, &holding(&other), START).await.is_err());
+        let (somebody, another) = (Subject::from("somebody"), opaque::random(Kind::Device));
+        let stranger = Proven {
+            sub: &somebody,
+            epoch: 0,
+            hash: None,
+        };
+        let other = acquaint(&another, stranger, &nobody);
+        assert!(guess(&guesses, whose, 7, &other, START).await.is_err());
         // Of our own shape, with a name that we gave.
         let made_up = guesses.front.cookies.set_known(&format!(
             "{}.{}",
             guesses.front.device(&own).unwrap().expose(),
-            "A".repeat(22)
+            "A".repeat(44)
         ));
         let made_up = holding(&made_up);
         assert!(guesses.front.device(&made_up).is_some());
         assert!(guess(&guesses, whose, 8, &made_up, START).await.is_err());
         let mut twice = own.clone();
-        twice.append(COOKIE, holding(&other)[COOKIE].clone());
+        twice.append(COOKIE, other[COOKIE].clone());
         assert!(guess(&guesses, whose, 9, &twice, START).await.is_err());
 
         // Several people share a browser.
-        let both = guesses
-            .front
-            .acquaint(None, (&"somebody".into(), 0), &own)
-            .unwrap();
+        let both = acquaint(&name, stranger, &own);
         assert_eq!(
-            guesses.front.known(Some(&user), &holding(&both)).unwrap(),
+            guesses.front.known(Some(&user), &both).unwrap(),
             guesses.front.known(Some(&user), &own).unwrap()
         );
+        // By another name it is another browser.
+        let renamed = acquaint(&another, stranger, &own);
+        assert_eq!(guesses.front.known(Some(&user), &renamed).unwrap(), None);
+        // The password changes, or is restored: the mark dies, and the two have met all the same. Only the newest counts.
+        let restored = User {
+            password_hash: Some(StoredHash::parse(HASH).unwrap()),
+            ..user.clone()
+        };
+        for later in [&changed, &restored] {
+            assert_eq!(guesses.front.known(Some(later), &own).unwrap(), None);
+            let renewed = acquaint(&name, Proven::of(later), &own);
+            assert!(guesses.front.known(Some(later), &renewed).unwrap().is_some());
+            assert_eq!(guesses.front.known(Some(&user), &renewed).unwrap(), None);
+        }
+        for (sub, headers, has_met) in [
+            (&user.sub, &own, true),
+            (&user.sub, &both, true),
+            (&somebody, &both, true),
+            (&somebody, &own, false),
+            (&user.sub, &other, false),
+            (&user.sub, &renamed, false),
+            (&user.sub, &made_up, false),
+        ] {
+            let acquaintance = guesses.front.acquaintance(sub, headers).unwrap().unwrap();
+            assert_eq!(acquaintance.has_met, has_met, "{sub}");
+        }
     })
     .await;
 }

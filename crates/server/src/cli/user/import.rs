@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::{Subject, Timestamp};
 use serde::Deserialize as _;
 
-use super::{answer, hasher};
+use super::{hasher, with};
 use crate::cli::failure::Failure;
 use crate::cli::input::Records;
 use crate::cli::installation::Installation;
@@ -87,16 +87,17 @@ async fn write_one(
     {
         return Err(format!("sub: a client has the id {sub}").into());
     }
-    Ok(users::upsert(draft, &Context::command_line(), conn, now).await?)
+    Ok(revocation::import_user(draft, &Context::command_line(), conn, now).await?)
 }
 
 fn told((user, upserted): &(users::User, Upserted)) -> Answer {
-    let done = match upserted {
-        Upserted::Created => "created",
-        Upserted::Updated => "updated",
+    let (done, is_kept) = match upserted {
+        Upserted::Created => ("created", false),
+        Upserted::Updated(update) if update.is_password_kept => ("updated, password kept", true),
+        Upserted::Updated(_) => ("updated", false),
     };
     Answer {
         lines: vec![format!("{:<22}  {}  {done}", user.sub, user.email)],
-        ..answer(user)
+        ..with("password_kept", is_kept.into(), user)
     }
 }
