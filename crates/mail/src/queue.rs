@@ -30,6 +30,8 @@ pub enum Place {
     First,
     /// To whomever a stranger named.
     Later,
+    /// Of which an operator may have queued any number.
+    Last,
 }
 
 impl Place {
@@ -37,6 +39,7 @@ impl Place {
         match self {
             Self::First => 0,
             Self::Later => 1,
+            Self::Last => 2,
         }
     }
 }
@@ -218,8 +221,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn c070_what_concerns_an_account_goes_before_what_strangers_asked_for() {
+    async fn c070_what_concerns_an_account_goes_before_what_strangers_asked_for_and_that_before_a_mass() {
         both(|db| async move {
+            queued_at(Place::Last, 50, &db).await;
             queued_at(Place::Later, 50, &db).await;
             let strangers = taken(&db, NOW).await;
             queued(2, &db).await;
