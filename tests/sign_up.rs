@@ -463,7 +463,7 @@ async fn c069_a_known_and_an_unknown_address_are_answered_alike_after_the_same_w
                     .collect::<Vec<_>>()
             };
             traces.push((answer.status, names(&answer), sent.status, names(&sent), body));
-            assert_eq!(queued, if traces.len() == 1 { 4 } else { 2 }, "{address}");
+            assert_eq!(queued, if traces.len() == 1 { 5 } else { 3 }, "{address}");
         }
         assert_eq!(traces[0], traces[1]);
         let mut conn = world.db.reader().await.unwrap();
