@@ -126,10 +126,10 @@ with_mail! {
         assert_eq!(links, [format!("{}/account/apps", world.issuer)]);
 
         // Removed and allowed again; and plain OAuth, which has no scope for it.
-        let consents = visitor.open("/account/apps").await;
-        let (_, rest) = consents.body.split_once("class=\"row row-app\" href=\"").expect("an app");
-        let page = visitor.open(rest.split('"').next().expect("a path")).await;
-        assert_eq!(visitor.submit(&page.form()).await.status, 303);
+        remove_app(&mut visitor).await;
+        let removed = letters.of_removed_apps(address).await;
+        assert_eq!(removed.len(), 1);
+        assert!(removed[0].letter.text.contains("App: Photo <b>prints</b>"), "{}", removed[0].letter.text);
         let page = visitor.open(&asking("openid offline_access")).await;
         visitor.decide(&page, "allow").await.code();
         assert_eq!(letters.of_apps(address).await.len(), 2);
@@ -141,9 +141,17 @@ with_mail! {
         // One that nobody vouches for is never let stay, so it has no mail to put its name in.
         let stranger = world.app_with(serde_json::json!({ "client_name": "Call 555 0100 now" })).await;
         world.trust(&stranger, Trust::Unverified).await;
+        // The newest is listed first.
+        world.pass(Duration::from_secs(60));
         let page = visitor.open(&stranger.url(&[("scope", "openid offline_access")])).await;
         visitor.decide(&page, "allow").await;
         assert_eq!(letters.of_apps(address).await.len(), 3);
+        remove_app(&mut visitor).await;
+        let removed = letters.of_removed_apps(address).await;
+        assert_eq!(removed.len(), 2);
+        for text in [&removed[0].letter.text, &removed[0].letter.html] {
+            assert!(text.contains("was removed") && !text.contains("App: "), "{text}");
+        }
     }
 }
 
@@ -280,9 +288,8 @@ fn told(kind: Kind) -> Told {
         }
         Kind::SignInFailed => None("a stranger would fill mailboxes by it; it stands in the activity"),
         Kind::SessionEnded => None("signing out takes from nobody what is theirs"),
-        Kind::ConsentWithdrawn | Kind::ApprovalEnded | Kind::TokenRevoked => {
-            None("about an app, which has less by it than before")
-        }
+        Kind::ConsentWithdrawn => Mail("An app was disconnected from your Countersign account"),
+        Kind::ApprovalEnded | Kind::TokenRevoked => None("by an app, about what was its own"),
         Kind::ProfileChanged => None("nothing of it signs anybody in"),
         Kind::UserInvited | Kind::InvitationWithdrawn => None("about somebody who has no account"),
         Kind::UserDeleted => None("it was told when it was asked for, with the day"),
@@ -329,6 +336,7 @@ async fn c067_every_change_of_security_is_mailed_to_its_person() {
             "delete",
             "undo",
             "app",
+            "remove",
             "sign-in",
         ] {
             let user = world.user().await;
@@ -340,6 +348,7 @@ async fn c067_every_change_of_security_is_mailed_to_its_person() {
             let mails = match act {
                 "sign-in" => letters.of_sign_ins(address).await,
                 "app" => letters.of_apps(address).await,
+                "remove" => letters.of_removed_apps(address).await,
                 _ => {
                     letters.settled().await;
                     letters.held(address)
@@ -418,6 +427,11 @@ async fn done(act: &str, world: &World, letters: &Letters, user: &User) -> Kind 
                 .await;
             Kind::ConsentGiven
         }
+        "remove" => {
+            world.app().await.grant(world, user, &[]).await;
+            remove_app(&mut own).await;
+            Kind::ConsentWithdrawn
+        }
         "export" => {
             let page = own.open("/account/export").await;
             assert_eq!(own.submit(&page.form()).await.status, 200);
@@ -438,6 +452,17 @@ async fn done(act: &str, world: &World, letters: &Letters, user: &User) -> Kind 
             Kind::SignInSucceeded
         }
     }
+}
+
+/// Removes the access of the app that is listed first.
+async fn remove_app(visitor: &mut Visitor<'_>) {
+    let apps = visitor.open("/account/apps").await;
+    let (_, rest) = apps
+        .body
+        .split_once("class=\"row row-app\" href=\"")
+        .expect("an app");
+    let page = visitor.open(rest.split('"').next().expect("a path")).await;
+    assert_eq!(visitor.submit(&page.form()).await.status, 303);
 }
 
 async fn move_away(own: &mut Visitor<'_>, user: &User, letters: &Letters) {

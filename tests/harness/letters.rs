@@ -18,9 +18,11 @@ const LONG_ENOUGH: Duration = Duration::from_millis(2500);
 const SIGN_IN: &str = "New sign-in to your Countersign account";
 /// That about an app that stays: people in tests allow many.
 const APP: &str = "An app can use your Countersign account";
+/// And that about one that was removed.
+const REMOVED: &str = "An app was disconnected from your Countersign account";
 
 fn is_aside(held: &Delivered) -> bool {
-    [SIGN_IN, APP].contains(&held.letter.subject.as_str())
+    [SIGN_IN, APP, REMOVED].contains(&held.letter.subject.as_str())
 }
 
 /// All mailboxes.
@@ -57,6 +59,10 @@ impl Letters {
     /// The same of those about apps.
     pub(crate) async fn of_apps(&self, address: &str) -> Vec<Delivered> {
         self.with_subject(APP, address).await
+    }
+
+    pub(crate) async fn of_removed_apps(&self, address: &str) -> Vec<Delivered> {
+        self.with_subject(REMOVED, address).await
     }
 
     async fn with_subject(&self, subject: &str, address: &str) -> Vec<Delivered> {

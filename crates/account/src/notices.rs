@@ -51,6 +51,9 @@ pub(crate) enum What {
     /// An app may use the account without its person; by a name that somebody vouches for.
     #[serde(rename = "app_stays")]
     AppStays(Option<String>),
+    /// The access of an app was taken away on the pages of the account.
+    #[serde(rename = "app_removed")]
+    AppRemoved(Option<String>),
     #[serde(rename = "by_operator")]
     ByOperator(Deed),
 }
@@ -130,6 +133,14 @@ impl Notice {
                 vec![texts.words("mail-undone", &values)],
             ),
             What::SignedIn(browser) => return self.signed_in(browser, issuer, texts),
+            What::AppRemoved(app) => {
+                let mut words = vec![texts.words("mail-removed", &values)];
+                words.extend(
+                    app.iter()
+                        .map(|app| texts.words("mail-signed-in-app", &[("app", app)])),
+                );
+                (texts.words("mail-removed-subject", &brand), words)
+            }
             What::AppStays(app) => return self.app_stays(app.as_deref(), issuer, texts),
             What::ByOperator(deed) => {
                 let (subject, words) = deed.words(&brand, &values, texts);
@@ -144,7 +155,7 @@ impl Notice {
             What::TakenBack => texts.words("mail-recovered-stranger", &[]),
             What::TakenFrom => texts.words("mail-taken-from-stranger", &brand),
             // That needs no password: a browser that was left open does.
-            What::SignedOutElsewhere => texts.words("mail-elsewhere-stranger", &brand),
+            What::SignedOutElsewhere | What::AppRemoved(_) => texts.words("mail-elsewhere-stranger", &brand),
             What::PasswordChanged(_)
             | What::DataExported
             | What::DeletionAsked(_)

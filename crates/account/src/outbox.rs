@@ -171,6 +171,19 @@ impl Outbox {
         conn: &mut Conn,
         now: Timestamp,
     ) -> db::Result<()> {
+        self.about_app(session, What::AppStays(app), locale, conn, now)
+            .await
+    }
+
+    /// Queues a mail about an app, within bounds.
+    pub(crate) async fn about_app(
+        &self,
+        session: &Session,
+        what: What,
+        locale: &str,
+        conn: &mut Conn,
+        now: Timestamp,
+    ) -> db::Result<()> {
         if self.mails == Mails::Counted {
             let name = format!("mail apps of {}", session.sub);
             if allowances::take(&name, OF_APPS, conn, now).await?.is_err() {
@@ -180,7 +193,7 @@ impl Outbox {
         }
         let job = Job::Notice(Notice {
             to: session.email.clone(),
-            what: What::AppStays(app),
+            what: what,
             at: now,
             locale: locale.to_owned(),
         });
