@@ -193,7 +193,7 @@ impl Outbox {
         }
         let job = Job::Notice(Notice {
             to: session.email.clone(),
-            what: what,
+            what,
             at: now,
             locale: locale.to_owned(),
         });
