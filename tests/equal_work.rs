@@ -2,6 +2,8 @@
 //! looked at, as many statements run, as many mails are queued, and the answer is the same.
 
 use accounts::deletion;
+use accounts::email::Email;
+use accounts::former_addresses::{self, Left};
 use accounts::passwords::StoredHash;
 use accounts::users::{self, User};
 use events::Context;
@@ -66,6 +68,17 @@ async fn names(world: &World) -> Names {
     let bare = world.user_with(|draft| draft.password_hash = None).await;
     let hash = StoredHash::parse(IMPORTED).unwrap();
     let imported = world.user_with(|draft| draft.password_hash = Some(hash)).await;
+    // The address that an account had until a moment ago.
+    let former = world.user().await;
+    let elsewhere = former.email.shown().replace('@', "@elsewhere.");
+    let (before, to) = (former.clone(), Email::parse(&elsewhere).unwrap());
+    let leave = world.db.transact(move |conn| {
+        Box::pin(async move {
+            users::change_email(&before.sub, before.epoch, &to, conn, now).await?;
+            former_addresses::leave(&before, &to, conn, now).await
+        })
+    });
+    assert!(matches!(leave.await.unwrap(), Left::Until(_)));
     let address = |user: &User| user.email.shown().to_owned();
     let known = vec![
         ("with another password", address(&user), WRONG),
@@ -74,6 +87,7 @@ async fn names(world: &World) -> Names {
         ("about to be deleted", address(&going), WRONG),
         ("without a password", address(&bare), PASSWORD),
         ("imported", address(&imported), WRONG),
+        ("moved away from", address(&former), PASSWORD),
     ];
     let length = address(&user).len();
     let nobody = |n: usize| {

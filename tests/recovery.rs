@@ -1,5 +1,6 @@
 //! A forgotten password: C067, C069, C070, C073, C074.
 
+mod taken_back;
 mod ways_on;
 
 use std::time::Duration;
@@ -531,6 +532,8 @@ async fn a_strangers_looking_around_writes_nothing() {
         "/recover/sent?to=x&flow=y",
         "/recover/password",
         "/recover/password?link=cs_ml_x",
+        "/recover/account",
+        "/recover/account?link=cs_ml_x",
         "/recover/done",
         "/recover/done?flow=x",
         "/verify",

@@ -463,7 +463,7 @@ async fn c069_a_known_and_an_unknown_address_are_answered_alike_after_the_same_w
                     .collect::<Vec<_>>()
             };
             traces.push((answer.status, names(&answer), sent.status, names(&sent), body));
-            assert_eq!(queued, if traces.len() == 1 { 4 } else { 2 }, "{address}");
+            assert_eq!(queued, if traces.len() == 1 { 5 } else { 3 }, "{address}");
         }
         assert_eq!(traces[0], traces[1]);
         let mut conn = world.db.reader().await.unwrap();
@@ -543,7 +543,7 @@ async fn c070_what_stands_behind_a_plus_makes_another_account_and_no_other_mailb
         for tag in ["zoe+a@example.com", "Zoe+b@example.com", "zoe@example.com"] {
             assert!(ask(&mut visitor, tag).await.has(SENT), "{tag}");
         }
-        for tag in ["zoe@example.com", "zoe+c@example.com", "zoe+a+d@EXAMPLE.com"] {
+        for tag in ["zoe+c@example.com", "zoe+a+d@EXAMPLE.com"] {
             assert_eq!(ask(&mut visitor, tag).await.status, 429, "{tag}");
         }
         // Other mailboxes, one of them of a name that begins with a sign.

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use accounts::users::{self, Draft, User};
 use events::Context;
+use protocol::SignUp;
 use revocation::Act;
 use serde_json::Value;
 
 use super::{at_home, trail};
 use crate::harness::app::userinfo;
+use crate::harness::letters::world_with;
 use crate::harness::visitor::Form;
 use crate::harness::world::{Own, PASSWORD};
 use crate::harness::{Answer, Visitor, World};
@@ -222,7 +224,53 @@ on_both_databases! {
     }
 }
 
+/// Whose account is past its end is told so, and not to sign in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_an_account_with_an_address_that_is_being_deleted_is_told_to_wait() {
+    for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
+        let own = Own {
+            sign_up: Some(SignUp::Open),
+            ..Own::default()
+        };
+        let (world, letters) = world_with(database, own).await;
+        let user = world.user().await;
+        end(&mut at_home(&world, &user).await, &user).await;
+        letters.newest(user.email.shown(), 1).await;
+        world.pass(14 * DAY);
+        let mut visitor = world.visitor();
+        let form = visitor.open("/signup").await.form();
+        let answer = visitor.submit(&form.with("username", user.email.shown())).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        let letter = letters.newest(user.email.shown(), 2).await.letter;
+        assert_eq!(letter.subject, "Your Countersign account is being deleted");
+        assert!(!letter.text.contains("http"), "{}", letter.text);
+    }
+}
+
 with_mail! {
+    /// Each round would be two mails and two events.
+    async fn c070_nobody_fills_a_mailbox_by_asking_for_the_end_and_coming_back(world: World, letters: Letters) {
+        let user = world.user().await;
+        for _ in 0..10 {
+            end(&mut at_home(&world, &user).await, &user).await;
+        }
+        let mut visitor = at_home(&world, &user).await;
+        let page = visitor.open("/account/delete").await;
+        let form = page.form().with("email", user.email.shown()).with("current", PASSWORD);
+        let refused = visitor.submit(&form).await;
+        refused.assert_page(429, "This was asked for many times just now");
+        assert_eq!(refused.header("retry-after"), Some("600"));
+        // Every time that counted was mailed, and so was every return.
+        let ends = ["Your Countersign account will be deleted", "Your Countersign account stays"];
+        letters.settled().await;
+        let held = letters.held(user.email.shown());
+        for subject in ends {
+            assert_eq!(held.iter().filter(|held| held.letter.subject == subject).count(), 10);
+        }
+        world.pass(Duration::from_secs(600));
+        end(&mut visitor, &user).await;
+    }
+
     async fn c093_an_account_ends_at_once_can_be_had_back_and_is_gone_after_the_grace(world: World, letters: Letters) {
         let (app, user, other) = (world.app().await, world.user().await, world.user().await);
         let mut visitor = at_home(&world, &user).await;
@@ -266,7 +314,7 @@ with_mail! {
         assert_eq!(delete_overdue(&world).await, 1);
         assert!(record(&world, &user).await.is_none());
         assert!(record(&world, &other).await.is_some());
-        for (table, column) in [("sessions", "sub"), ("consents", "sub"), ("approvals", "sub"), ("mailed_links", "sub")] {
+        for (table, column) in [("sessions", "sub"), ("consents", "sub"), ("approvals", "sub"), ("mailed_links", "sub"), ("former_addresses", "sub")] {
             let query = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table} WHERE {column} = $1"));
             let mut conn = world.db.reader().await.unwrap();
             let (left,): (i64,) =

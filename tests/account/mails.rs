@@ -10,6 +10,8 @@ use http::header::USER_AGENT;
 
 use super::{at_home, trail};
 use crate::harness::letters::world_with;
+use crate::harness::process::{Process, free_port, run};
+use crate::harness::smtp::MailServer;
 use crate::harness::world::{Own, PASSWORD};
 use crate::harness::{Answer, Letters, Visitor, World};
 
@@ -166,6 +168,143 @@ with_mail! {
     }
 }
 
+with_mail! {
+    async fn an_app_that_may_stay_is_mailed_once_and_by_a_name_that_somebody_vouches_for(world: World, letters: Letters) {
+        let (app, user) = (world.app_with(serde_json::json!({ "client_name": "Photo <b>prints</b>" })).await, world.user().await);
+        let address = user.email.shown();
+        let asking = |scope| app.url(&[("scope", scope)]);
+        // For as long as they are there, it is no news.
+        let mut visitor = world.visitor();
+        visitor.authorize(&asking("openid"), address).await.code();
+        assert!(letters.of_apps(address).await.is_empty());
+        let page = visitor.open(&asking("openid offline_access")).await;
+        let mut twin = world.visitor_of(&visitor);
+        visitor.decide(&page, "allow").await.code();
+        // A second click, another sign-in, and more of what it may have: none of it is new about that.
+        twin.decide(&page, "allow").await;
+        world.visitor().authorize(&asking("openid offline_access"), address).await.code();
+        let page = visitor.open(&asking("openid email offline_access")).await;
+        visitor.decide(&page, "allow").await.code();
+        let told = letters.of_apps(address).await;
+        assert_eq!(told.len(), 1);
+        let letter = &told[0].letter;
+        for words in ["App: Photo <b>prints</b>", " UTC ", "also when you're not there", "remove its access:"] {
+            assert!(letter.text.contains(words), "{words}: {}", letter.text);
+        }
+        assert!(!letter.html.contains("<b>"), "{}", letter.html);
+        let links: Vec<&str> = letter.text.lines().filter(|line| line.starts_with("http")).collect();
+        assert_eq!(links, [format!("{}/account/apps", world.issuer)]);
+
+        // Removed and allowed again; and plain OAuth, which has no scope for it.
+        remove_app(&mut visitor).await;
+        let removed = letters.of_removed_apps(address).await;
+        assert_eq!(removed.len(), 1);
+        assert!(removed[0].letter.text.contains("App: Photo <b>prints</b>"), "{}", removed[0].letter.text);
+        let page = visitor.open(&asking("openid offline_access")).await;
+        visitor.decide(&page, "allow").await.code();
+        assert_eq!(letters.of_apps(address).await.len(), 2);
+        let plain = world.app().await;
+        let page = visitor.open(&plain.url(&[("scope", "email")])).await;
+        visitor.decide(&page, "allow").await.code();
+        assert_eq!(letters.of_apps(address).await.len(), 3);
+
+        // One that nobody vouches for is never let stay, so it has no mail to put its name in.
+        let stranger = world.app_with(serde_json::json!({ "client_name": "Call 555 0100 now" })).await;
+        world.trust(&stranger, Trust::Unverified).await;
+        // The newest is listed first.
+        world.pass(Duration::from_secs(60));
+        let page = visitor.open(&stranger.url(&[("scope", "openid offline_access")])).await;
+        visitor.decide(&page, "allow").await;
+        assert_eq!(letters.of_apps(address).await.len(), 3);
+        remove_app(&mut visitor).await;
+        let removed = letters.of_removed_apps(address).await;
+        assert_eq!(removed.len(), 2);
+        for text in [&removed[0].letter.text, &removed[0].letter.html] {
+            assert!(text.contains("was removed") && !text.contains("App: "), "{text}");
+        }
+    }
+}
+
+/// What operators do, by the commands they have: told to whom it concerns, and only where something changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c067_what_an_operator_does_with_an_account_is_mailed_to_its_person() {
+    let relay = MailServer::open().await;
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let issuer = format!("http://127.0.0.1:{port}");
+    let url = relay.url();
+    let environment = [
+        ("COUNTERSIGN_ISSUER", issuer.as_str()),
+        ("COUNTERSIGN_MAIL_SMTP_URL", url.as_str()),
+        ("COUNTERSIGN_MAIL_FROM", "Example <no-reply@example.com>"),
+    ];
+    let command = async |line: &str, stdin: &str| {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let ended = run(folder.path(), &arguments, &environment, stdin).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    };
+    let import = async |email: &str, hash: &str| {
+        let record =
+            serde_json::json!({ "sub": "zoe", "email": email, "password_hash": hash, "name": "Zoe" });
+        command("user import -", &record.to_string()).await;
+    };
+    let hashes = [
+        "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+        "$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK",
+    ];
+    let _process = Process::serve(folder.path(), &[], &environment, port).await;
+    // New, and the same once more: no news.
+    import("zoe@example.com", hashes[0]).await;
+    import("zoe@example.com", hashes[0]).await;
+    let mut told: Vec<(Kind, Vec<&str>)> = Vec::new();
+    import("zoe@example.com", hashes[1]).await;
+    relay.received(1).await;
+    import("Zoe.New@example.com", hashes[1]).await;
+    relay.received(3).await;
+    let both = vec!["zoe@example.com", "Zoe.New@example.com", "zoe@example.com"];
+    told.push((Kind::UserUpdated, both));
+    for (count, line, kind) in [
+        (4, "user disable zoe", Kind::UserDisabled),
+        (5, "user enable zoe", Kind::UserEnabled),
+        (6, "user revoke zoe", Kind::UserRevoked),
+    ] {
+        command(line, "").await;
+        // What was so already is done by nobody.
+        if kind != Kind::UserRevoked {
+            command(line, "").await;
+        }
+        relay.received(count).await;
+        told.push((kind, vec!["Zoe.New@example.com"]));
+    }
+    let mails = relay.received(6).await;
+    assert_eq!(mails.len(), 6);
+    let mut mails = mails.iter();
+    for (kind, mut addresses) in told {
+        let Told::ByOperator(subjects) = self::told(kind) else {
+            panic!("{kind:?} is mailed");
+        };
+        let came: Vec<_> = mails.by_ref().take(subjects.len()).collect();
+        let mut own: Vec<String> = came.iter().filter_map(|mail| mail.head("Subject")).collect();
+        let mut to: Vec<&str> = came.iter().map(|mail| &*mail.to).collect();
+        own.sort_unstable();
+        to.sort_unstable();
+        addresses.sort_unstable();
+        let mut subjects = subjects.to_vec();
+        subjects.sort_unstable();
+        assert_eq!(
+            (own.iter().map(String::as_str).collect::<Vec<_>>(), to),
+            (subjects, addresses),
+            "{kind:?}"
+        );
+        for mail in came {
+            assert!(
+                mail.data.contains("the people who run Countersign"),
+                "{}",
+                mail.data
+            );
+        }
+    }
+}
+
 /// Nobody fills a mailbox by signing in from ever more browsers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c070_mails_about_sign_ins_are_bounded_and_no_sign_in_fails_for_that() {
@@ -186,16 +325,28 @@ async fn c070_mails_about_sign_ins_are_bounded_and_no_sign_in_fails_for_that() {
 enum Told {
     /// By a mail with this subject.
     Mail(&'static str),
+    /// By the operator, and by mails with these subjects.
+    ByOperator(&'static [&'static str]),
     /// By none, and why that is right.
     None(&'static str),
 }
 
 /// Every kind: a new one has to be thought about here.
 fn told(kind: Kind) -> Told {
-    use Told::{Mail, None};
+    use Told::{ByOperator, Mail, None};
     match kind {
         Kind::PasswordRecovered | Kind::PasswordChanged => Mail("Your Countersign password was changed"),
         Kind::EmailChanged => Mail("Your Countersign email was changed"),
+        Kind::EmailRestored => Mail("Your Countersign account is yours again"),
+        Kind::ConsentGiven => Mail("An app can use your Countersign account"),
+        Kind::UserUpdated => ByOperator(&[
+            "Your Countersign password was changed",
+            "Your Countersign email was changed",
+            "Your Countersign email was changed",
+        ]),
+        Kind::UserDisabled => ByOperator(&["Your Countersign account was turned off"]),
+        Kind::UserEnabled => ByOperator(&["Your Countersign account was turned on"]),
+        Kind::UserRevoked => ByOperator(&["You were signed out of Countersign everywhere"]),
         Kind::OtherSessionsEnded => Mail("You were signed out of Countersign everywhere else"),
         Kind::DataExported => Mail("A copy of your Countersign data was downloaded"),
         Kind::DeletionAsked => Mail("Your Countersign account will be deleted"),
@@ -207,16 +358,10 @@ fn told(kind: Kind) -> Told {
         }
         Kind::SignInFailed => None("a stranger would fill mailboxes by it; it stands in the activity"),
         Kind::SessionEnded => None("signing out takes from nobody what is theirs"),
-        Kind::ConsentGiven | Kind::ConsentWithdrawn | Kind::ApprovalEnded | Kind::TokenRevoked => {
-            None("about an app, which the person allowed at a page that said what it may")
-        }
+        Kind::ConsentWithdrawn => Mail("An app was disconnected from your Countersign account"),
+        Kind::ApprovalEnded | Kind::TokenRevoked => None("by an app, about what was its own"),
         Kind::ProfileChanged => None("nothing of it signs anybody in"),
-        Kind::UserUpdated
-        | Kind::UserDisabled
-        | Kind::UserEnabled
-        | Kind::UserRevoked
-        | Kind::UserInvited
-        | Kind::InvitationWithdrawn => None("by the operator, who tells people themselves"),
+        Kind::UserInvited | Kind::InvitationWithdrawn => None("about somebody who has no account"),
         Kind::UserDeleted => None("it was told when it was asked for, with the day"),
         Kind::ClientCreated
         | Kind::ClientUpdated
@@ -252,7 +397,17 @@ async fn c067_every_change_of_security_is_mailed_to_its_person() {
         let (world, letters) = world_with(database, Own::default()).await;
         let mut seen: BTreeMap<&'static str, usize> = BTreeMap::new();
         for act in [
-            "sessions", "password", "email", "recover", "export", "delete", "undo", "sign-in",
+            "sessions",
+            "password",
+            "email",
+            "recover",
+            "take back",
+            "export",
+            "delete",
+            "undo",
+            "app",
+            "remove",
+            "sign-in",
         ] {
             let user = world.user().await;
             let kind = done(act, &world, &letters, &user).await;
@@ -262,6 +417,8 @@ async fn c067_every_change_of_security_is_mailed_to_its_person() {
             let address = user.email.shown();
             let mails = match act {
                 "sign-in" => letters.of_sign_ins(address).await,
+                "app" => letters.of_apps(address).await,
+                "remove" => letters.of_removed_apps(address).await,
                 _ => {
                     letters.settled().await;
                     letters.held(address)
@@ -289,6 +446,7 @@ async fn c067_every_change_of_security_is_mailed_to_its_person() {
         for kind in Kind::ALL {
             match told(*kind) {
                 Told::Mail(subject) => assert!(seen.contains_key(subject), "{kind:?} is done by nobody here"),
+                Told::ByOperator(subjects) => assert!(!subjects.is_empty()),
                 Told::None(why) => assert!(!why.is_empty()),
             }
         }
@@ -311,13 +469,7 @@ async fn done(act: &str, world: &World, letters: &Letters, user: &User) -> Kind 
             Kind::PasswordChanged
         }
         "email" => {
-            let page = own.open("/account/email").await;
-            let new = user.email.shown().replace("alex-", "new-");
-            let form = page.form().with("current", PASSWORD).with("email", &new);
-            assert!(own.submit(&form).await.status.as_u16() < 400);
-            let page = own.open(&letters.newest_link(&new, 1).await).await;
-            let answer = own.submit(&page.form()).await;
-            assert_eq!(answer.status, 303, "{}", answer.body);
+            move_away(&mut own, user, letters).await;
             Kind::EmailChanged
         }
         "recover" => {
@@ -328,6 +480,27 @@ async fn done(act: &str, world: &World, letters: &Letters, user: &User) -> Kind 
             let answer = own.submit(&page.form().with("password", NEW)).await;
             assert_eq!(answer.status, 303, "{}", answer.body);
             Kind::PasswordRecovered
+        }
+        "take back" => {
+            move_away(&mut own, user, letters).await;
+            let page = own.get("/recover").await;
+            own.submit(&page.form().with("username", user.email.shown()))
+                .await;
+            let page = own.get(&letters.newest_link(user.email.shown(), 2).await).await;
+            let answer = own.submit(&page.form().with("password", NEW)).await;
+            assert_eq!(answer.status, 303, "{}", answer.body);
+            Kind::EmailRestored
+        }
+        "app" => {
+            let app = world.app().await;
+            app.grant(world, user, &[("scope", "openid offline_access")])
+                .await;
+            Kind::ConsentGiven
+        }
+        "remove" => {
+            world.app().await.grant(world, user, &[]).await;
+            remove_app(&mut own).await;
+            Kind::ConsentWithdrawn
         }
         "export" => {
             let page = own.open("/account/export").await;
@@ -349,6 +522,28 @@ async fn done(act: &str, world: &World, letters: &Letters, user: &User) -> Kind 
             Kind::SignInSucceeded
         }
     }
+}
+
+/// Removes the access of the app that is listed first.
+async fn remove_app(visitor: &mut Visitor<'_>) {
+    let apps = visitor.open("/account/apps").await;
+    let (_, rest) = apps
+        .body
+        .split_once("class=\"row row-app\" href=\"")
+        .expect("an app");
+    let page = visitor.open(rest.split('"').next().expect("a path")).await;
+    assert_eq!(visitor.submit(&page.form()).await.status, 303);
+}
+
+async fn move_away(own: &mut Visitor<'_>, user: &User, letters: &Letters) {
+    let page = own.open("/account/email").await;
+    let new = user.email.shown().replace("alex-", "new-");
+    let form = page.form().with("current", PASSWORD).with("email", &new);
+    assert!(own.submit(&form).await.status.as_u16() < 400);
+    let page = own.open(&letters.newest_link(&new, 1).await).await;
+    let answer = own.submit(&page.form()).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    letters.newest(user.email.shown(), 1).await;
 }
 
 async fn delete(own: &mut Visitor<'_>, user: &User) {

@@ -38,6 +38,37 @@ fn cookie(visitor: &Visitor<'_>, name: &str) -> String {
     found.expect("a cookie").1.clone()
 }
 
+with_mail! {
+    async fn c070_nobody_fills_a_mailbox_by_changing_a_password_to_and_fro(world: World, letters: Letters) {
+        let user = world.user().await;
+        let mut visitor = at_home(&world, &user).await;
+        let mut passwords = [PASSWORD, NEW].into_iter().cycle();
+        let mut current = passwords.next().unwrap();
+        let mut changed = async |visitor: &mut Visitor<'_>| {
+            let new = passwords.next().unwrap();
+            let form = visitor.open("/account/password").await.form();
+            let answer = visitor.submit(&form.with("current", current).with("password", new)).await;
+            current = new;
+            answer
+        };
+        for _ in 0..10 {
+            assert_eq!(changed(&mut visitor).await.status, 303);
+        }
+        let before = reload(&world, &user).await;
+        let refused = changed(&mut visitor).await;
+        refused.assert_page(429, "Your password was changed many times just now");
+        assert_eq!(refused.header("retry-after"), Some("600"));
+        assert_eq!(reload(&world, &user).await, before);
+        letters.settled().await;
+        assert_eq!(letters.held(user.email.shown()).len(), 10, "every change that counted");
+        // Nobody is kept from it who reads their mail.
+        let page = visitor.get("/recover").await;
+        visitor.submit(&page.form().with("username", user.email.shown())).await;
+        let page = visitor.get(&letters.newest_link(user.email.shown(), 1).await).await;
+        assert_eq!(visitor.submit(&page.form().with("password", "not this battery, horse")).await.status, 303);
+    }
+}
+
 everywhere! {
     async fn c062_the_cookie_is_renewed_and_the_old_one_is_dead(world: World) {
         let user = world.user().await;

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use account::{Mails, Outbox};
-use accounts::users::User;
+use accounts::email::Email;
+use accounts::former_addresses;
+use accounts::users::{self, User};
 use revocation::Act;
 
 use super::places::{Dev, three_free_ports};
@@ -194,6 +196,41 @@ tour! {
         reader.click("verify-submit").await;
         reader.await_text("Your email is confirmed").await;
         reader.judge("verify-done", "Your email is confirmed").await;
+    }
+}
+
+tour! {
+    TAKEN_BACK judges [
+        "take-back",
+        "take-back-wrong",
+        "take-back-used",
+    ];
+    async fn the_pages_by_which_an_account_is_taken_back_fit_every_look(tour: &Tour) {
+        let (world, letters) = world_with(db::testing::sqlite_url(), Own::default()).await;
+        let user = world.user().await;
+        let (before, now) = (user.clone(), world.now());
+        let moved = world.db.transact(move |conn| {
+            Box::pin(async move {
+                let to = Email::parse("thief@example.com").unwrap();
+                users::change_email(&before.sub, before.epoch, &to, conn, now).await?;
+                former_addresses::leave(&before, &to, conn, now).await
+            })
+        });
+        moved.await.unwrap();
+        let reader = tour.reader(&world.issuer).await;
+        let way_back = mailed(&reader, &letters, &user).await;
+        reader.open(&way_back).await;
+        reader.judge("take-back", "Take your account back").await;
+        reader.hold_nothing_back().await;
+        reader.type_into("password", "short").await;
+        reader.click("take-back-submit").await;
+        reader.await_text("There is a problem").await;
+        reader.judge("take-back-wrong", "Take your account back").await;
+        reader.type_into("password", NEW).await;
+        reader.click("take-back-submit").await;
+        reader.await_text("Your new password is set").await;
+        reader.open(&way_back).await;
+        reader.judge("take-back-used", "This link no longer works").await;
     }
 }
 

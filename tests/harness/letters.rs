@@ -16,6 +16,14 @@ const LONG_ENOUGH: Duration = Duration::from_millis(2500);
 /// The mail about a sign-in in another browser than before: people in tests have many, so it is looked at only by the tests
 /// that are about it.
 const SIGN_IN: &str = "New sign-in to your Countersign account";
+/// That about an app that stays: people in tests allow many.
+const APP: &str = "An app can use your Countersign account";
+/// And that about one that was removed.
+const REMOVED: &str = "An app was disconnected from your Countersign account";
+
+fn is_aside(held: &Delivered) -> bool {
+    [SIGN_IN, APP, REMOVED].contains(&held.letter.subject.as_str())
+}
 
 /// All mailboxes.
 #[derive(Clone, Debug, Default)]
@@ -36,18 +44,31 @@ pub(crate) async fn world_with(database: db::Url, own: Own) -> (World, Letters) 
 }
 
 impl Letters {
-    /// What came for this address, the newest first, but for mails about sign-ins.
+    /// What came for this address, the newest first, but for mails about sign-ins and apps.
     pub(crate) fn held(&self, address: &str) -> Vec<Delivered> {
         let mut letters = self.0.letters();
-        letters.retain(|held| held.letter.to == address && held.letter.subject != SIGN_IN);
+        letters.retain(|held| held.letter.to == address && !is_aside(held));
         letters
     }
 
     /// What came for this address about sign-ins, when all that will come has come; the newest first.
     pub(crate) async fn of_sign_ins(&self, address: &str) -> Vec<Delivered> {
+        self.with_subject(SIGN_IN, address).await
+    }
+
+    /// The same of those about apps.
+    pub(crate) async fn of_apps(&self, address: &str) -> Vec<Delivered> {
+        self.with_subject(APP, address).await
+    }
+
+    pub(crate) async fn of_removed_apps(&self, address: &str) -> Vec<Delivered> {
+        self.with_subject(REMOVED, address).await
+    }
+
+    async fn with_subject(&self, subject: &str, address: &str) -> Vec<Delivered> {
         sleep(LONG_ENOUGH).await;
         let mut letters = self.0.letters();
-        letters.retain(|held| held.letter.to == address && held.letter.subject == SIGN_IN);
+        letters.retain(|held| held.letter.to == address && held.letter.subject == subject);
         letters
     }
 
@@ -92,14 +113,11 @@ impl Letters {
         letters
     }
 
-    /// How many came for anybody, when all that will come has come, but for mails about sign-ins.
+    /// How many came for anybody, when all that will come has come, but for mails about sign-ins and apps.
     pub(crate) async fn settled(&self) -> usize {
         sleep(LONG_ENOUGH).await;
         let letters = self.0.letters();
-        letters
-            .iter()
-            .filter(|held| held.letter.subject != SIGN_IN)
-            .count()
+        letters.iter().filter(|held| !is_aside(held)).count()
     }
 }
 

@@ -71,6 +71,7 @@ async fn c103_no_page_of_a_person_repeats_what_was_sent_to_it() {
         "/recover",
         "/recover/sent",
         "/recover/password",
+        "/recover/account",
         "/recover/done",
         "/signup",
         "/signup/sent",

@@ -188,6 +188,16 @@ async fn by_mail<'w>(world: &'w World, letters: &Letters, rows: &mut Vec<Row<'w>
     let mut visitor = world.visitor();
     let form = visitor.get(&link).await.form().with("password", NEW);
     rows.push(Row::of("recover", "account/password.html", visitor, form));
+    let moved = world.user().await;
+    let mut owner = at_home(world, &moved).await;
+    let link = moving(&mut owner, &another(&moved), PASSWORD, letters).await;
+    let form = owner.open(&link).await.form();
+    assert_eq!(owner.submit(&form).await.status, 303);
+    letters.newest_link(moved.email.shown(), 1).await;
+    let link = asked(&mut world.visitor(), "/recover", moved.email.shown(), letters).await;
+    let mut visitor = world.visitor();
+    let form = visitor.get(&link).await.form().with("password", NEW);
+    rows.push(Row::of("take back", "account/take_back.html", visitor, form));
     let link = asked(&mut world.visitor(), "/signup", &new, letters).await;
     let mut visitor = world.visitor();
     let form = visitor

@@ -7,7 +7,7 @@ use accounts::sign_ups::{self, Way};
 use futures_util::future::join_all;
 use revocation::Act;
 
-use super::{asked, at_home, contents, moving, on_both, reload, unverified, verification};
+use super::{another, asked, at_home, contents, moving, on_both, reload, unverified, verification};
 use crate::harness::world::PASSWORD;
 
 on_both! {
@@ -19,7 +19,14 @@ on_both! {
         let handed = world.db.transact(move |conn| {
             Box::pin(async move { sign_ups::make(Way::Handed, &email, None, conn, now).await })
         });
+        let moved = world.user().await;
+        let mut owner = at_home(&world, &moved).await;
+        let link = moving(&mut owner, &another(&moved), PASSWORD, &letters).await;
+        let form = owner.open(&link).await.form();
+        assert_eq!(owner.submit(&form).await.status, 303);
+        letters.newest_link(moved.email.shown(), 1).await;
         let links = [
+            asked(&mut world.visitor(), "/recover", moved.email.shown(), &letters).await,
             asked(&mut world.visitor(), "/recover", user.email.shown(), &letters).await,
             asked(&mut world.visitor(), "/signup", "zoe@example.com", &letters).await,
             verification(&world, &user, &letters).await,

@@ -52,7 +52,7 @@ on_both! {
             assert_eq!(answer.status, 200, "{path}: {}", answer.body);
             assert_eq!(cookie(&visitor, "browser"), None, "{path}");
         }
-        for path in ["/recover/password", "/signup/account", "/verify", "/account/email/confirm"] {
+        for path in ["/recover/password", "/recover/account", "/signup/account", "/verify", "/account/email/confirm"] {
             visitor.get(path).await.assert_page(404, "We don't know this link");
         }
         assert_same("a step left out", &before, &contents(&world).await);

@@ -6,6 +6,7 @@
 //! stands in a mail, and no picture is fetched.
 
 mod sign_up;
+mod take_back;
 #[cfg(test)]
 mod tests;
 
@@ -129,9 +130,11 @@ impl Letters {
                 let Ok(email) = Email::parse(&address) else {
                     return Ok(None);
                 };
-                let link = self.link(Whose::Address(email), Purpose::Recovery, flow).await?;
-                let compose = |(user, link): (User, Secret)| self.recover(&user, &link, texts(&locale));
-                link.map(compose).transpose()
+                let whose = Whose::Address(email.clone());
+                match self.link(whose, Purpose::Recovery, flow.clone()).await? {
+                    Some((user, link)) => self.recover(&user, &link, texts(&locale)).map(Some),
+                    None => self.take_back(email, flow, texts(&locale)).await,
+                }
             }
             Job::Verify { sub, locale } => {
                 let link = self.link(Whose::User(sub), Purpose::Email, None).await?;

@@ -11,6 +11,7 @@ mod own;
 mod password;
 mod recover;
 mod sign_up;
+mod take_back;
 mod verify;
 mod views;
 
@@ -29,7 +30,7 @@ use pages::{Front, Guesses, Page, Problem, Shell, error, see_other};
 use protocol::{Error, FlowId, RequestId, Routes, SignUp, Timestamp, path};
 
 pub use letters::Letters;
-pub use notices::NewBrowser;
+pub use notices::{Deed, NewBrowser};
 pub use outbox::{Mails, Outbox};
 
 use crate::views::{Dead, DeadLink, Renewal};
@@ -53,6 +54,10 @@ pub fn router(account: Account) -> Routes {
         .page(path::RECOVER, get(recover::show).post(recover::submit))
         .page(path::RECOVER_SENT, get(recover::sent))
         .page(path::RECOVER_PASSWORD, get(password::show).post(password::submit))
+        .page(
+            path::RECOVER_ACCOUNT,
+            get(take_back::show).post(take_back::submit),
+        )
         .page(path::RECOVER_DONE, get(password::done))
         .page(path::SIGN_UP, get(sign_up::show).post(sign_up::submit))
         .page(path::SIGN_UP_SENT, get(sign_up::sent))

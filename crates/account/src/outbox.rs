@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use accounts::allowances::{self, Rate};
+use accounts::claims::Claim;
 use accounts::email::Email;
 use accounts::invitations::Invitation;
 use accounts::sessions::Session;
+use accounts::users::User;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::Conn;
@@ -16,7 +18,7 @@ use protocol::{Subject, Timestamp};
 
 use crate::Lost;
 use crate::letters::Job;
-use crate::notices::{NewBrowser, Notice, What};
+use crate::notices::{Deed, NewBrowser, Notice, What};
 
 /// The queue, behind any number of clones.
 #[derive(Clone, Debug)]
@@ -48,6 +50,11 @@ const OF_ONE_NETWORK: Rate = Rate {
 /// own.
 const OF_ONE_PERSON: Rate = Rate {
     at_once: 5,
+    every: Duration::from_secs(10 * 60),
+};
+/// By which an account is told of apps: whoever allows and removes one all day fills no mailbox.
+const OF_APPS: Rate = Rate {
+    at_once: 10,
     every: Duration::from_secs(10 * 60),
 };
 /// A bound on the rows that wait, since each request leaves one whether or not there is an account. Whoever empties this
@@ -154,6 +161,69 @@ impl Outbox {
         self.put(&job, conn, now).await
     }
 
+    /// Queues the mail that tells a person of an app that may use their account without them from now on. Expects to be
+    /// inside a transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn app_stays(
+        &self,
+        session: &Session,
+        app: Option<String>,
+        locale: &str,
+        conn: &mut Conn,
+        now: Timestamp,
+    ) -> db::Result<()> {
+        self.about_app(session, What::AppStays(app), locale, conn, now)
+            .await
+    }
+
+    /// Queues a mail about an app, within bounds.
+    pub(crate) async fn about_app(
+        &self,
+        session: &Session,
+        what: What,
+        locale: &str,
+        conn: &mut Conn,
+        now: Timestamp,
+    ) -> db::Result<()> {
+        if self.mails == Mails::Counted {
+            let name = format!("mail apps of {}", session.sub);
+            if allowances::take(&name, OF_APPS, conn, now).await?.is_err() {
+                tracing::info!(sub = %session.sub, "an app was not mailed: too many were, a moment ago");
+                return Ok(());
+            }
+        }
+        let job = Job::Notice(Notice {
+            to: session.email.clone(),
+            what,
+            at: now,
+            locale: locale.to_owned(),
+        });
+        self.put(&job, conn, now).await
+    }
+
+    /// Queues the mail that tells a person what an operator did with their account. Expects to be inside the transaction of
+    /// that. Whoever changes thousands at once keeps nobody else waiting.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn operator_did(
+        &self,
+        deed: Deed,
+        to: &User,
+        conn: &mut Conn,
+        now: Timestamp,
+    ) -> db::Result<()> {
+        let job = Job::Notice(Notice {
+            to: to.email.shown().to_owned(),
+            what: What::ByOperator(deed),
+            at: now,
+            locale: to.claims.text(Claim::Locale).unwrap_or("en").to_owned(),
+        });
+        self.put(&job, conn, now).await
+    }
+
     /// Queues an invitation to make an account with this address. Expects to be inside a transaction.
     ///
     /// # Errors
@@ -184,7 +254,7 @@ impl Outbox {
     pub(crate) async fn ask(
         &self,
         job: &Job,
-        whose: &str,
+        whose: &Counts,
         by: &Context,
         conn: &mut Conn,
         now: Timestamp,
@@ -200,11 +270,17 @@ impl Outbox {
             let bounds = [(format!("mail network {}", by.network()), OF_ONE_NETWORK)]
                 .into_iter()
                 .chain(asker)
-                .chain([(self.hidden(kind, whose)?, OF_ONE_ADDRESS), (of_all, all)]);
+                .chain([(self.hidden(kind, &whose.counted)?, OF_ONE_ADDRESS)]);
             for (name, rate) in bounds {
                 let taken = allowances::take(&name, rate, conn, now).await?;
                 taken.map_err(Lost::TooMany)?;
             }
+            if let Some(tags) = &whose.tags {
+                // Spent with it, and refuses nothing.
+                let _ = allowances::take(&self.hidden(kind, tags)?, OF_ONE_ADDRESS, conn, now).await?;
+            }
+            let taken = allowances::take(&of_all, all, conn, now).await?;
+            taken.map_err(Lost::TooMany)?;
         }
         Ok(self.put(job, conn, now).await?)
     }
@@ -218,16 +294,40 @@ impl Outbox {
     }
 }
 
-/// The mailbox of an address, as far as can be seen from outside: what stands behind a `+` is its owner's to choose nearly
-/// everywhere, and a stranger's too. For counting only.
-pub(crate) fn mailbox(email: &Email) -> String {
-    let canonical = email.canonical();
-    let Some((local, domain)) = canonical.rsplit_once('@') else {
-        return canonical.to_owned();
-    };
-    match local.split_once('+') {
-        Some((base, _)) if !base.is_empty() => format!("{base}@{domain}"),
-        _ => canonical.to_owned(),
+/// As whose a mail counts that somebody asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    counted: String,
+    /// All addresses that differ from this one by what stands behind a `+`. What is behind it is its owner's to choose
+    /// nearly everywhere, and a stranger's too, so they count as one, and what comes to the bare address counts with
+    /// them. Never the other way: where a host knows no such thing, none of theirs reaches the owner of the bare one,
+    /// who would be kept out by mails that went to nobody.
+    tags: Option<String>,
+}
+
+impl Counts {
+    /// Of an account, or of an address as it is.
+    pub(crate) fn of(name: &str) -> Self {
+        Self {
+            counted: name.to_owned(),
+            tags: None,
+        }
+    }
+
+    /// Of the mailbox that an address reaches, as far as can be seen from outside.
+    pub(crate) fn mailbox(email: &Email) -> Self {
+        let canonical = email.canonical();
+        let Some((local, domain)) = canonical.rsplit_once('@') else {
+            return Self::of(canonical);
+        };
+        match local.split_once('+') {
+            Some((base, _)) if !base.is_empty() => Self::of(&format!("{base}+@{domain}")),
+            Some(_) => Self::of(canonical),
+            None => Self {
+                counted: canonical.to_owned(),
+                tags: Some(format!("{local}+@{domain}")),
+            },
+        }
     }
 }
 
@@ -236,6 +336,10 @@ fn terms(job: &Job) -> (Duration, Place) {
     match job {
         Job::Recover { .. } | Job::Verify { .. } => (WITHIN_HALF_AN_HOUR, Place::Asked),
         Job::Address { .. } | Job::SignUp { .. } => (WITHIN_HALF_AN_HOUR, Place::Later),
+        Job::Notice(Notice {
+            what: What::ByOperator(_),
+            ..
+        }) => (WITHIN_A_DAY, Place::Last),
         Job::Recovered { .. } | Job::Notice(_) | Job::Invite { .. } => (WITHIN_A_DAY, Place::First),
     }
 }

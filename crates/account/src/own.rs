@@ -25,6 +25,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::allowances::Rate;
 use accounts::sessions::{self, Amr, BrowserSessions, Session};
 use axum::response::Response;
 use axum::routing::get;
@@ -274,6 +275,13 @@ impl Account {
         }
     }
 }
+
+/// A change that is mailed and stands in the trail, by whoever knows the password: nobody fills a mailbox by going to and
+/// fro. Who is kept from it by somebody else sets a new password by a link.
+pub(crate) const CHANGES: Rate = Rate {
+    at_once: 10,
+    every: Duration::from_secs(10 * 60),
+};
 
 /// What the forms of a page are about, for their CSRF token.
 fn about(path: &str, session: &SessionId) -> String {

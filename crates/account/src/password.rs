@@ -18,7 +18,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use events::Context;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
 use pages::{BRAND, Page, Proven, see_other};
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Secret, path};
@@ -178,11 +178,7 @@ impl Account {
         fault: Option<PasswordFault>,
         visit: &Visit,
     ) -> Result<Response, Error> {
-        let status = match fault {
-            None => StatusCode::OK,
-            Some(PasswordFault::Busy | PasswordFault::Unjudged) => StatusCode::SERVICE_UNAVAILABLE,
-            Some(PasswordFault::Missing | PasswordFault::Bad(_)) => StatusCode::BAD_REQUEST,
-        };
+        let status = PasswordFault::status(fault);
         let (csrf, fresh) = self.form(&about(given), visit)?;
         let view = NewPassword {
             shell: self.shell(visit, None),

@@ -18,6 +18,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 
 use crate::letters::Job;
+use crate::outbox::Counts;
 use crate::views::{Recover, RecoverFault, Sent, Unavailable};
 use crate::{Account, Lost, Outbox, Pending, Visit, with_cookie};
 
@@ -156,7 +157,7 @@ impl Account {
             locale: self.shell(visit, pending).locale().tag().to_owned(),
             flow: pending.map(|pending| pending.sealed.clone()),
         };
-        let (outbox, whose, now) = (outbox.clone(), email.canonical().to_owned(), visit.now);
+        let (outbox, whose, now) = (outbox.clone(), Counts::of(email.canonical()), visit.now);
         let queued = self
             .front
             .db

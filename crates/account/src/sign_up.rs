@@ -22,7 +22,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, SignUp, path, redirect_uri};
 
 use crate::letters::Job;
-use crate::outbox::mailbox;
+use crate::outbox::Counts;
 use crate::{Account, Lost, Outbox, Pending, Visit, Way, with_cookie};
 
 use views::{Ask, AskFault, Destination, Note, Sent, Waiting, What};
@@ -200,7 +200,7 @@ impl Account {
             locale: self.shell(visit, pending).locale().tag().to_owned(),
             flow: pending.map(|pending| pending.sealed.clone()),
         };
-        let (outbox, whose, now) = (outbox.clone(), mailbox(email), visit.now);
+        let (outbox, whose, now) = (outbox.clone(), Counts::mailbox(email), visit.now);
         let queued = self
             .front
             .db

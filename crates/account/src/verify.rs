@@ -17,6 +17,7 @@ use protocol::form::Form;
 use protocol::{Error, Params, RequestId, path};
 
 use crate::letters::Job;
+use crate::outbox::Counts;
 use crate::views::{Done, Renewal, Verify, What};
 use crate::{Account, Lost, Visit, with_cookie};
 
@@ -175,7 +176,7 @@ impl Account {
             locale: self.shell(visit, None).locale().tag().to_owned(),
         };
         let work = self.front.db.transact(move |conn| {
-            Box::pin(async move { outbox.ask(&job, sub.as_str(), &by, conn, now).await })
+            Box::pin(async move { outbox.ask(&job, &Counts::of(sub.as_str()), &by, conn, now).await })
         });
         work.await
     }

@@ -2,6 +2,7 @@
 
 use accounts::passwords::{BadPassword, Weakness};
 use askama::Template;
+use http::StatusCode;
 use mail::Delivered;
 use pages::{FormTarget, Markup, Shell, Texts, View};
 
@@ -51,6 +52,18 @@ pub(crate) struct NewPassword {
     pub(crate) csrf: String,
     pub(crate) link: String,
     /// Whose it will be.
+    pub(crate) email: String,
+    pub(crate) fault: Option<PasswordFault>,
+}
+
+/// `templates/account/take_back.html`: an account back, with a new password.
+#[derive(Debug, Template)]
+#[template(path = "account/take_back.html")]
+pub(crate) struct TakeBack {
+    pub(crate) shell: Shell,
+    pub(crate) csrf: String,
+    pub(crate) link: String,
+    /// The address that it had, and will have.
     pub(crate) email: String,
     pub(crate) fault: Option<PasswordFault>,
 }
@@ -151,7 +164,7 @@ macro_rules! ours {
     )+};
 }
 
-ours!(Recover Unavailable Sent NewPassword Verify Done DeadLink Mailbox);
+ours!(Recover Unavailable Sent NewPassword TakeBack Verify Done DeadLink Mailbox);
 
 impl Mailbox {
     fn moment(&self, held: &Delivered) -> Markup {
@@ -196,6 +209,15 @@ pub(crate) fn reason(bad: BadPassword) -> &'static str {
 }
 
 impl PasswordFault {
+    /// Of the page that asks.
+    pub(crate) fn status(fault: Option<Self>) -> StatusCode {
+        match fault {
+            None => StatusCode::OK,
+            Some(Self::Busy | Self::Unjudged) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(Self::Missing | Self::Bad(_)) => StatusCode::BAD_REQUEST,
+        }
+    }
+
     pub(crate) fn words(&self, texts: Texts) -> Markup {
         match self {
             PasswordFault::Missing => texts.text("password-missing"),
@@ -211,15 +233,22 @@ impl PasswordFault {
     }
 }
 
-impl NewPassword {
-    fn words_of(&self, fault: &PasswordFault) -> Markup {
-        fault.words(self.shell.texts)
-    }
+/// They ask for a password alone.
+macro_rules! asks_password {
+    ($($view:ident)+) => {$(
+        impl $view {
+            fn words_of(&self, fault: &PasswordFault) -> Markup {
+                fault.words(self.shell.texts)
+            }
 
-    fn at_field(&self) -> Option<PasswordFault> {
-        self.fault.filter(PasswordFault::is_at_field)
-    }
+            fn at_field(&self) -> Option<PasswordFault> {
+                self.fault.filter(PasswordFault::is_at_field)
+            }
+        }
+    )+};
 }
+
+asks_password!(NewPassword TakeBack);
 
 impl Done {
     fn task(&self) -> Markup {

@@ -5,6 +5,7 @@ pub mod attempts;
 pub mod claims;
 pub mod deletion;
 pub mod email;
+pub mod former_addresses;
 pub mod import;
 pub mod invitations;
 pub mod links;

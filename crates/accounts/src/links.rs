@@ -30,6 +30,8 @@ wire_enum! {
         Email => "email",
         /// To have another address, to which it was sent.
         Address => "address",
+        /// To have a former address back, to which it was sent, and with it the account.
+        Former => "former",
     }
 }
 
@@ -44,7 +46,7 @@ pub struct Link {
     pub email: String,
     /// The sealed flow of whoever asked for it.
     pub flow: Option<String>,
-    /// The address that they want instead.
+    /// The address that they want instead, a new one or a former one.
     pub wanted: Option<String>,
 }
 
@@ -92,6 +94,23 @@ pub async fn make_for_address(
     now: Timestamp,
 ) -> db::Result<Secret> {
     write(Purpose::Address, user, (None, Some(wanted.shown())), conn, now).await
+}
+
+/// Makes a link that is mailed to a former address of the user's: whoever follows it reads the mail of that one.
+pub async fn make_for_former(
+    user: &User,
+    former: &Email,
+    flow: Option<&str>,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Secret> {
+    let link = write(Purpose::Former, user, (flow, Some(former.shown())), conn, now).await?;
+    let made = Event::LinkMailed {
+        sub: &user.sub,
+        purpose: Purpose::Former.as_str(),
+    };
+    audit::record(&made, &Context::server(), conn, now).await?;
+    Ok(link)
 }
 
 async fn write(
@@ -195,14 +214,17 @@ pub async fn sweep(limit: u32, conn: &mut Conn, now: Timestamp) -> db::Result<u6
 }
 
 const WANTED: &str = "SELECT email, expires_at FROM mailed_links \
-    WHERE sub = $1 AND email IS NOT NULL ORDER BY expires_at, email";
+    WHERE sub = $1 AND purpose = $2 AND email IS NOT NULL ORDER BY expires_at, email";
 
 /// The addresses that this user asked for and that are still remembered, each with the end of its link.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn wanted(sub: &Subject, conn: &mut Conn) -> db::Result<Vec<(String, Timestamp)>> {
-    let rows: Vec<(String, i64)> = run!(conn, |c| sqlx::query_as(WANTED).bind(sub.as_str()).fetch_all(c))?;
+    let rows: Vec<(String, i64)> = run!(conn, |c| sqlx::query_as(WANTED)
+        .bind(sub.as_str())
+        .bind(Purpose::Address.as_str())
+        .fetch_all(c))?;
     Ok(rows
         .into_iter()
         .map(|(email, until)| (email, Timestamp::from_secs(until)))

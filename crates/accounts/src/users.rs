@@ -15,10 +15,12 @@ use serde_json::{Map, Value};
 use crate::claims::{Claim, Claims};
 use crate::deletion;
 use crate::email::Email;
+use crate::former_addresses;
 use crate::passwords::{ImportedDigest, StoredHash};
 
 mod own;
 
+pub(crate) use own::is_taken;
 pub use own::{EDITABLE, Moved, change_email, set_claims};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,6 +271,9 @@ pub async fn upsert(
     match updated.map_err(db::Error::from) {
         Ok(row) => {
             let user = User::try_from(row)?;
+            if user.email.canonical() != found.email.canonical() {
+                former_addresses::forget_all(&user.sub, conn).await?;
+            }
             let credentials = match found.epoch == user.epoch {
                 true => Credentials::Kept,
                 false => Credentials::Changed,

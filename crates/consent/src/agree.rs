@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use clients::Client;
 use db::Conn;
 use events::Context;
-use grants::consents::{self, Confirmed};
+use grants::consents::{self, Confirmed, Given};
 use grants::flow::{Answer, Binding};
 use grants::{AuthorizationRequest, Flow};
 use http::HeaderMap;
@@ -21,8 +21,9 @@ use pages::front::session_for;
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Scope, scope};
 
+use crate::login::vouched_for;
 use crate::views::{self, Group, Permission, Person};
-use crate::{Carried, Consent, Stop, Visit, awaits_account};
+use crate::{Carried, Consent, Stop, Tiding, Visit, awaits_account};
 
 /// Everything the page shows, read at one moment.
 struct Asked {
@@ -153,6 +154,13 @@ impl Consent {
         visit: &Visit,
     ) -> Result<Response, Stop> {
         let request = carried.flow.request();
+        let stays = asked.client.may_refresh() && request.response_type.has_code() && lasts(&request.scope);
+        let language = self
+            .front
+            .shell(&visit.headers, request.ui_locales.as_deref(), &visit.id)
+            .locale()
+            .tag();
+        let (session, tidings) = (asked.session.clone(), self.tidings.clone());
         let confirmed = Confirmed {
             sub: asked.session.sub,
             client_id: asked.client.id,
@@ -167,10 +175,20 @@ impl Consent {
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 // A session that ended meanwhile allows nothing; the endpoint will ask for sign-in.
-                match accounts::sessions::lock_live(&confirmed.session_id, conn, now).await? {
-                    true => consents::record(&confirmed, &by, conn, now).await,
-                    false => Ok(()),
+                if !accounts::sessions::lock_live(&confirmed.session_id, conn, now).await? {
+                    return Ok(());
                 }
+                let given = consents::record(&confirmed, &by, conn, now).await?;
+                // Whoever sits at an open browser gives an app of theirs what outlives the session, and no new password.
+                if let Given::Anew(before) = given
+                    && stays
+                    && !before.as_ref().is_some_and(lasts)
+                {
+                    let app = vouched_for(Some(&confirmed.client_id), language, conn).await?;
+                    let tiding = Tiding::AppStays { app };
+                    tidings.tell(&session, tiding, language, conn, now).await?;
+                }
+                Ok::<_, db::Error>(())
             })
         });
         work.await?;
@@ -182,6 +200,11 @@ impl Consent {
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         Ok(self.resume(&flow, &sealed))
     }
+}
+
+/// Whether what an app is allowed by this outlives the session: OpenID Connect Core §11; plain OAuth has no scope for it.
+fn lasts(scope: &Scope) -> bool {
+    scope.contains(scope::OFFLINE_ACCESS) || !scope.contains(scope::OPENID)
 }
 
 /// The claims that are allowed by name, because the scope does not release them.

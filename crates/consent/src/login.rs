@@ -155,7 +155,11 @@ impl Try {
 }
 
 /// The name of an app as a mail may have it: what a stranger called theirs stands in none.
-async fn vouched_for(app: Option<&ClientId>, language: &str, conn: &mut Conn) -> db::Result<Option<String>> {
+pub(crate) async fn vouched_for(
+    app: Option<&ClientId>,
+    language: &str,
+    conn: &mut Conn,
+) -> db::Result<Option<String>> {
     let Some(app) = app else { return Ok(None) };
     let client = clients::records::by_id(app, conn).await?;
     let trusted = client.filter(|client| client.trust == Trust::Trusted);

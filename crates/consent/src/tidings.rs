@@ -1,6 +1,6 @@
 //! What people are told about a sign-in of theirs, queued in its transaction: that their account stays though it waited to
-//! be deleted, or that it was in a browser where they were not signed in before. Whoever writes mails is on this floor as
-//! well, so the queue is handed in.
+//! be deleted, or that it was in a browser where they were not signed in before; and of an app that may go on without them.
+//! Whoever writes mails is on this floor as well, so the queue is handed in.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +17,11 @@ pub enum Tiding {
         /// What it says of itself.
         user_agent: String,
         /// What they signed in to, by a name that somebody vouches for.
+        app: Option<String>,
+    },
+    /// An app may go on without the person from now on.
+    AppStays {
+        /// A name that somebody vouches for.
         app: Option<String>,
     },
 }

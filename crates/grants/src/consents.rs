@@ -35,6 +35,15 @@ pub struct Confirmed {
     pub flow_id: FlowId,
 }
 
+/// What was new about a confirmation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Nothing: the same answer came once more.
+    Before,
+    /// It counts, beside what this version of the client was allowed before, if anything.
+    Anew(Option<Scope>),
+}
+
 const BY_PAIR: &str = "SELECT consent_id, sub, client_id, scope, resources, claims, client_version, flow_id, granted_at \
     FROM consents WHERE sub = $1 AND client_id = $2 AND ended_at IS NULL";
 const BY_PAIR_FOR_UPDATE: &str = "SELECT consent_id, sub, client_id, scope, resources, claims, client_version, flow_id, \
@@ -87,7 +96,12 @@ pub async fn of(sub: &Subject, client_id: &ClientId, conn: &mut Conn) -> db::Res
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: Timestamp) -> db::Result<()> {
+pub async fn record(
+    confirmed: &Confirmed,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<Given> {
     let statement = conn.either(BY_PAIR, BY_PAIR_FOR_UPDATE);
     let row: Option<Row> = run!(conn, |c| sqlx::query_as(statement)
         .bind(confirmed.sub.as_str())
@@ -104,11 +118,13 @@ pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: T
                 confirmed.client_version,
             )
     }) {
-        return Ok(());
+        return Ok(Given::Before);
     }
     let (mut scope, mut resources) = (confirmed.scope.clone(), confirmed.resources.clone());
     let mut claims = confirmed.claims.clone();
-    if let Some(before) = before.filter(|before| before.client_version == confirmed.client_version) {
+    let before = before.filter(|before| before.client_version == confirmed.client_version);
+    let given = Given::Anew(before.as_ref().map(|before| before.scope.clone()));
+    if let Some(before) = before {
         scope = scope.union(&before.scope);
         resources.extend(before.resources);
         resources.sort_unstable();
@@ -131,7 +147,7 @@ pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: T
             .bind(now.as_secs())
             .bind(crate::json(&claims))
     )?;
-    let given = Event::ConsentGiven {
+    let event = Event::ConsentGiven {
         sub: &confirmed.sub,
         client_id: &confirmed.client_id,
         session_id: &confirmed.session_id,
@@ -139,7 +155,8 @@ pub async fn record(confirmed: &Confirmed, by: &Context, conn: &mut Conn, now: T
         resources: &confirmed.resources,
         claims: &confirmed.claims,
     };
-    audit::record(&given, by, conn, now).await
+    audit::record(&event, by, conn, now).await?;
+    Ok(given)
 }
 
 /// Whether this consent still allows this much; held so until the transaction ends.

@@ -33,6 +33,8 @@ pub enum Place {
     Asked,
     /// To whomever a stranger named.
     Later,
+    /// Of which an operator may have queued any number.
+    Last,
 }
 
 impl Place {
@@ -41,6 +43,7 @@ impl Place {
             Self::First => 0,
             Self::Asked => 1,
             Self::Later => 2,
+            Self::Last => 3,
         }
     }
 }
@@ -222,8 +225,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn c070_what_concerns_an_account_goes_before_what_strangers_asked_for() {
+    async fn c070_what_concerns_an_account_goes_before_what_strangers_asked_for_and_that_before_a_mass() {
         both(|db| async move {
+            queued_at(Place::Last, 50, &db).await;
             queued_at(Place::Later, 50, &db).await;
             queued_at(Place::Asked, 4, &db).await;
             let strangers = taken(&db, NOW).await;

@@ -24,6 +24,8 @@ pub const LOGOUT_CONFIRM: &str = "/logout/confirm";
 pub const RECOVER: &str = "/recover";
 pub const RECOVER_SENT: &str = "/recover/sent";
 pub const RECOVER_PASSWORD: &str = "/recover/password";
+/// The same for whoever had the address of an account until it was changed.
+pub const RECOVER_ACCOUNT: &str = "/recover/account";
 pub const RECOVER_DONE: &str = "/recover/done";
 /// To make an account: asks the address, says that a mail is on its way, and, behind the mailed link, the rest.
 pub const SIGN_UP: &str = "/signup";

@@ -136,13 +136,14 @@ pub async fn forget(db: &Database, now: Timestamp) -> db::Result<()> {
             let tokens = clients::initial_tokens::sweep(BATCH, conn, past).await?;
             let counts = clients::registrations::quota::sweep(BATCH, conn, past).await?;
             let links = accounts::links::sweep(BATCH, conn, past).await?;
+            let former = accounts::former_addresses::sweep(BATCH, conn, past).await?;
             let sign_ups = accounts::sign_ups::sweep(BATCH, conn, past).await?;
             let invitations = accounts::invitations::sweep(BATCH, conn, past).await?;
             // Not deleted but told: these become events.
             events::sign_ins::settle(BATCH, conn, now).await?;
             Ok::<_, db::Error>((
                 approvals,
-                assertions + pushed + links + sign_ups + invitations,
+                assertions + pushed + links + former + sign_ups + invitations,
                 browsers + devices,
                 events,
                 tokens + counts,

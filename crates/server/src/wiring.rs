@@ -232,6 +232,7 @@ impl Parts {
                         let browser = NewBrowser { user_agent, app };
                         outbox.signed_in(&session, browser, language, conn, now).await
                     }
+                    Tiding::AppStays { app } => outbox.app_stays(&session, app, language, conn, now).await,
                 }
             })
         })

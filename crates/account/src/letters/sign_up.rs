@@ -3,6 +3,7 @@
 //! The mail to an address that has an account says so: nobody but its owner reads that. Both of these mails carry a link
 //! of the same kind, made by the same statements.
 
+use accounts::deletion;
 use accounts::email::Email;
 use accounts::invitations;
 use accounts::sign_ups::{self, Way};
@@ -23,11 +24,12 @@ impl Letters {
         let Ok(email) = Email::parse(address) else {
             return Ok(None);
         };
-        let (user, link) = self.admission(&email, flow).await?;
+        let (user, is_over, link) = self.admission(&email, flow).await?;
         // To the address that the account has: the one that was typed may be another mailbox, where letters differ in case.
         let (to, words) = match &user {
             None => (&email, self.welcome(&link, texts)),
             Some(user) if user.disabled_at.is_some() => (&user.email, disabled(texts)),
+            Some(user) if is_over => (&user.email, leaving(texts)),
             Some(user) => (&user.email, self.known(&link, texts)),
         };
         written(to.shown(), &words, texts).map(Some)
@@ -77,14 +79,18 @@ impl Letters {
         written(email.shown(), &words, texts).map(Some)
     }
 
-    /// Who has this address, and a link that lets its owner on.
-    async fn admission(&self, email: &Email, flow: Option<&str>) -> db::Result<(Option<User>, Secret)> {
+    /// Who has this address, whether only until that account is deleted any moment, and a link that lets its owner on.
+    async fn admission(&self, email: &Email, flow: Option<&str>) -> db::Result<(Option<User>, bool, Secret)> {
         let (email, flow, now) = (email.clone(), flow.map(str::to_owned), self.clock.now());
         let made = self.db.transact(move |conn| {
             Box::pin(async move {
                 let user = users::by_email(&email, conn).await?;
+                let is_over = match &user {
+                    Some(user) => deletion::is_over(&user.sub, conn, now).await?,
+                    None => false,
+                };
                 let link = sign_ups::make(Way::Asked, &email, flow.as_deref(), conn, now).await?;
-                Ok((user, link))
+                Ok((user, is_over, link))
             })
         });
         made.await
@@ -133,6 +139,19 @@ fn disabled(texts: Texts) -> Words {
         subject: texts.words("mail-known-subject", &brand),
         before: vec![
             texts.words("mail-known-disabled", &brand),
+            texts.words("mail-known-ignore", &[]),
+        ],
+        ..Words::default()
+    }
+}
+
+/// The account that has this address cannot be had back, and until it is gone there is none to be made.
+fn leaving(texts: Texts) -> Words {
+    let brand = [("brand", BRAND)];
+    Words {
+        subject: texts.words("mail-leaving-subject", &brand),
+        before: vec![
+            texts.words("mail-leaving", &brand),
             texts.words("mail-known-ignore", &[]),
         ],
         ..Words::default()

@@ -111,6 +111,7 @@ async fn words(
         Kind::PasswordChanged => texts.text("activity-password"),
         Kind::EmailVerified => texts.text("activity-verified"),
         Kind::EmailChanged => texts.text("activity-email"),
+        Kind::EmailRestored => texts.text("activity-email-restored"),
         Kind::ProfileChanged => texts.text("activity-profile"),
         Kind::DataExported => texts.text("activity-exported"),
         Kind::DeletionAsked => texts.text("activity-deletion"),

@@ -19,8 +19,9 @@ use revocation::{Act, Outcome};
 
 use super::news::News;
 use super::views::{App, AppPage, Apps, Group, Here, Permission};
-use super::{Stop, absent, page};
-use crate::Account;
+use super::{Owner, Stop, absent, page};
+use crate::notices::What;
+use crate::{Account, Visit};
 
 const HERE: &str = path::ACCOUNT_APPS;
 
@@ -104,8 +105,7 @@ pub(crate) async fn submit(
         let consent = named(consent)?;
         let (owner, _) = account.submitted(&one(&consent), form, &visit).await?;
         let consent = ConsentId::from(consent);
-        let act = Act::RemoveApp(consent.clone(), owner.session.sub.clone());
-        match revocation::perform(act, &by, &account.front.db, visit.now).await? {
+        match account.remove_app(&consent, &owner, by, &visit).await? {
             Outcome::Unknown => {
                 let mut conn = account.front.db.reader().await?;
                 // A second click finds what the first did.
@@ -155,6 +155,35 @@ fn app(allowed: &Allowed, client: &Client, logo: Option<&Digest>, shell: &Shell)
 }
 
 impl Account {
+    /// And tells the person, by a name that somebody vouches for: a browser that was left open does for this.
+    async fn remove_app(
+        &self,
+        consent: &ConsentId,
+        owner: &Owner,
+        by: Context,
+        visit: &Visit,
+    ) -> Result<Outcome, Error> {
+        let (consent, session, now) = (consent.clone(), owner.session.clone(), visit.now);
+        let locale = self.shell(visit, None).locale().tag();
+        let outbox = self.outbox.clone();
+        let work = self.front.db.transact(move |conn| {
+            Box::pin(async move {
+                let allowed = allowed::one(&session.sub, &consent, conn).await?;
+                let act = Act::RemoveApp(consent, session.sub.clone());
+                let outcome = revocation::perform_in(&act, &by, conn, now).await?;
+                if let (Outcome::Ended(_), Some(allowed), Some(outbox)) = (outcome, allowed, outbox) {
+                    let client = clients::records::by_id(&allowed.client_id, conn).await?;
+                    let trusted = client.filter(|client| client.trust == Trust::Trusted);
+                    let app = trusted.map(|client| client.name_in(locale));
+                    let removed = What::AppRemoved(app);
+                    outbox.about_app(&session, removed, locale, conn, now).await?;
+                }
+                Ok::<_, db::Error>(outcome)
+            })
+        });
+        Ok(work.await?)
+    }
+
     /// What was allowed, by who gives it: ourselves first, then each API.
     async fn groups(&self, allowed: &Allowed) -> Result<Vec<Group>, Error> {
         let mut own = Vec::new();

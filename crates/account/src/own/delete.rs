@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use accounts::allowances;
 use accounts::deletion;
 use accounts::email::Email;
 use accounts::sessions::Left;
@@ -21,10 +22,10 @@ use protocol::{Error, Params, RequestId, SessionId, path};
 use revocation::Act;
 
 use super::devices::left;
-use super::proof::told_when;
+use super::proof::{told_when, too_often_when};
 use super::views::{Delete, DeleteFault, Deleted, Here};
 use super::when::day;
-use super::{Owner, Stop, about, page};
+use super::{CHANGES, Owner, Stop, about, page};
 use crate::notices::What;
 use crate::{Account, Lost, Visit, with_cookie};
 
@@ -71,9 +72,10 @@ pub(crate) async fn submit(
         let left = match account.ask_deletion(&owner, &user, by, &visit).await {
             Ok(left) => left,
             Err(Lost::Database(error)) => return Err(error.into()),
+            Err(Lost::TooMany(too_many)) => return again(DeleteFault::TooOften(too_many)),
             // It was asked for at the same moment, which ended this session, or the account was disabled, or has another
             // password since this one was proven.
-            Err(Lost::Race | Lost::TooMany(_)) => return Err(account.sign_in_first(HERE, None, &visit)?),
+            Err(Lost::Race) => return Err(account.sign_in_first(HERE, None, &visit)?),
         };
         tracing::info!(sub = %owner.session.sub, "a person wants their account deleted");
         Ok(account.renewed(done, left))
@@ -128,11 +130,13 @@ impl Account {
         let status = match fault {
             Some(DeleteFault::Email) => StatusCode::BAD_REQUEST,
             Some(DeleteFault::Current(unproven)) => unproven.status(),
+            Some(DeleteFault::TooOften(_)) => StatusCode::TOO_MANY_REQUESTS,
             None => StatusCode::OK,
         };
-        let unproven = match fault {
-            Some(DeleteFault::Current(unproven)) => Some(unproven),
-            Some(DeleteFault::Email) | None => None,
+        let (unproven, too_often) = match fault {
+            Some(DeleteFault::Current(unproven)) => (Some(unproven), None),
+            Some(DeleteFault::TooOften(too_many)) => (None, Some(too_many)),
+            Some(DeleteFault::Email) | None => (None, None),
         };
         let (shell, frame, fresh) = self.frame(Here::Data, HERE, owner, visit)?;
         let view = Delete {
@@ -143,7 +147,8 @@ impl Account {
             typed,
             fault,
         };
-        Ok(told_when(page(view, status, fresh), unproven))
+        let response = told_when(page(view, status, fresh), unproven);
+        Ok(too_often_when(response, too_often))
     }
 
     async fn ask_deletion(
@@ -160,6 +165,8 @@ impl Account {
         let presented = self.presented(visit);
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
+                let taken = allowances::take(&format!("deletion of {sub}"), CHANGES, conn, now).await?;
+                taken.map_err(Lost::TooMany)?;
                 if !deletion::ask(&sub, epoch, at, conn).await? {
                     return Err(Lost::Race);
                 }

@@ -3,12 +3,13 @@
 //! Whoever asks gives their password with it: a proof of a moment ago does not do, for the attack is a copied cookie of a
 //! person who has just signed in. A link goes to the new address, and nothing changes before
 //! it is followed, by the same person, signed in: then the address is theirs and verified, every other session ends,
-//! older links are void, and the old address is told. Whether somebody else has the new address is told to nobody: then
+//! older links are void, and the old address is told, by which the account is had back for a while. Whether somebody else has the new address is told to nobody: then
 //! no mail comes.
 
 use std::sync::Arc;
 
 use accounts::email::Email;
+use accounts::former_addresses;
 use accounts::links::{self, Found, Link, Purpose};
 use accounts::sessions::{self, Left};
 use accounts::users::{self, Moved, User};
@@ -30,7 +31,7 @@ use super::views::{ConfirmEmail, EmailFault, Here, MoveEmail};
 use super::{Owner, Stop, page};
 use crate::letters::Job;
 use crate::notices::What;
-use crate::outbox::mailbox;
+use crate::outbox::Counts;
 use crate::views::Renewal;
 use crate::{Account, Lost, Visit};
 
@@ -271,7 +272,7 @@ impl Account {
             address: email.shown().to_owned(),
             locale: self.shell(visit, None).locale().tag().to_owned(),
         };
-        let (sub, whose, now) = (user.sub.clone(), mailbox(email), visit.now);
+        let (sub, whose, now) = (user.sub.clone(), Counts::mailbox(email), visit.now);
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 outbox.ask(&job, &whose, &by, conn, now).await?;
@@ -296,10 +297,19 @@ impl Account {
         let device = self.front.device(&visit.headers);
         let (link, email, now) = (link.clone(), email.clone(), visit.now);
         let kept = owner.session.session_id.clone();
-        let told = self.told(owner, What::EmailChanged, visit);
+        let told = |what| self.told(owner, what, visit);
+        // To the address that is left.
+        let (until, for_good) = (
+            told(What::EmailLeft(visit.now + former_addresses::KEPT)),
+            told(What::EmailChanged),
+        );
         let (outbox, presented) = (self.outbox.clone(), self.presented(visit));
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
+                let Some(before) = users::by_sub(&link.sub, conn).await? else {
+                    return Err(Lost::Race);
+                };
+                // As they were: the change is of this epoch, in which nobody moves.
                 match users::change_email(&link.sub, link.epoch, &email, conn, now).await? {
                     Moved::Done => {}
                     // Nothing was written.
@@ -311,6 +321,10 @@ impl Account {
                 {
                     return Err(Lost::Race);
                 }
+                let told = match former_addresses::leave(&before, &email, conn, now).await? {
+                    former_addresses::Left::Until(_) => until,
+                    former_addresses::Left::ForGood => for_good,
+                };
                 let act = Act::CredentialsChanged {
                     sub: link.sub.clone(),
                     kept,

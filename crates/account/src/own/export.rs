@@ -6,6 +6,7 @@ use std::time::Duration;
 use accounts::allowances::{self, Rate};
 use accounts::attempts::TooMany;
 use accounts::claims::Claim;
+use accounts::former_addresses;
 use accounts::links;
 use accounts::sessions;
 use axum::Extension;
@@ -150,6 +151,10 @@ impl Account {
         let wanted = links::wanted(&user.sub, &mut conn).await?.into_iter();
         let wanted = wanted.map(|(email, until)| json!({ "email": email, "link_until": until.to_string() }));
         let wanted: Vec<Value> = wanted.collect();
+        let former = former_addresses::of_user(&user.sub, &mut conn, visit.now).await?;
+        let former = former.into_iter();
+        let former = former.map(|(email, until)| json!({ "email": email, "good_until": until.to_string() }));
+        let former: Vec<Value> = former.collect();
         // Not yet in the trail: they are counted for some minutes first.
         let failed = sign_ins::of_user(&user.sub, &mut conn).await?.into_iter();
         let failed = failed.map(|(at, failures)| json!({ "last_at": at.to_string(), "failures": failures }));
@@ -174,6 +179,7 @@ impl Account {
             "password": if user.password_hash.is_some() { "set" } else { "not set" },
             "claims": claims,
             "addresses_asked_for": wanted,
+            "former_addresses": former,
             "sessions": sessions,
             "apps": apps,
             "activity": events,

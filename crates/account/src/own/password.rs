@@ -7,6 +7,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use accounts::allowances;
 use accounts::claims::Claim;
 use accounts::passwords::StoredHash;
 use accounts::sessions::{self, Acr, Amr, SignIn, SignedIn};
@@ -23,9 +24,9 @@ use protocol::{Error, Params, RequestId, path};
 use revocation::{Act, Apps, Change};
 
 use super::news::News;
-use super::proof::told_when;
+use super::proof::{told_when, too_often_when};
 use super::views::{ChangeFault, ChangePassword, Here};
-use super::{Owner, Stop, page};
+use super::{CHANGES, Owner, Stop, page};
 use crate::notices::What;
 use crate::views::PasswordFault;
 use crate::{Account, Lost, Visit};
@@ -108,8 +109,9 @@ pub(crate) async fn submit(
                 Ok(response)
             }
             Err(Lost::Database(error)) => Err(error.into()),
+            Err(Lost::TooMany(too_many)) => again(vec![ChangeFault::TooOften(too_many)]),
             // Another change came first, and ended this session.
-            Err(Lost::Race | Lost::TooMany(_)) => Err(account.sign_in_first(HERE, None, &visit)?),
+            Err(Lost::Race) => Err(account.sign_in_first(HERE, None, &visit)?),
         }
     };
     account.answered(outcome.await, &visit)
@@ -131,10 +133,15 @@ impl Account {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Some(ChangeFault::New(_)) => StatusCode::BAD_REQUEST,
+            Some(ChangeFault::TooOften(_)) => StatusCode::TOO_MANY_REQUESTS,
         };
+        let too_often = form.faults.iter().find_map(|fault| match fault {
+            ChangeFault::TooOften(too_many) => Some(*too_many),
+            ChangeFault::Current(_) | ChangeFault::New(_) => None,
+        });
         let unproven = form.faults.iter().find_map(|fault| match fault {
             ChangeFault::Current(unproven) => Some(*unproven),
-            ChangeFault::New(_) => None,
+            ChangeFault::New(_) | ChangeFault::TooOften(_) => None,
         });
         let (shell, mut frame, fresh) = self.frame(Here::Password, HERE, owner, visit)?;
         frame.news = form.news;
@@ -144,7 +151,8 @@ impl Account {
             disconnects: form.apps == Apps::Disconnected,
             faults: form.faults,
         };
-        Ok(told_when(page(view, status, fresh), unproven))
+        let response = told_when(page(view, status, fresh), unproven);
+        Ok(too_often_when(response, too_often))
     }
 
     async fn change_password(
@@ -164,6 +172,8 @@ impl Account {
         let (sub, kept) = (user.sub.clone(), owner.session.session_id.clone());
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
+                let taken = allowances::take(&format!("password of {sub}"), CHANGES, conn, now).await?;
+                taken.map_err(Lost::TooMany)?;
                 let set = users::replace_password(&sub, epoch, &hash, conn).await?;
                 if !set || !sessions::take_over(&kept, (epoch, epoch + 1), conn).await? {
                     return Err(Lost::Race);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use accounts::attempts::TooMany;
 use accounts::passwords::{Outcome, Password};
 use accounts::sessions::Session;
 use accounts::users::{self, User};
@@ -61,6 +62,15 @@ impl Unproven {
 pub(crate) fn told_when(mut response: Response, unproven: Option<Unproven>) -> Response {
     if let Some(Unproven::TooMany(held)) = unproven {
         let seconds = HeaderValue::from(held.retry_after());
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
+}
+
+/// The same where nothing was wrong but how often it was done.
+pub(crate) fn too_often_when(mut response: Response, too_many: Option<TooMany>) -> Response {
+    if let Some(too_many) = too_many {
+        let seconds = HeaderValue::from(too_many.retry_after.as_secs());
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }
     response

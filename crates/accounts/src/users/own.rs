@@ -103,11 +103,7 @@ pub async fn change_email(
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Moved> {
-    let (taken,): (i64,) = run!(conn, |c| sqlx::query_as(IS_TAKEN)
-        .bind(email.canonical())
-        .bind(sub.as_str())
-        .fetch_one(c))?;
-    if taken > 0 {
+    if is_taken(email, sub, conn).await? {
         return Ok(Moved::Taken);
     }
     let touched = execute!(
@@ -123,4 +119,13 @@ pub async fn change_email(
         1 => Moved::Done,
         _ => Moved::Changed,
     })
+}
+
+/// Whether another account has that address.
+pub(crate) async fn is_taken(email: &Email, sub: &Subject, conn: &mut Conn) -> db::Result<bool> {
+    let (taken,): (i64,) = run!(conn, |c| sqlx::query_as(IS_TAKEN)
+        .bind(email.canonical())
+        .bind(sub.as_str())
+        .fetch_one(c))?;
+    Ok(taken > 0)
 }

@@ -28,6 +28,7 @@ wire_enum! {
         OtherSessionsEnded => "session.others_ended",
         PasswordChanged => "password.changed",
         EmailChanged => "email.changed",
+        EmailRestored => "email.restored",
         ProfileChanged => "profile.changed",
         DataExported => "data.exported",
         DeletionAsked => "deletion.asked",
@@ -134,6 +135,10 @@ pub enum Event<'e> {
     PasswordRecovered {
         sub: &'e Subject,
         approvals_ended: usize,
+    },
+    /// The address is a former one again, whose mail the person reads.
+    EmailRestored {
+        sub: &'e Subject,
     },
     EmailVerified {
         sub: &'e Subject,
@@ -363,6 +368,7 @@ impl<'e> Event<'e> {
             Self::UserRevoked { .. } => Kind::UserRevoked,
             Self::LinkMailed { .. } => Kind::LinkMailed,
             Self::PasswordRecovered { .. } => Kind::PasswordRecovered,
+            Self::EmailRestored { .. } => Kind::EmailRestored,
             Self::EmailVerified { .. } => Kind::EmailVerified,
             Self::OtherSessionsEnded { .. } => Kind::OtherSessionsEnded,
             Self::CredentialsChanged {
@@ -450,6 +456,7 @@ impl<'e> Event<'e> {
             }
             Self::UserCreated { sub }
             | Self::UserEnabled { sub }
+            | Self::EmailRestored { sub }
             | Self::EmailVerified { sub }
             | Self::DeletionUndone { sub }
             | Self::UserDeleted { sub } => Told::of(json!({})).user(sub),

@@ -7,7 +7,7 @@ mod invite;
 use std::io;
 use std::path::PathBuf;
 
-use account::{Mails, Outbox};
+use account::{Deed, Mails, Outbox};
 use accounts::claims::Claim;
 use accounts::email::Email;
 use accounts::passwords::{About, Hasher, HasherSettings, Password, StoredHash};
@@ -86,9 +86,13 @@ impl User {
         match self {
             Self::Create(create) => printer.answer(&create.run(on).await?),
             Self::List => list(on, printer).await,
-            Self::Disable(Who { id }) => printer.answer(&end(&id, Act::DisableUser, on).await?),
+            Self::Disable(Who { id }) => {
+                printer.answer(&end(&id, (Act::DisableUser, Deed::Disabled), on).await?)
+            }
             Self::Enable(Who { id }) => printer.answer(&enable(&id, on).await?),
-            Self::Revoke(Who { id }) => printer.answer(&end(&id, Act::RevokeUser, on).await?),
+            Self::Revoke(Who { id }) => {
+                printer.answer(&end(&id, (Act::RevokeUser, Deed::Revoked), on).await?)
+            }
             Self::Verify(Who { id }) => printer.answer(&verify(&id, on).await?),
             Self::Invite(invite) => printer.answer(&invite.run(on).await?),
             Self::Invitation(invited) => invited.run(on, printer).await,
@@ -172,25 +176,49 @@ async fn list(on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failur
     list.end("there is no user yet: countersign user create --help")
 }
 
-async fn end(id: &str, act: impl FnOnce(Subject) -> Act, on: &Installation) -> Result<Answer, Failure> {
-    let sub = known(id, &mut on.db.reader().await?).await?.sub;
-    let Outcome::Ended(ended) =
-        revocation::perform(act(sub.clone()), &Context::command_line(), &on.db, on.now).await?
-    else {
-        return Err(unknown(id));
-    };
-    let user = users::by_sub(&sub, &mut on.db.reader().await?).await?;
-    let user = user.ok_or_else(|| unknown(id))?;
+/// Turns a person off, or ends what they have, and tells them.
+async fn end(
+    id: &str,
+    (act, deed): (fn(Subject) -> Act, Deed),
+    on: &Installation,
+) -> Result<Answer, Failure> {
+    let outbox = outbox_if_sent(on).await?;
+    let (id, now) = (id.to_owned(), on.now);
+    let ended = on.db.transact(move |conn| {
+        Box::pin(async move {
+            let before = known(&id, conn).await?;
+            let sub = before.sub.clone();
+            let is_news = deed != Deed::Disabled || before.disabled_at.is_none();
+            let act = act(sub.clone());
+            let Outcome::Ended(ended) =
+                revocation::perform_in(&act, &Context::command_line(), conn, now).await?
+            else {
+                return Err(unknown(&id));
+            };
+            if let Some(outbox) = outbox.filter(|_| is_news) {
+                outbox.operator_did(deed, &before, conn, now).await?;
+            }
+            let user = users::by_sub(&sub, conn).await?.ok_or_else(|| unknown(&id))?;
+            Ok((user, ended))
+        })
+    });
+    let (user, ended) = ended.await?;
     Ok(with("approvals_ended", ended.into(), &user))
 }
 
 async fn enable(id: &str, on: &Installation) -> Result<Answer, Failure> {
+    let outbox = outbox_if_sent(on).await?;
     let (id, now) = (id.to_owned(), on.now);
     let enabled = on.db.transact(move |conn| {
         Box::pin(async move {
-            let sub = known(&id, conn).await?.sub;
-            users::set_disabled(&sub, None, &Context::command_line(), conn, now).await?;
-            users::by_sub(&sub, conn).await?.ok_or_else(|| unknown(&id))
+            let before = known(&id, conn).await?;
+            users::set_disabled(&before.sub, None, &Context::command_line(), conn, now).await?;
+            if let Some(outbox) = outbox.filter(|_| before.disabled_at.is_some()) {
+                outbox.operator_did(Deed::Enabled, &before, conn, now).await?;
+            }
+            users::by_sub(&before.sub, conn)
+                .await?
+                .ok_or_else(|| unknown(&id))
         })
     });
     Ok(answer(&enabled.await?))
@@ -215,6 +243,14 @@ async fn verify(id: &str, on: &Installation) -> Result<Answer, Failure> {
     });
     let user = queued.await?;
     Ok(answer(&user).note("A link is on its way to them. It works once, for 30 minutes."))
+}
+
+/// The same for a mail that goes along with what is done in any case.
+async fn outbox_if_sent(on: &Installation) -> Result<Option<Outbox>, Failure> {
+    match on.settings.mail {
+        Some(_) => outbox(on).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Where mails are queued, where they are sent.

@@ -1,5 +1,6 @@
 //! What the pages show about what is kept of a person.
 
+use accounts::attempts::TooMany;
 use askama::Template;
 use pages::{Markup, Shell, Texts};
 use protocol::Timestamp;
@@ -57,6 +58,8 @@ pub(crate) enum DeleteFault {
     Email,
     /// Nobody has shown that it is the person who asks.
     Current(Unproven),
+    /// It was asked for and undone often a moment ago: send the page with 429.
+    TooOften(TooMany),
 }
 
 impl DeleteFault {
@@ -65,6 +68,7 @@ impl DeleteFault {
         match self {
             Self::Email => Some("email"),
             Self::Current(unproven) => unproven.is_at_field().then_some("current-password"),
+            Self::TooOften(_) => None,
         }
     }
 
@@ -72,6 +76,7 @@ impl DeleteFault {
         match self {
             Self::Email => texts.text("delete-wrong"),
             Self::Current(unproven) => unproven.words(texts),
+            Self::TooOften(_) => texts.text("delete-too-often"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the page for another password shows.
 
+use accounts::attempts::TooMany;
 use askama::Template;
 use pages::{Markup, Shell, Texts};
 
@@ -23,6 +24,8 @@ pub(crate) struct ChangePassword {
 pub(crate) enum ChangeFault {
     Current(Unproven),
     New(PasswordFault),
+    /// It was changed often a moment ago: send the page with 429.
+    TooOften(TooMany),
 }
 
 impl ChangeFault {
@@ -31,6 +34,7 @@ impl ChangeFault {
         match self {
             Self::Current(unproven) => unproven.is_at_field().then_some("current-password"),
             Self::New(fault) => fault.is_at_field().then_some("new-password"),
+            Self::TooOften(_) => None,
         }
     }
 
@@ -38,6 +42,7 @@ impl ChangeFault {
         match self {
             Self::Current(unproven) => unproven.words(texts),
             Self::New(fault) => fault.words(*texts),
+            Self::TooOften(_) => texts.text("change-too-often"),
         }
     }
 }
