@@ -9,6 +9,7 @@ mod log;
 pub(crate) mod logos;
 mod names;
 mod odd;
+pub(crate) mod operator;
 mod overload;
 mod sign_in;
 mod steps;

@@ -132,7 +132,7 @@ impl ErrorPage<'_> {
 fn html(shell: &Shell, problem: Problem<'_>, now: Timestamp) -> Response {
     let status = problem.error.status();
     if let Some(failure) = Failure::of(status) {
-        return failure.page(&shell.base, &shell.request_id, now);
+        return failure.page(&shell.base, &shell.operator, &shell.request_id, now);
     }
     Page::new(ErrorPage {
         shell,

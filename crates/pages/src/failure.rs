@@ -9,7 +9,7 @@ use protocol::{ErrorCode, Timestamp};
 
 use crate::page::{self, FormTarget};
 use crate::shell::BRAND;
-use crate::{Base, assets};
+use crate::{Base, Markup, Operator, assets};
 
 /// What happened, by its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Failure {
         }
     }
 
-    pub fn page(self, base: &Base, request_id: &str, at: Timestamp) -> Response {
+    pub fn page(self, base: &Base, operator: &Operator, request_id: &str, at: Timestamp) -> Response {
         let (title, advice) = self.title_and_advice();
         let request_id: String = request_id
             .chars()
@@ -114,8 +114,22 @@ impl Failure {
             .replace("%CODE%", self.code().as_str())
             .replace("%REQUEST_ID%", &request_id)
             .replace("%TIME%", &at.to_string())
-            .replace("%TIME_IN_WORDS%", &in_words(at));
+            .replace("%TIME_IN_WORDS%", &in_words(at))
+            // The last: what stands in it is read for no place.
+            .replace("%FOOT%", &foot(operator));
         page::send(self.status(), FormTarget::Ourselves, body)
+    }
+}
+
+/// The links of the operator, as in `layout.html`.
+fn foot(operator: &Operator) -> String {
+    let links = operator.links().into_iter().map(|(link, address)| {
+        let (address, text) = (Markup::plain(&address), link.in_english());
+        format!("<li><a href=\"{address}\" rel=\"noreferrer\">{text}</a></li>\n")
+    });
+    match links.collect::<String>() {
+        links if links.is_empty() => links,
+        links => format!("<footer>\n<ul class=\"aside links\">\n{links}</ul>\n</footer>\n"),
     }
 }
 

@@ -89,7 +89,12 @@ impl<V: View> IntoResponse for Page<V> {
                 tracing::error!(%cause, "a page could not be rendered");
                 let shell = self.view.shell();
                 // A page that failed asks nobody what time it is.
-                Failure::Trouble.page(&shell.base, &shell.request_id, Clock::System.now())
+                Failure::Trouble.page(
+                    &shell.base,
+                    &shell.operator,
+                    &shell.request_id,
+                    Clock::System.now(),
+                )
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 
-use crate::{Locale, Markup, Texts, assets};
+use crate::{Locale, Markup, Operator, Texts, assets};
 
 /// Whose pages these are.
 pub const BRAND: &str = "Countersign";
@@ -21,6 +21,7 @@ pub struct Base(Arc<str>);
 pub struct Site {
     origin: Arc<str>,
     base: Base,
+    operator: Arc<Operator>,
 }
 
 /// What one request's page is framed with.
@@ -28,6 +29,7 @@ pub struct Site {
 pub struct Shell {
     pub brand: &'static str,
     pub base: Base,
+    pub operator: Arc<Operator>,
     pub texts: Texts,
     pub request_id: String,
 }
@@ -41,7 +43,14 @@ impl Site {
         Self {
             origin: format!("{scheme}://{authority}").into(),
             base: Base(path.trim_end_matches('/').into()),
+            operator: Arc::default(),
         }
+    }
+
+    /// The same, run by whoever says so.
+    #[must_use]
+    pub fn run_by(self, operator: Arc<Operator>) -> Self {
+        Self { operator, ..self }
     }
 
     /// Our origin as browsers write it in `Origin`.
@@ -51,6 +60,10 @@ impl Site {
 
     pub fn base(&self) -> &Base {
         &self.base
+    }
+
+    pub fn operator(&self) -> &Operator {
+        &self.operator
     }
 
     /// `ui_locales` is what the client asked for, where the page belongs to a client's request.
@@ -64,6 +77,7 @@ impl Site {
         Shell {
             brand: BRAND,
             base: self.base.clone(),
+            operator: self.operator.clone(),
             texts: Texts::of(Locale::negotiate(ui_locales, accepted)),
             request_id: request_id.into(),
         }

@@ -19,6 +19,15 @@ month-10 = October
 month-11 = November
 month-12 = December
 
+## Who runs this site
+
+operator-terms = Terms of service
+operator-privacy = Privacy policy
+operator-help = Help
+operator-imprint = Imprint
+operator-contact = Contact
+operator-reach = You can reach them at { $contact }.
+
 ## Sign-in
 
 login-title = Sign in
@@ -264,6 +273,7 @@ app-may = { $app } may:
 app-remove-title = Remove access
 app-remove-lead = { $app } is signed out and can't use your account any more. To use it again, you sign in and allow it again.
 app-remove = Remove access
+app-report = Report this app
 
 activity-label = Activity
 activity-title = Security activity

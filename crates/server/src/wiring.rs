@@ -61,6 +61,8 @@ pub struct Parts {
     pub mail: Option<Way>,
     /// Who may make an account for themselves.
     pub sign_up: SignUp,
+    /// What the pages say of the people who run this site.
+    pub operator: Arc<Operator>,
 }
 
 impl Parts {
@@ -116,6 +118,7 @@ impl Parts {
             registration: Terms::default(),
             mail: None,
             sign_up: SignUp::Closed,
+            operator: Arc::default(),
         })
     }
 
@@ -136,12 +139,8 @@ impl Parts {
     /// The same with their list, and with routes besides ours behind the same layer: what a measurement compares ours
     /// with.
     pub fn routes(&self, further: Routes, shell: Shell) -> Routes {
-        let front = Front::new(
-            self.db.clone(),
-            self.keyring.clone(),
-            self.clock.clone(),
-            &self.issuer,
-        );
+        let front = self.front();
+        let shell = shell.run_by(self.operator.clone());
         let offered = Offered {
             registration: self.registration.admission != Admission::Closed,
             signing: self.keyring.algs(),
@@ -214,6 +213,11 @@ impl Parts {
         fallback::with(app.merge(further), front).within(|app| shell.around(app))
     }
 
+    fn front(&self) -> Front {
+        let (db, keyring) = (self.db.clone(), self.keyring.clone());
+        Front::new(db, keyring, self.clock.clone(), &self.issuer).run_by(self.operator.clone())
+    }
+
     /// Where mails are queued.
     pub fn outbox(&self, mails: Mails) -> Outbox {
         Outbox::new(self.keyring.clone(), mails)
@@ -264,6 +268,7 @@ impl Parts {
         let letters = Letters {
             db: self.db.clone(),
             issuer: self.issuer.clone(),
+            contact: self.operator.contact.clone(),
             clock: self.clock.clone(),
         };
         Some((post, letters))
@@ -292,15 +297,12 @@ impl Parts {
     /// What is served where clients are asked for certificates: what programs call. No page is there, so no cookie
     /// counts.
     pub fn mtls_router(&self, url: &Issuer, shell: Shell) -> Router {
-        let front = Front::new(
-            self.db.clone(),
-            self.keyring.clone(),
-            self.clock.clone(),
-            &self.issuer,
-        );
+        let front = self.front();
+        let shell = shell.run_by(self.operator.clone());
         let token = self.token();
         let pushing = authorize::pushing(self.authorize(front.clone()));
-        let own = fallback::for_methods(token::router(token.clone()).merge(pushing), front.clone())
+        let programs = token::router(token.clone())
+            .merge(pushing)
             .merge(token::introspection(token));
         let app = fallback::with(own.under(url.path()), front);
         shell.around(app.into_router())

@@ -27,7 +27,7 @@ impl Letters {
         // To the address that the account has: the one that was typed may be another mailbox, where letters differ in case.
         let (to, words) = match &user {
             None => (&email, self.welcome(&link, texts)),
-            Some(user) if user.disabled_at.is_some() => (&user.email, disabled(texts)),
+            Some(user) if user.disabled_at.is_some() => (&user.email, self.disabled(texts)),
             Some(user) => (&user.email, self.known(&link, texts)),
         };
         written(to.shown(), &words, texts).map(Some)
@@ -121,20 +121,20 @@ impl Letters {
         }
     }
 
+    /// Neither a link nor another password would help them.
+    fn disabled(&self, texts: Texts) -> Words {
+        let brand = [("brand", BRAND)];
+        let mut before = vec![texts.words("mail-known-disabled", &brand)];
+        before.extend(self.reach(texts));
+        before.push(texts.words("mail-known-ignore", &[]));
+        Words {
+            subject: texts.words("mail-known-subject", &brand),
+            before,
+            ..Words::default()
+        }
+    }
+
     fn to_account(&self, label: &str, link: &Secret, texts: Texts) -> (String, String) {
         (texts.words(label, &[]), self.address(path::SIGN_UP_ACCOUNT, link))
-    }
-}
-
-/// Neither a link nor another password would help them.
-fn disabled(texts: Texts) -> Words {
-    let brand = [("brand", BRAND)];
-    Words {
-        subject: texts.words("mail-known-subject", &brand),
-        before: vec![
-            texts.words("mail-known-disabled", &brand),
-            texts.words("mail-known-ignore", &[]),
-        ],
-        ..Words::default()
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct AppPage {
     pub(crate) frame: Frame,
     pub(crate) app: App,
     pub(crate) groups: Vec<Group>,
+    /// Where to tell of it the people who run this site.
+    pub(crate) report: Option<String>,
 }
 
 #[derive(Debug)]

@@ -43,6 +43,12 @@ impl ChangeFault {
 }
 
 impl ChangePassword {
+    /// Whether nobody but those who run this site can help.
+    fn is_unjudged(&self) -> bool {
+        let unjudged = |fault: &ChangeFault| matches!(fault, ChangeFault::New(PasswordFault::Unjudged));
+        self.faults.iter().any(unjudged)
+    }
+
     fn at(&self, field: &str) -> Option<&ChangeFault> {
         self.faults.iter().find(|fault| fault.field() == Some(field))
     }
