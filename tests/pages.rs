@@ -11,6 +11,7 @@ mod names;
 mod odd;
 pub(crate) mod operator;
 mod overload;
+mod problems;
 mod sign_in;
 mod steps;
 

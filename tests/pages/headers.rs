@@ -46,7 +46,10 @@ fn judge(what: &str, answer: &Answer, https: bool) {
         "/assets/style",
         "/assets/mark",
     ];
-    if !public.iter().any(|path| what.contains(path)) {
+    let is_about_codes = what.contains(" /errors ") && answer.status == StatusCode::OK;
+    if is_about_codes {
+        assert_eq!(header("cache-control"), "public, max-age=3600", "{what}");
+    } else if !public.iter().any(|path| what.contains(path)) {
         assert_eq!(header("cache-control"), "no-store", "{what} {}", answer.status);
     }
 }

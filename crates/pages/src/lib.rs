@@ -9,6 +9,7 @@ pub mod cookies;
 pub mod csrf;
 mod dates;
 pub mod error;
+pub mod errors;
 mod failure;
 mod form_post;
 pub mod front;

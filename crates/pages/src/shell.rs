@@ -28,6 +28,8 @@ pub struct Site {
 #[derive(Clone, Debug)]
 pub struct Shell {
     pub brand: &'static str,
+    /// Our own, as in [`Site::origin`].
+    pub origin: Arc<str>,
     pub base: Base,
     pub operator: Arc<Operator>,
     pub texts: Texts,
@@ -76,6 +78,7 @@ impl Site {
         let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         Shell {
             brand: BRAND,
+            origin: self.origin.clone(),
             base: self.base.clone(),
             operator: self.operator.clone(),
             texts: Texts::of(Locale::negotiate(ui_locales, accepted)),

@@ -512,3 +512,77 @@ error-request-id = Request ID
 error-time = Time
 error-developers = For developers
 error-description = Description
+error-copy = Copy
+error-copied = Copied
+
+## What error codes mean, for developers
+
+errors-title = What errors mean
+errors-lead = For developers of apps: what each error of this server means, and what to change.
+errors-codes = Error codes
+errors-pages = Pages
+errors-pages-lead = When a request can't be answered to the app, the person sees a page of ours, and a program that asks for JSON gets a problem document (RFC 9457) whose type is one of these.
+errors-source = Specified in { $source }.
+errors-about = What this error means
+code-invalid-request = The request lacks a parameter, has one twice, or has one with a value that can't be right.
+code-invalid-request-do = Read error_description: it names the parameter. Where a person sees the page "Request rejected", most often the client_id is unknown here or the redirect_uri isn't registered for it, character by character.
+code-invalid-client = We couldn't tell that it's this client who asks.
+code-invalid-client-do = Check client_id and client_secret, and that the client uses the method that it's registered with (token_endpoint_auth_method). In HTTP Basic, both are form-encoded first (RFC 6749 §2.3.1).
+code-invalid-grant = The authorization code or refresh token isn't good, or not any more.
+code-invalid-grant-do = A code works once, for 60 seconds, for the client, the redirect_uri and the code_verifier that belong to it. A refresh token ends when it's used again after its successor, when access is removed, or with time: send the person through the authorization endpoint again.
+code-unauthorized-client = This client isn't registered for what it asks.
+code-unauthorized-client-do = Register the response type or grant type (response_types, grant_types), or ask for one that the client has.
+code-unsupported-grant-type = The token endpoint doesn't know this grant_type.
+code-unsupported-grant-type-do = Use one of grant_types_supported in our metadata.
+code-unsupported-response-type = The authorization endpoint doesn't answer with this response_type.
+code-unsupported-response-type-do = Use one of response_types_supported in our metadata. For nearly every app that's code.
+code-invalid-scope = None of the scopes that were asked for can be given.
+code-invalid-scope-do = Ask for scopes of scopes_supported in our metadata, or those of the API named by resource. On a refresh, ask for no more than was granted.
+code-invalid-target = The resource isn't an API that we issue tokens for, or not together with the others.
+code-invalid-target-do = Use the identifier that the API is registered with, and ask for APIs with different signing algorithms one at a time.
+code-access-denied = The person said no, or what the request makes essential can't be given.
+code-access-denied-do = Where they said no, nothing is wrong: let them go on without, or offer to try again. Otherwise error_description says what can't be given.
+code-server-error = Something failed on our side.
+code-server-error-do = Try again later. If it stays, tell the people who run this server the request ID and the time.
+code-temporarily-unavailable = We're busy, or you asked more often than we take.
+code-temporarily-unavailable-do = Wait as long as Retry-After says, then send the same request again.
+code-login-required = With prompt=none nobody may be asked to sign in, and somebody has to.
+code-login-required-do = Send the person here without prompt=none.
+code-consent-required = With prompt=none nobody may be asked for consent, and it's missing.
+code-consent-required-do = Send the person here without prompt=none, or ask for less.
+code-interaction-required = With prompt=none no page may be shown, and one is needed.
+code-interaction-required-do = Send the person here without prompt=none.
+code-request-not-supported = The request object in the request parameter is unsigned (alg none).
+code-request-not-supported-do = Sign it with a key or secret of the client, or send the parameters themselves.
+code-request-uri-not-supported = The request object behind request_uri is unsigned (alg none).
+code-request-uri-not-supported-do = Sign it with a key or secret of the client, or push the parameters themselves (RFC 9126).
+code-invalid-request-uri = The request_uri is unknown, was used or has expired, or what stands there couldn't be fetched.
+code-invalid-request-uri-do = Push the request again and use the new request_uri at once. One of your own has to be in the client's request_uris, and answer with a JWT within five seconds, without redirect.
+code-invalid-request-object = The request object isn't signed or encrypted as it has to be, or says something that can't be right.
+code-invalid-request-object-do = Check its algorithm, its key (jwks, jwks_uri), aud (our issuer), iss (the client_id) and its times. error_description says which.
+code-registration-not-supported = The registration parameter isn't taken.
+code-registration-not-supported-do = Register the client first, at the registration endpoint or with the people who run this server.
+code-invalid-token = The access token has expired, was revoked, or isn't for this resource.
+code-invalid-token-do = Get another one: by the refresh token, or by the authorization endpoint. Don't send the same again.
+code-insufficient-scope = The access token is good, and not for this.
+code-insufficient-scope-do = Ask for the scope that the resource needs, and let the person consent to it.
+code-invalid-redirect-uri = A redirect URI of the registration can't be taken.
+code-invalid-redirect-uri-do = Use https without a fragment. Native apps may use a scheme of their own, or http with 127.0.0.1, [::1] or localhost.
+code-invalid-client-metadata = A member of the registration can't be taken.
+code-invalid-client-metadata-do = Read error_description: it names the member and what we take.
+code-unapproved-software-statement = Software statements aren't taken here.
+code-unapproved-software-statement-do = Leave software_statement out, and send the members themselves.
+code-stale-feed = The place in the revocation feed is of another history, perhaps because the database was restored.
+code-stale-feed-do = Take the snapshot again, and go on from its number.
+page-unconfirmed = A form came from elsewhere, or without the cookie that it was made for.
+page-unconfirmed-do = Don't post to our pages from your own, and don't show them in a frame. Send the person to the authorization endpoint.
+page-expired = What was begun is older than an hour, or was begun in another browser.
+page-expired-do = Begin again: make a new authorization request. Don't keep addresses of our pages.
+page-completed = This request was answered before.
+page-completed-do = Look at your own answer to the first one. Each sign-in needs an authorization request of its own, with a new state.
+page-not-found = There is nothing at this address.
+page-not-found-do = Take addresses from our metadata, at .well-known/openid-configuration below the issuer.
+page-odd = What was sent isn't what the page asks for, or not by this HTTP method.
+page-odd-do = Our pages are for browsers. Programs use the endpoints in our metadata.
+page-many = More requests came from this network than we take.
+page-many-do = Wait as long as Retry-After says.

@@ -17,7 +17,7 @@ use events::changes::Watcher;
 use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey};
 use mail::{Post, Way};
-use pages::{Front, Guesses, assets};
+use pages::{Front, Guesses, Operator, assets, errors};
 use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, Routes, SignUp};
 use registry::{Admission, Registry, Terms};
 use signals::Signals;
@@ -157,7 +157,7 @@ impl Parts {
             &offered,
         ));
         let readable = |routes: Routes, by: Cors| {
-            let routes = fallback::for_methods(routes, front.clone());
+            let routes = fallback::for_programs(routes, front.clone());
             routes.within(|routes| routes.layer(from_fn_with_state(by, cors)))
         };
         let public = |documents: Routes| readable(documents, Cors::public());
@@ -192,13 +192,14 @@ impl Parts {
             .merge(self.mailbox(&front))
             .merge(readable(authorize::pushing(authorize), self.registered_origins()))
             .merge(readable(token::router(token.clone()), self.registered_origins()))
-            .merge(token::introspection(token))
-            .merge(feed::router(self.feed()))
-            .merge(fallback::for_methods(
-                registry::router(self.registry()),
+            .merge(fallback::for_programs(
+                token::introspection(token)
+                    .merge(feed::router(self.feed()))
+                    .merge(registry::router(self.registry())),
                 front.clone(),
             ))
             .merge(public(discovery::router(discovery.clone())))
+            .merge(errors::router(front.site.clone()))
             .merge(assets::router())
             .merge(health::router(self.db.clone()));
 
@@ -304,6 +305,7 @@ impl Parts {
         let programs = token::router(token.clone())
             .merge(pushing)
             .merge(token::introspection(token));
+        let own = fallback::for_programs(programs, front.clone());
         let app = fallback::with(own.under(url.path()), front);
         shell.around(app.into_router())
     }
