@@ -74,7 +74,11 @@ async fn tab_reaches_every_control_of_every_page_and_one_sees_where_it_is() {
     browser.goto(&ours("/logout")).await;
     tab_through(&browser, "sign-out").await;
     browser.goto(&ours("/nowhere")).await;
-    // One control alone: what developers unfold.
+    // What support asks for, then what developers unfold.
+    for key in [Key::Tab, Key::Enter] {
+        browser.press(key).await;
+    }
+    browser.await_text("Copied").await;
     browser.press(Key::Tab).await;
     browser.press(Key::Enter).await;
     browser.await_text("there is nothing at this address").await;

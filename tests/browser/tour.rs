@@ -56,6 +56,7 @@ const ALL: &[&[&str]] = &[
     super::recovery::FORGOTTEN,
     super::recovery::TOO_MUCH_AND_NONE,
     super::recovery::ADDRESS,
+    super::shell::SHELL,
     super::sign_out::SIGN_OUT,
     super::sign_up::NEW_ACCOUNT,
     super::sign_up::NOT_FOR_EVERYBODY,

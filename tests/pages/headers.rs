@@ -45,6 +45,7 @@ fn judge(what: &str, answer: &Answer, https: bool) {
         "/readyz",
         "/assets/style",
         "/assets/mark",
+        "/assets/page",
     ];
     let is_about_codes = what.contains(" /errors ") && answer.status == StatusCode::OK;
     if is_about_codes {
@@ -68,7 +69,7 @@ fn judge_page(what: &str, answer: &Answer) {
             "{what} lacks {directive}: {policy}"
         );
     }
-    for weakness in ["unsafe", "*", "http:", "https:", "script-src"] {
+    for weakness in ["unsafe", "*", "http:", "https:"] {
         assert!(!policy.contains(weakness), "{what}: {policy}");
     }
     assert_eq!(header("x-frame-options"), "DENY", "{what}");
@@ -83,7 +84,29 @@ fn judge_page(what: &str, answer: &Answer) {
             assert!(rooted, "{what}: {link:.60}");
         }
     }
-    assert!(!html.contains("<script") && !html.contains(" style="), "{what}");
+    assert!(!html.contains(" style="), "{what}");
+    // One script at most, of ours, in a file; and the policy admits none where there is none.
+    let scripts: Vec<&str> = html.split("<script").skip(1).collect();
+    assert!(scripts.len() < 2, "{what}");
+    for script in &scripts {
+        let element = script.split_inclusive("</script>").next().unwrap_or_default();
+        let (file, rest) = element.split_once(".js\"").unwrap_or_default();
+        assert!(file.starts_with(" src=\"/assets/page-"), "{what}: {element}");
+        assert_eq!(rest, " defer></script>", "{what}: {element}");
+    }
+    // HEAD has the policy alone.
+    if html.is_empty() {
+        return;
+    }
+    for directive in ["script-src 'self'", "require-trusted-types-for 'script'"] {
+        let admits = policy.split("; ").any(|own| own == directive);
+        assert_eq!(admits, !scripts.is_empty(), "{what}: {policy}");
+    }
+    assert_eq!(
+        policy.matches("script-src").count(),
+        scripts.len(),
+        "{what}: {policy}"
+    );
 }
 
 /// An address for each route, with a name in it that nothing has.
@@ -208,8 +231,13 @@ async fn the_files_that_pages_load_are_kept_for_ever_and_nothing_else_is() {
         .split('"')
         .filter(|text| text.starts_with("/assets/"))
         .collect();
-    assert_eq!(assets.len(), 2, "{assets:?}");
-    for (asset, kind) in assets.iter().zip(["image/svg+xml", "text/css; charset=utf-8"]) {
+    assert_eq!(assets.len(), 3, "{assets:?}");
+    let kinds = [
+        "image/svg+xml",
+        "text/css; charset=utf-8",
+        "text/javascript; charset=utf-8",
+    ];
+    for (asset, kind) in assets.iter().zip(kinds) {
         let answer = bare(&world, Method::GET, asset, &[], String::new()).await;
         assert_eq!(answer.status, StatusCode::OK, "{asset}");
         judge(asset, &answer, false);
@@ -231,9 +259,10 @@ async fn the_sign_in_page_with_all_it_loads_is_less_than_30_kilobytes_on_the_wir
 
     let document = format!("/login?flow={}", page.form().value("flow"));
     let assets = page.body.split('"').filter(|text| text.starts_with("/assets/"));
+    assert_eq!(assets.clone().count(), 3, "{}", page.body);
     let mut total = 0;
     for (path, holds) in assets
-        .zip(["<svg", "--accent"])
+        .zip(["<svg", "--accent", "dataset.show"])
         .chain([(document.as_str(), "login-submit")])
     {
         let whole = as_it_comes(&world, path, &[("cookie", &cookie)]).await;

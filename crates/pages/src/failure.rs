@@ -109,6 +109,7 @@ impl Failure {
             .replace("%BRAND%", BRAND)
             .replace("%STYLESHEET%", &assets::STYLE.url(base))
             .replace("%ICON%", &assets::MARK.url(base))
+            .replace("%SCRIPT%", &assets::SCRIPT.as_script(base))
             .replace("%TITLE%", title)
             .replace("%ADVICE%", advice)
             .replace("%CODE%", self.code().as_str())

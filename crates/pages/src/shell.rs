@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use askama::filters::Safe;
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 
@@ -106,6 +107,11 @@ impl Shell {
 
     pub fn stylesheet(&self) -> String {
         assets::STYLE.url(&self.base)
+    }
+
+    /// For the head of a page whose markup names what the script adds.
+    pub fn script(&self) -> Safe<String> {
+        Safe(assets::SCRIPT.as_script(&self.base))
     }
 
     pub fn icon(&self) -> String {
