@@ -171,6 +171,49 @@ async fn c094_every_answer_of_every_route_carries_its_headers() {
 }
 
 #[tokio::test]
+async fn pages_of_the_account_stand_apart_from_whoever_opened_them_and_no_other_does() {
+    let world = world_with_every_page().await;
+    let mut apart = 0;
+    for path in paths(&world) {
+        let answer = bare(&world, Method::GET, &path, &[PERSON, FORM], String::new()).await;
+        // An app that opened sign-in, consent or sign-out as a pop-up has to hear of its end.
+        let is_of_account = path == "/account" || path.starts_with("/account/");
+        let wanted = is_of_account.then_some("same-origin");
+        assert_eq!(answer.header("cross-origin-opener-policy"), wanted, "{path}");
+        apart += usize::from(is_of_account);
+    }
+    assert!(apart > 10, "{apart}");
+
+    let (app, user) = (world.app().await, world.user().await);
+    let mut visitor = world.visitor();
+    let login = visitor.open(&app.url(&[])).await;
+    let signed_in = visitor
+        .submit(
+            &login
+                .form()
+                .with("username", user.email.shown())
+                .with("password", PASSWORD),
+        )
+        .await;
+    let consent = visitor.follow(signed_in.clone()).await;
+    let home = visitor.open("/account").await;
+    assert!(home.has("<h1>Your account</h1>"), "{}", home.body);
+    for (answer, wanted) in [
+        (&login, None),
+        (&signed_in, None),
+        (&consent, None),
+        (&home, Some("same-origin")),
+    ] {
+        assert_eq!(
+            answer.header("cross-origin-opener-policy"),
+            wanted,
+            "{}",
+            answer.body
+        );
+    }
+}
+
+#[tokio::test]
 async fn c094_with_https_every_answer_demands_https_for_a_year() {
     let own = Own {
         issuer: Some("https://id.example.com"),
