@@ -74,6 +74,16 @@ fn judge_page(what: &str, answer: &Answer) {
     }
     assert_eq!(header("x-frame-options"), "DENY", "{what}");
     assert_eq!(header("referrer-policy"), "same-origin", "{what}");
+    assert_eq!(header("x-robots-tag"), "noindex", "{what}");
+    let permissions = header("permissions-policy");
+    for feature in ["camera=()", "geolocation=()", "microphone=()", "payment=()"] {
+        assert!(
+            permissions.split(", ").any(|own| own == feature),
+            "{what}: {permissions}"
+        );
+    }
+    // Passkeys will need them.
+    assert!(!permissions.contains("publickey"), "{what}: {permissions}");
 
     // C015: nothing is loaded from, or linked to, anywhere else.
     let html = answer.body.replace("http://www.w3.org/2000/svg", "");

@@ -265,6 +265,7 @@ impl Account {
         let (csrf, fresh) = self.form(&about(path, &owner.session.session_id), visit)?;
         let frame = Frame {
             here,
+            depth: here.depth_of(path),
             csrf,
             person: Person::of(&owner.session),
             news: None,

@@ -74,7 +74,7 @@ impl Failure {
             ),
             Self::Busy => (
                 "Busy just now",
-                "Wait a few seconds, then reload this page. What you were doing isn't lost.",
+                "Wait a few seconds, then reload this page. If that doesn't help, go back and try again.",
             ),
             Self::Slow => (
                 "That took too long to arrive",

@@ -146,7 +146,7 @@ sign-up-used = An account was made with it. Sign in with your email and your pas
 sign-up-done-title = Your account is ready
 sign-up-done = Sign in with your email and your password. If you were on your way to an app in another browser, go back there.
 sign-up-reset = Set a new password
-sign-up-link-new = Get a new link
+sign-up-link-new = Get another link
 invitation-expired-title = This invitation has expired
 invitation-expired = An invitation works for 7 days. Ask the people who run this site for another.
 invitation-withdrawn-title = This invitation was taken back
@@ -172,8 +172,8 @@ link-disabled-title = This account is turned off
 link-disabled = Nothing was changed. Ask the people who run this site to turn it on again.
 link-foreign-title = We don't know this link
 link-foreign = Open it from the email again, or copy all of it. A link that is older than a week is forgotten.
-link-new = Get a new link
-link-send = Send a new link
+link-new = Get another link
+link-send = Send another link
 link-too-many = Too many links were asked for. Use the newest one in your mailbox, or try again later.
 
 ## Your account
@@ -197,7 +197,7 @@ profile-done = Saved.
 devices-ended = That device is signed out.
 devices-others-ended = You're signed out everywhere else.
 apps-removed = The app no longer has access to your account.
-profile-changed = Your profile was changed elsewhere meanwhile, so nothing was saved. This is what it says now.
+profile-changed = Your profile was changed while this page was open, so nothing was saved. This is what it says now.
 profile-submit = Save
 profile-unverified = Not confirmed yet
 profile-hint-birthdate = For example 1990-12-31
@@ -218,7 +218,7 @@ email-other = Use another email
 email-how = We'll send a link to the new address. Nothing changes before you open it.
 email-sent = We've sent a link to { $email }. Open it in this browser to make the change.
 email-sent-do = It works once, for 30 minutes. If nothing comes, look among unwanted mail, or check the address.
-email-again = Ask again
+email-again = Get another link
 email-changed = Your email is changed. You're signed out everywhere else.
 email-unavailable = This site doesn't send email, so your address can't be changed here. Ask the people who run it.
 email-confirm-title = Confirm your new email
@@ -264,7 +264,7 @@ apps-title = Connected apps
 apps-lead = Apps and sites that you allowed to use your account
 apps-none = No app uses your account. When you sign in to one with it, it's listed here.
 apps-unverified = We haven't checked this app
-apps-since = Allowed on { $day }.
+apps-since = Allowed on { $day }
 apps-last-used = Last used on { $day }
 apps-profile = See your name and profile
 apps-email = See your email address
@@ -294,8 +294,8 @@ activity-failed-once = Wrong password
 activity-signed-out = Signed out on one device
 activity-signed-out-elsewhere = Signed out everywhere else
 activity-allowed = Allowed access to { $app }
-activity-removed = Removed access of { $app }
-activity-ended = Access of { $app } ended
+activity-removed = Removed access for { $app }
+activity-ended = Access for { $app } ended
 activity-created = Account created
 activity-updated = Account changed by the people who run this site
 activity-disabled = Account turned off
@@ -330,7 +330,7 @@ delete-wrong = That isn't the address of this account
 delete-stay = Keep my account
 deleted-title = Your account will be deleted
 deleted = You're signed out everywhere, and no app can use your account.
-deleted-told = We've written to your address.
+deleted-told = We've emailed you.
 deleted-undo = Changed your mind? Sign in within 14 days to keep it.
 
 claim-name = Full name
@@ -366,7 +366,7 @@ mail-exported-subject = A copy of your { $brand } data was downloaded
 mail-exported = On { $time } a copy of everything in your { $brand } account was downloaded.
 mail-deletion-subject = Your { $brand } account will be deleted
 mail-deletion = On { $time } the deletion of your { $brand } account was asked for. You're signed out everywhere, and no app can use it.
-mail-deletion-undo = To keep it, sign in to { $brand } before { $day }. From then on it can't be had back.
+mail-deletion-undo = To keep it, sign in to { $brand } before { $day }. From then on it can't be restored.
 mail-undone-subject = Your { $brand } account stays
 mail-undone = On { $time } someone signed in to your { $brand } account, or set a new password for it. So it won't be deleted.
 mail-elsewhere-subject = You were signed out of { $brand } everywhere else
@@ -404,6 +404,14 @@ mail-recovered-subject = Your { $brand } password was changed
 mail-recovered = Your { $brand } password was changed on { $time }, by a link that we sent to this address.
 mail-recovered-ended = You're signed out everywhere, and all apps are disconnected.
 mail-recovered-stranger = If it wasn't you, someone can read your email. Make your mailbox safe first, then set a new password.
+
+## What would have been mailed, in development
+
+mailbox-title = Mailbox
+mailbox-lead = What would have been mailed. This page is only in development mode.
+mailbox-none = Nothing yet. A mail takes about a second; then reload this page.
+mailbox-to = To { $email }
+mailbox-html = As HTML
 
 ## What an app says of itself
 
@@ -454,6 +462,7 @@ consent-claim-email-verified = See whether your email address is confirmed
 consent-claim-address = See your postal address: { $value }
 consent-claim-phone-number = See your phone number: { $value }
 consent-claim-phone-number-verified = See whether your phone number is confirmed
+consent-no-policy = This app hasn't published a privacy policy.
 consent-later = If { $app } asks for more later, we'll ask you again.
 consent-remove = You can remove its access at any time, under Connected apps in your account.
 consent-allow = Allow
@@ -462,7 +471,7 @@ consent-deny = Don't allow
 ## Back to the app by a form
 
 form-post-title = Back to the app
-form-post-do = You're going back to { $app }. If nothing happens, continue by hand.
+form-post-do = You're going back to { $app }. If nothing happens, press Continue.
 form-post-continue = Continue
 
 ## Before leaving for an app that nobody checked

@@ -6,7 +6,7 @@ use pages::{Markup, Shell, Texts};
 use protocol::{Timestamp, scope};
 
 use super::profile::label;
-use super::{Frame, Here};
+use super::{Depth, Frame, Here};
 
 /// `templates/account/own/apps.html`: what uses the account.
 #[derive(Debug, Template)]

@@ -3,7 +3,7 @@
 use askama::Template;
 use pages::{Markup, Shell, Texts};
 
-use super::{Frame, Here};
+use super::{Depth, Frame, Here};
 use crate::own::proof::Unproven;
 use crate::views::PasswordFault;
 

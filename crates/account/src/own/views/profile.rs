@@ -4,7 +4,7 @@ use accounts::claims::Claim;
 use askama::Template;
 use pages::{Markup, Shell, Texts};
 
-use super::{Frame, Here};
+use super::{Depth, Frame, Here};
 use crate::own::news::News;
 use crate::own::proof::Unproven;
 
