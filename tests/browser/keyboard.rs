@@ -13,11 +13,11 @@ use crate::harness::browser::Browser;
 use crate::harness::world::PASSWORD;
 use crate::matrix::world_with_every_page;
 
-/// What can be operated, each by a name of its own.
+/// What can be operated, each by a name of its own; not what stands there for password managers.
 const CONTROLS: &str = "
     const name = it => it.id || it.name || it.getAttribute('href') || it.textContent.trim();
     return [...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
-        .filter(it => it.type !== 'hidden' && it.checkVisibility()).map(name)";
+        .filter(it => it.type !== 'hidden' && it.ariaHidden !== 'true' && it.checkVisibility()).map(name)";
 
 /// What has the focus; null for the page itself, and for the browser around it, where the focus is while it wraps around.
 const FOCUSED: &str = "

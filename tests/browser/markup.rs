@@ -150,6 +150,15 @@ impl Page<'_> {
             faults.push("more than one element takes the focus".to_owned());
         }
         for alert in alerts {
+            let named = alert.ids("aria-labelledby");
+            let name: String = named
+                .into_iter()
+                .filter_map(|id| html.by_id(id))
+                .map(Element::words)
+                .collect();
+            if name != "There is a problem" {
+                faults.push(format!("the alert is called {name:?}"));
+            }
             if !alert.has("autofocus") || alert.get("tabindex") != Some("-1") {
                 faults.push("the focus does not begin at the alert".to_owned());
             }

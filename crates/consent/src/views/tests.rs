@@ -274,10 +274,26 @@ fn consent_says_who_asks_for_what_and_where_it_leads() {
         "You'll go to <bdi>app.example.com</bdi>",
         "See your email address: <bdi>Ada</bdi>",
         "Keep this access when you're not using the app, until you remove it.",
+        "This app hasn't published a privacy policy.",
+        "You can remove its access at any time",
     ] {
         assert!(html.contains(part), "{part} is missing in {html}");
     }
     assert!(!html.contains("Already allowed") && !html.contains("notice-caution"));
+
+    let links = Links::of(&Metadata {
+        policy_uri: Some("https://app.example.com/privacy".to_owned()),
+        ..Metadata::default()
+    });
+    let with_policy = App {
+        links,
+        ..app("App", Trust::Trusted, "https://app.example.com/cb")
+    };
+    let html = consent_to(with_policy, own(None), vec![]);
+    assert!(
+        html.contains("Privacy policy at") && !html.contains("hasn't published"),
+        "{html}"
+    );
 
     let html = consent(
         "App",
