@@ -38,7 +38,7 @@ async fn a_program_at_a_page_gets_a_problem_document_that_leads_to_its_explanati
         ),
         (Method::GET, "/login?flow=old", 400, "invalid_request", "expired"),
         (Method::GET, &unknown, 400, "invalid_request", "invalid_request"),
-        (Method::POST, "/recover", 403, "invalid_request", "unconfirmed"),
+        (Method::POST, "/recover", 403, "access_denied", "unconfirmed"),
         (
             Method::POST,
             "/errors",
