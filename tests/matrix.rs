@@ -174,6 +174,12 @@ pub(crate) const MATRIX: &[Entry] = &[
     at(path::ACCOUNT_DELETE, Somebody, "account-delete"),
     at(path::ACCOUNT_DELETE, Somebody, "account-delete-wrong").wrong(400),
     at(path::ACCOUNT_DELETED, Nobody, "account-deleted"),
+    // For developers, and what only some sites have.
+    at(path::ERRORS, Nobody, "errors"),
+    at(path::LOGIN, Nobody, "sign-in-operator"),
+    at(path::RECOVER, Nobody, "recover-none-operator"),
+    at(path::ACCOUNT_APP, Somebody, "account-app-operator"),
+    anywhere(Nobody, "trouble-operator").with(500),
     // What goes wrong, one page for each status.
     at(path::LOGIN, Nobody, "expired").with(400),
     at(path::RECOVER, Nobody, "odd").with(400),

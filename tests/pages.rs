@@ -9,7 +9,9 @@ mod log;
 pub(crate) mod logos;
 mod names;
 mod odd;
+pub(crate) mod operator;
 mod overload;
+mod problems;
 mod sign_in;
 mod steps;
 

@@ -438,6 +438,11 @@ async fn c070_links_are_asked_for_within_bounds_and_nobody_is_locked_out_by_a_st
                 refused.body
             );
             assert!(refused.has("Too many links were asked for"), "{}", refused.body);
+            assert!(
+                refused.has("<title>Error: ") && refused.has("There is a problem"),
+                "{}",
+                refused.body
+            );
         }
         // Of one network only so many.
         let mut passed = 0;

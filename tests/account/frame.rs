@@ -4,7 +4,17 @@ use http::StatusCode;
 
 use super::{at_home, values};
 use crate::harness::World;
+use crate::harness::html::Html;
 use crate::harness::world::{Own, PASSWORD};
+
+/// Where the navigation of a page says that one is, and where the way up leads.
+fn whereabouts(body: &str) -> (Option<String>, Option<String>) {
+    let html = Html::parse(body).expect("a page");
+    let current = html.all("a").find_map(|link| link.get("aria-current"));
+    let mut up = html.by_class("places-up").flat_map(|place| html.inside(place));
+    let up = up.find_map(|link| link.get("href"));
+    (current.map(str::to_owned), up.map(str::to_owned))
+}
 
 everywhere! {
     async fn whoever_is_not_signed_in_signs_in_first_and_comes_back(world: World) {
@@ -37,6 +47,28 @@ everywhere! {
         assert!(login.asks_to_sign_in(), "{}", login.body);
         let home = visitor.sign_in(&login, user.email.shown()).await;
         assert!(home.has("<h1>Your account</h1>"), "{}", home.body);
+    }
+
+    async fn a_page_below_another_leads_back_to_it(world: World) {
+        let (app, user) = (world.app().await, world.user().await);
+        app.grant(&world, &user, &[]).await;
+        let mut visitor = at_home(&world, &user).await;
+        let list = visitor.open("/account/apps").await;
+        let html = Html::parse(&list.body).expect("a page");
+        let one = html.by_class("row-app").next().and_then(|row| row.get("href")).expect("an app");
+        for (path, current, up) in [
+            ("/account", "page", None),
+            ("/account/profile", "page", None),
+            ("/account/email", "true", Some("/account/profile")),
+            ("/account/apps", "page", None),
+            (one, "true", Some("/account/apps")),
+            ("/account/export", "page", None),
+            ("/account/delete", "true", Some("/account/export")),
+        ] {
+            let page = visitor.open(path).await;
+            let wanted = (Some(current.to_owned()), up.map(str::to_owned));
+            assert_eq!(whereabouts(&page.body), wanted, "{path}: {}", page.body);
+        }
     }
 
     async fn a_person_with_two_accounts_looks_at_the_one_they_choose(world: World) {

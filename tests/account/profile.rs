@@ -360,7 +360,7 @@ everywhere! {
         let answer = visitor.submit(&stale.with("website", "https://example.com/alex")).await;
         assert_eq!(answer.status, 303, "{}", answer.body);
         let page = visitor.follow(answer).await;
-        assert!(page.has("changed elsewhere meanwhile") && page.has("value=\"Al\""), "{}", page.body);
+        assert!(page.has("changed while this page was open") && page.has("value=\"Al\""), "{}", page.body);
         let before = reload(&world, &user).await;
         assert_eq!(text(&before, Claim::Nickname), Some("Al"));
         assert_eq!(text(&before, Claim::Website), None);

@@ -8,13 +8,14 @@ use axum::response::Response;
 use axum::routing::get;
 use clients::Trust;
 use http::HeaderMap;
-use pages::{Failure, Site, error};
+use pages::{Failure, Operator, Site, error};
 use protocol::{Error, Timestamp};
 
 use super::looks::app;
 use crate::harness::letters::world_with;
 use crate::harness::site;
 use crate::harness::world::{Own, PASSWORD};
+use crate::pages::operator::everything;
 
 tour! {
     WENT_WRONG judges [
@@ -85,15 +86,20 @@ tour! {
         "trouble",
         "busy",
         "too-many",
+        "trouble-operator",
     ];
     async fn the_page_for_failures_of_ours_fits_every_look(tour: &Tour) {
-        let failure = |failure: Failure| {
-            get(async move || failure.page(Site::new("http://x").base(), "r1", Timestamp::from_secs(0)))
+        let failure = |failure: Failure, operator: Operator| {
+            get(async move || {
+                failure.page(Site::new("http://x").base(), &operator, "r1", Timestamp::from_secs(0))
+            })
         };
+        let nothing = Operator::default;
         let origin = site::serve(
             Router::new()
-                .route("/trouble", failure(Failure::Trouble))
-                .route("/busy", failure(Failure::Busy))
+                .route("/trouble", failure(Failure::Trouble, nothing()))
+                .route("/operator", failure(Failure::Trouble, everything()))
+                .route("/busy", failure(Failure::Busy, nothing()))
                 .route("/too-many", get(too_many))
                 .merge(pages::assets::router().into_router()),
         )
@@ -103,6 +109,10 @@ tour! {
         reader.judge("trouble", "Something went wrong on our side").await;
         reader.open("/busy").await;
         reader.judge("busy", "Busy just now").await;
+        reader.open("/operator").await;
+        reader
+            .judge("trouble-operator", "Something went wrong on our side")
+            .await;
         reader.open("/too-many").await;
         reader.judge("too-many", "Too many requests").await;
     }

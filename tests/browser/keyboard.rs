@@ -11,17 +11,18 @@ use super::places::Demo;
 use crate::harness::World;
 use crate::harness::browser::Browser;
 use crate::harness::world::PASSWORD;
+use crate::matrix::world_with_every_page;
 
-/// What can be operated, each by a name of its own.
+/// What can be operated, each by a name of its own; not what stands there for password managers.
 const CONTROLS: &str = "
     const name = it => it.id || it.name || it.getAttribute('href') || it.textContent.trim();
     return [...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
-        .filter(it => it.type !== 'hidden' && it.checkVisibility()).map(name)";
+        .filter(it => it.type !== 'hidden' && it.ariaHidden !== 'true' && it.checkVisibility()).map(name)";
 
-/// What has the focus; null for the page itself, which has it while it wraps around.
+/// What has the focus; null for the page itself, and for the browser around it, where the focus is while it wraps around.
 const FOCUSED: &str = "
     const it = document.activeElement, style = getComputedStyle(it), box = it.getBoundingClientRect();
-    if (it === document.body || it.tabIndex < 0) return null;
+    if (!document.hasFocus() || it === document.body || it.tabIndex < 0) return null;
     return {
         name: it.id || it.name || it.getAttribute('href') || it.textContent.trim(),
         ring: style.outlineStyle === 'solid' && parseFloat(style.outlineWidth) >= 2,
@@ -74,10 +75,62 @@ async fn tab_reaches_every_control_of_every_page_and_one_sees_where_it_is() {
     browser.goto(&ours("/logout")).await;
     tab_through(&browser, "sign-out").await;
     browser.goto(&ours("/nowhere")).await;
-    // One control alone: what developers unfold.
+    // What support asks for, then what developers unfold.
+    for key in [Key::Tab, Key::Enter] {
+        browser.press(key).await;
+    }
+    browser.await_text("Copied").await;
     browser.press(Key::Tab).await;
     browser.press(Key::Enter).await;
     browser.await_text("there is nothing at this address").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tab_reaches_every_control_of_the_forms_of_an_account() {
+    let world = world_with_every_page().await;
+    let (app, user, second) = (world.app().await, world.user().await, world.user().await);
+    let browser = Browser::open().await;
+    let ours = |path: &str| format!("{}{path}", world.issuer);
+    let sign_in = async |email: &str| {
+        browser.type_into("username", email).await;
+        browser.type_into("password", PASSWORD).await;
+        browser.press(Key::Enter).await;
+    };
+
+    for path in ["/recover", "/signup"] {
+        browser.goto(&ours(path)).await;
+        tab_through(&browser, path).await;
+        browser.type_into("username", "nobody@example.com").await;
+        browser.press(Key::Enter).await;
+        browser.await_text("Check your email").await;
+        tab_through(&browser, &format!("{path}/sent")).await;
+    }
+    app.grant(&world, &user, &[]).await;
+    browser.goto(&ours("/account")).await;
+    sign_in(user.email.shown()).await;
+    browser.await_heading("Your account").await;
+    tab_through(&browser, "account").await;
+    for path in [
+        "/account/switch",
+        "/account/profile",
+        "/account/password",
+        "/account/email",
+        "/account/apps",
+        "/account/activity",
+        "/account/export",
+        "/account/delete",
+    ] {
+        browser.goto(&ours(path)).await;
+        tab_through(&browser, path).await;
+    }
+    browser.goto(&ours("/account/switch?other=1")).await;
+    sign_in(second.email.shown()).await;
+    browser.await_heading("Your account").await;
+    browser
+        .goto(&ours(&app.url(&[("prompt", "select_account")])))
+        .await;
+    browser.await_heading("Choose an account").await;
+    tab_through(&browser, "choose").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

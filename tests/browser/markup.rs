@@ -104,9 +104,19 @@ impl Page<'_> {
     }
 
     fn scripts(&self, faults: &mut Vec<String>) {
-        let scripts = self.html.all("script").count();
-        if scripts != usize::from(self.entry.page == "form-post") {
-            faults.push(format!("{scripts} scripts"));
+        let scripts: Vec<&Element> = self.html.all("script").collect();
+        let adds = |element: &Element| element.has("data-show") || element.has("data-copy");
+        let wanted = self.entry.page == "form-post" || self.html.elements.iter().any(adds);
+        if scripts.len() != usize::from(wanted) {
+            faults.push(format!("{} scripts", scripts.len()));
+        }
+        let is_file = |script: &&Element| script.get("src").is_some() && script.has("defer");
+        if self.entry.page != "form-post" && !scripts.iter().all(is_file) {
+            faults.push("a script that is no file".to_owned());
+        }
+        let shows = |input: &&Element| input.get("type") == Some("password") && !input.has("data-show");
+        if !self.is_demo && self.html.all("input").any(|input| shows(&input)) {
+            faults.push("a password that nobody can look at".to_owned());
         }
         for element in &self.html.elements {
             let own = element.attributes.keys();
@@ -140,6 +150,15 @@ impl Page<'_> {
             faults.push("more than one element takes the focus".to_owned());
         }
         for alert in alerts {
+            let named = alert.ids("aria-labelledby");
+            let name: String = named
+                .into_iter()
+                .filter_map(|id| html.by_id(id))
+                .map(Element::words)
+                .collect();
+            if name != "There is a problem" {
+                faults.push(format!("the alert is called {name:?}"));
+            }
             if !alert.has("autofocus") || alert.get("tabindex") != Some("-1") {
                 faults.push("the focus does not begin at the alert".to_owned());
             }

@@ -13,6 +13,7 @@ mod markup;
 mod places;
 mod reader;
 mod recovery;
+mod shell;
 mod sign_out;
 mod sign_up;
 

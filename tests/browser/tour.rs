@@ -57,6 +57,7 @@ const ALL: &[&[&str]] = &[
     super::recovery::TOO_MUCH_AND_NONE,
     super::recovery::ADDRESS,
     super::recovery::TAKEN_BACK,
+    super::shell::SHELL,
     super::sign_out::SIGN_OUT,
     super::sign_up::NEW_ACCOUNT,
     super::sign_up::NOT_FOR_EVERYBODY,

@@ -25,6 +25,7 @@ use egress::Egress;
 use events::Context;
 use http::header::CONTENT_TYPE;
 use keyring::{Keyring, MasterKey, Policy};
+use pages::Operator;
 use protocol::{
     Answers, Clock, Issuer, PushedRequests, ResponseTypes, Route, Routes, Secret, SignUp, SigningAlg,
 };
@@ -111,6 +112,8 @@ pub(crate) struct Own {
     pub(crate) mail: Option<mail::Way>,
     /// Who may make an account; nobody without.
     pub(crate) sign_up: Option<SignUp>,
+    /// What its pages say of the people who run it.
+    pub(crate) operator: Operator,
     /// Passwords that nobody may choose.
     pub(crate) breached: Option<Breached>,
     /// Nothing goes on but what is asked for: no mail leaves the queue.
@@ -342,6 +345,7 @@ impl World {
         parts.registration = own.registration.unwrap_or(settings.registration);
         parts.pushed_requests = own.pushed_requests;
         parts.mail = own.mail;
+        parts.operator = own.operator.into();
         parts.sign_up = own.sign_up.unwrap_or(SignUp::Closed);
         if let Some(breached) = own.breached {
             parts.hasher = parts.hasher.refusing(breached);

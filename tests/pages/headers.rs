@@ -45,8 +45,12 @@ fn judge(what: &str, answer: &Answer, https: bool) {
         "/readyz",
         "/assets/style",
         "/assets/mark",
+        "/assets/page",
     ];
-    if !public.iter().any(|path| what.contains(path)) {
+    let is_about_codes = what.contains(" /errors ") && answer.status == StatusCode::OK;
+    if is_about_codes {
+        assert_eq!(header("cache-control"), "public, max-age=3600", "{what}");
+    } else if !public.iter().any(|path| what.contains(path)) {
         assert_eq!(header("cache-control"), "no-store", "{what} {}", answer.status);
     }
 }
@@ -65,11 +69,21 @@ fn judge_page(what: &str, answer: &Answer) {
             "{what} lacks {directive}: {policy}"
         );
     }
-    for weakness in ["unsafe", "*", "http:", "https:", "script-src"] {
+    for weakness in ["unsafe", "*", "http:", "https:"] {
         assert!(!policy.contains(weakness), "{what}: {policy}");
     }
     assert_eq!(header("x-frame-options"), "DENY", "{what}");
     assert_eq!(header("referrer-policy"), "same-origin", "{what}");
+    assert_eq!(header("x-robots-tag"), "noindex", "{what}");
+    let permissions = header("permissions-policy");
+    for feature in ["camera=()", "geolocation=()", "microphone=()", "payment=()"] {
+        assert!(
+            permissions.split(", ").any(|own| own == feature),
+            "{what}: {permissions}"
+        );
+    }
+    // Passkeys will need them.
+    assert!(!permissions.contains("publickey"), "{what}: {permissions}");
 
     // C015: nothing is loaded from, or linked to, anywhere else.
     let html = answer.body.replace("http://www.w3.org/2000/svg", "");
@@ -80,7 +94,29 @@ fn judge_page(what: &str, answer: &Answer) {
             assert!(rooted, "{what}: {link:.60}");
         }
     }
-    assert!(!html.contains("<script") && !html.contains(" style="), "{what}");
+    assert!(!html.contains(" style="), "{what}");
+    // One script at most, of ours, in a file; and the policy admits none where there is none.
+    let scripts: Vec<&str> = html.split("<script").skip(1).collect();
+    assert!(scripts.len() < 2, "{what}");
+    for script in &scripts {
+        let element = script.split_inclusive("</script>").next().unwrap_or_default();
+        let (file, rest) = element.split_once(".js\"").unwrap_or_default();
+        assert!(file.starts_with(" src=\"/assets/page-"), "{what}: {element}");
+        assert_eq!(rest, " defer></script>", "{what}: {element}");
+    }
+    // HEAD has the policy alone.
+    if html.is_empty() {
+        return;
+    }
+    for directive in ["script-src 'self'", "require-trusted-types-for 'script'"] {
+        let admits = policy.split("; ").any(|own| own == directive);
+        assert_eq!(admits, !scripts.is_empty(), "{what}: {policy}");
+    }
+    assert_eq!(
+        policy.matches("script-src").count(),
+        scripts.len(),
+        "{what}: {policy}"
+    );
 }
 
 /// An address for each route, with a name in it that nothing has.
@@ -145,6 +181,49 @@ async fn c094_every_answer_of_every_route_carries_its_headers() {
 }
 
 #[tokio::test]
+async fn pages_of_the_account_stand_apart_from_whoever_opened_them_and_no_other_does() {
+    let world = world_with_every_page().await;
+    let mut apart = 0;
+    for path in paths(&world) {
+        let answer = bare(&world, Method::GET, &path, &[PERSON, FORM], String::new()).await;
+        // An app that opened sign-in, consent or sign-out as a pop-up has to hear of its end.
+        let is_of_account = path == "/account" || path.starts_with("/account/");
+        let wanted = is_of_account.then_some("same-origin");
+        assert_eq!(answer.header("cross-origin-opener-policy"), wanted, "{path}");
+        apart += usize::from(is_of_account);
+    }
+    assert!(apart > 10, "{apart}");
+
+    let (app, user) = (world.app().await, world.user().await);
+    let mut visitor = world.visitor();
+    let login = visitor.open(&app.url(&[])).await;
+    let signed_in = visitor
+        .submit(
+            &login
+                .form()
+                .with("username", user.email.shown())
+                .with("password", PASSWORD),
+        )
+        .await;
+    let consent = visitor.follow(signed_in.clone()).await;
+    let home = visitor.open("/account").await;
+    assert!(home.has("<h1>Your account</h1>"), "{}", home.body);
+    for (answer, wanted) in [
+        (&login, None),
+        (&signed_in, None),
+        (&consent, None),
+        (&home, Some("same-origin")),
+    ] {
+        assert_eq!(
+            answer.header("cross-origin-opener-policy"),
+            wanted,
+            "{}",
+            answer.body
+        );
+    }
+}
+
+#[tokio::test]
 async fn c094_with_https_every_answer_demands_https_for_a_year() {
     let own = Own {
         issuer: Some("https://id.example.com"),
@@ -205,8 +284,13 @@ async fn the_files_that_pages_load_are_kept_for_ever_and_nothing_else_is() {
         .split('"')
         .filter(|text| text.starts_with("/assets/"))
         .collect();
-    assert_eq!(assets.len(), 2, "{assets:?}");
-    for (asset, kind) in assets.iter().zip(["image/svg+xml", "text/css; charset=utf-8"]) {
+    assert_eq!(assets.len(), 3, "{assets:?}");
+    let kinds = [
+        "image/svg+xml",
+        "text/css; charset=utf-8",
+        "text/javascript; charset=utf-8",
+    ];
+    for (asset, kind) in assets.iter().zip(kinds) {
         let answer = bare(&world, Method::GET, asset, &[], String::new()).await;
         assert_eq!(answer.status, StatusCode::OK, "{asset}");
         judge(asset, &answer, false);
@@ -228,9 +312,10 @@ async fn the_sign_in_page_with_all_it_loads_is_less_than_30_kilobytes_on_the_wir
 
     let document = format!("/login?flow={}", page.form().value("flow"));
     let assets = page.body.split('"').filter(|text| text.starts_with("/assets/"));
+    assert_eq!(assets.clone().count(), 3, "{}", page.body);
     let mut total = 0;
     for (path, holds) in assets
-        .zip(["<svg", "--accent"])
+        .zip(["<svg", "--accent", "dataset.show"])
         .chain([(document.as_str(), "login-submit")])
     {
         let whole = as_it_comes(&world, path, &[("cookie", &cookie)]).await;

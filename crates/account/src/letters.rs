@@ -17,7 +17,7 @@ use accounts::users::{self, User};
 use askama::Template;
 use db::{Conn, Database};
 use mail::{Content, Letter};
-use pages::{BRAND, Locale, Texts};
+use pages::{BRAND, Contact, Locale, Texts};
 use protocol::{Clock, Issuer, Secret, Subject, Timestamp, path};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,8 @@ pub(crate) enum Job {
 pub struct Letters {
     pub db: Database,
     pub issuer: Issuer,
+    /// Where the people who run this site are reached.
+    pub contact: Option<Contact>,
     pub clock: Clock,
 }
 
@@ -154,7 +156,10 @@ impl Letters {
                 let compose = |link: Secret| self.moved(&email, &link, texts(&locale));
                 link.as_ref().map(|link| compose(link.clone())).transpose()
             }
-            Job::Notice(notice) => notice.letter(&self.issuer, texts(&notice.locale)).map(Some),
+            Job::Notice(notice) => {
+                let texts = texts(&notice.locale);
+                notice.letter(&self.issuer, self.reach(texts), texts).map(Some)
+            }
             Job::SignUp {
                 address,
                 locale,
@@ -240,6 +245,10 @@ impl Letters {
         written(email.shown(), &words, texts)
     }
 
+    fn reach(&self, texts: Texts) -> Option<String> {
+        reach(self.contact.as_ref(), texts)
+    }
+
     fn address(&self, path: &str, link: &Secret) -> String {
         format!("{}{path}?link={}", self.issuer.as_str(), link.expose())
     }
@@ -313,6 +322,12 @@ impl Whose {
             Self::User(sub) => users::by_sub(sub, conn).await,
         }
     }
+}
+
+/// How to reach the people who run this site, for a mail that sends somebody to them.
+fn reach(contact: Option<&Contact>, texts: Texts) -> Option<String> {
+    let whole = contact?.whole();
+    Some(texts.words("operator-reach", &[("contact", whole)]))
 }
 
 /// As people everywhere read it.

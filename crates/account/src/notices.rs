@@ -94,7 +94,8 @@ pub(crate) fn device(user_agent: Option<&str>, texts: Texts) -> Vec<String> {
 }
 
 impl Notice {
-    pub(crate) fn letter(&self, issuer: &Issuer, texts: Texts) -> db::Result<Letter> {
+    /// `reach` says how to reach the people who run this site.
+    pub(crate) fn letter(&self, issuer: &Issuer, reach: Option<String>, texts: Texts) -> db::Result<Letter> {
         let at = instant(self.at);
         let brand = [("brand", BRAND)];
         let values = [("brand", BRAND), ("time", at.as_str())];
@@ -177,6 +178,9 @@ impl Notice {
             | What::AppStays(_)
             | What::SignedIn(_) => texts.words("mail-notice-stranger", &brand),
         });
+        if let What::EmailChanged = self.what {
+            before.extend(reach);
+        }
         let words = Words {
             subject,
             before,

@@ -199,6 +199,7 @@ impl Outbox {
             what,
             at: now,
             locale: locale.to_owned(),
+            user_agent: None,
         });
         self.put(&job, conn, now).await
     }
@@ -220,6 +221,7 @@ impl Outbox {
             what: What::ByOperator(deed),
             at: now,
             locale: to.claims.text(Claim::Locale).unwrap_or("en").to_owned(),
+            user_agent: None,
         });
         self.put(&job, conn, now).await
     }

@@ -27,13 +27,14 @@ use std::time::Duration;
 
 use accounts::allowances::Rate;
 use accounts::sessions::{self, Amr, BrowserSessions, Session};
+use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
 use clients::Directory;
 use grants::flow::{Binding, OwnWhy};
 use grants::{Flow, OwnRequest};
 use http::header::SET_COOKIE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use pages::{Page, Shell, Texts, View, see_other};
 use protocol::form::Form;
 use protocol::{ClientId, Error, Params, Routes, SessionId, Subject, path};
@@ -60,7 +61,19 @@ pub(crate) fn router() -> Routes<Arc<Account>> {
         .page(path::ACCOUNT_EXPORT, get(export::show).post(export::submit))
         .page(path::ACCOUNT_DELETE, get(delete::show).post(delete::submit))
         .page(path::ACCOUNT_DELETED, get(delete::done))
+        .within(|pages| pages.layer(map_response(apart)))
         .route(path::CHANGE_PASSWORD, get(password::well_known))
+}
+
+/// Whoever opened a page of the account, or was opened by one, has no hold on its window. The attack: a site that opens
+/// it as a pop-up and reads from what the window does whether somebody is signed in. On the way to an app that must not
+/// be, for apps open that way as a pop-up and wait for it.
+async fn apart(mut response: Response) -> Response {
+    let name = HeaderName::from_static("cross-origin-opener-policy");
+    response
+        .headers_mut()
+        .insert(name, HeaderValue::from_static("same-origin"));
+    response
 }
 
 /// For so long a proof is fresh enough to change what keeps others out.
@@ -253,6 +266,7 @@ impl Account {
         let (csrf, fresh) = self.form(&about(path, &owner.session.session_id), visit)?;
         let frame = Frame {
             here,
+            depth: here.depth_of(path),
             csrf,
             person: Person::of(&owner.session),
             news: None,

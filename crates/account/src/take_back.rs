@@ -12,16 +12,16 @@ use accounts::email::Email;
 use accounts::links::{self, Found, Link, Purpose};
 use accounts::passwords::StoredHash;
 use accounts::users::{self, Moved};
-use accounts::{deletion, former_addresses};
+use accounts::{deletion, former_addresses, sessions};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use events::{Context, Event, audit};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
-use pages::{Page, see_other};
+use pages::{Page, Proven, see_other};
 use protocol::form::Form;
-use protocol::{Error, Params, RequestId, path};
+use protocol::{Error, Params, RequestId, Secret, path};
 use revocation::Act;
 
 use crate::letters::Job;
@@ -78,20 +78,23 @@ pub(crate) async fn submit(
             Ok(hash) => hash,
             Err(fault) => return account.take_back_page(given, &way, Some(fault), &visit),
         };
-        match account.take_back(&way, hash, by, &visit).await {
-            Ok(Moved::Done) => {
+        match account.take_back(&way, hash.clone(), by, &visit).await {
+            Ok(Some(browser)) => {
                 let link = &way.link;
                 tracing::info!(sub = %link.sub, "an account was taken back by a former address");
                 let mut response =
                     see_other(&account.at(path::RECOVER_DONE, &[("flow", link.flow.as_deref())]));
-                let known = account
-                    .front
-                    .acquaint(None, (&link.sub, link.epoch + 1), &visit.headers)?;
+                let proven = Proven {
+                    sub: &link.sub,
+                    epoch: link.epoch + 1,
+                    hash: Some(&hash),
+                };
+                let known = account.front.acquaint(&browser, proven, &visit.headers)?;
                 response.headers_mut().append(SET_COOKIE, known);
                 Ok(response)
             }
             Err(Lost::Database(error)) => Err(error.into()),
-            Ok(Moved::Taken | Moved::Changed) | Err(Lost::Race | Lost::TooMany(_)) => {
+            Ok(None) | Err(Lost::Race | Lost::TooMany(_)) => {
                 let dead = match account.way_back(given, &visit).await? {
                     Ok(way) => Found::Used(way.link),
                     Err(dead) => dead,
@@ -175,13 +178,15 @@ impl Account {
         self.dead(found, renewal, None, visit)
     }
 
+    /// What the browser is called from now on; none where the address is not to be had any more.
     async fn take_back(
         &self,
         way: &Way,
         hash: StoredHash,
         by: Context,
         visit: &Visit,
-    ) -> Result<Moved, Lost> {
+    ) -> Result<Option<Secret>, Lost> {
+        let (device, user_agent) = (self.front.device(&visit.headers), visit.user_agent());
         let (link, former, now) = (way.link.clone(), way.former.clone(), visit.now);
         let locale = self.shell(visit, None).locale().tag();
         let told = |to: &str, what: What| {
@@ -190,6 +195,7 @@ impl Account {
                 what,
                 at: now,
                 locale: locale.to_owned(),
+                user_agent: Some(user_agent.clone()),
             })
         };
         let told = [
@@ -203,7 +209,7 @@ impl Account {
                 match former_addresses::take_back(whose, &former, &hash, conn, now).await? {
                     Moved::Done => {}
                     // Nothing was written.
-                    other => return Ok(other),
+                    Moved::Taken | Moved::Changed => return Ok(None),
                 }
                 if !links::claim(&link, conn, now).await? {
                     return Err(Lost::Race);
@@ -222,12 +228,13 @@ impl Account {
                             .await?;
                     }
                 }
-                Ok(Moved::Done)
+                let browser = sessions::meet(&link.sub, device.as_ref(), conn, now).await?;
+                Ok(Some(browser))
             })
         });
         match work.await {
             // PostgreSQL tells of another who was given it at the same moment by an error.
-            Err(Lost::Database(error)) if error.is_conflict() => Ok(Moved::Taken),
+            Err(Lost::Database(error)) if error.is_conflict() => Ok(None),
             other => other,
         }
     }

@@ -272,6 +272,11 @@ impl DeadLink {
         }
     }
 
+    /// Whether another link was asked for, and not sent.
+    fn has_fault(&self) -> bool {
+        matches!(self.renewal(), Renewal::By { too_many: true, .. })
+    }
+
     fn renewal(&self) -> &Renewal {
         match &self.dead {
             Dead::Expired(renewal) | Dead::Used(renewal) => renewal,

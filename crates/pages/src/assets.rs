@@ -29,6 +29,12 @@ pub(crate) static MARK: LazyLock<Asset> = LazyLock::new(|| Asset {
     content: include_str!("../../../templates/assets/mark.svg"),
 });
 
+pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset {
+    name: named("page", "js", include_str!("../../../templates/assets/page.js")),
+    content_type: "text/javascript; charset=utf-8",
+    content: include_str!("../../../templates/assets/page.js"),
+});
+
 #[derive(Debug)]
 pub(crate) struct Asset {
     name: String,
@@ -42,7 +48,10 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Routes<S> {
 }
 
 async fn show(Path(name): Path<String>) -> Response {
-    let Some(asset) = [&STYLE, &MARK].into_iter().find(|asset| asset.name == name) else {
+    let Some(asset) = [&STYLE, &MARK, &SCRIPT]
+        .into_iter()
+        .find(|asset| asset.name == name)
+    else {
         return (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "no-store")]).into_response();
     };
     let headers = [
@@ -62,7 +71,19 @@ impl Asset {
     pub(crate) fn url(&self, base: &Base) -> String {
         format!("{base}/assets/{}", self.name)
     }
+
+    /// The element that loads it, when the page is there.
+    pub(crate) fn as_script(&self, base: &Base) -> String {
+        format!("<script src=\"{}\"{}", self.url(base), DEFERRED)
+    }
+
+    /// Whether a page loads it. Text of others cannot look like that: in a page it has no `<`.
+    pub(crate) fn is_loaded_by(&self, page: &str) -> bool {
+        page.contains(&format!("/{}\"{DEFERRED}", self.name))
+    }
 }
+
+const DEFERRED: &str = " defer></script>";
 
 /// `style-` + 64 bits of the content's SHA-256 + `.css`: new content has a new name, so nothing goes stale.
 fn named(stem: &str, extension: &str, content: &str) -> String {
@@ -80,7 +101,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_asset_is_served_under_its_name_and_kept_for_ever() {
-        for (asset, content_type) in [(&STYLE, "text/css; charset=utf-8"), (&MARK, "image/svg+xml")] {
+        for (asset, content_type) in [
+            (&STYLE, "text/css; charset=utf-8"),
+            (&MARK, "image/svg+xml"),
+            (&SCRIPT, "text/javascript; charset=utf-8"),
+        ] {
             let response = show(Path(asset.name.clone())).await;
             assert_eq!(response.status(), StatusCode::OK);
             assert_eq!(response.headers()[CONTENT_TYPE], content_type);

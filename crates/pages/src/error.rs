@@ -6,10 +6,11 @@
 use askama::Template;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, CACHE_CONTROL, RETRY_AFTER, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use protocol::{Error, ErrorCode, Timestamp};
 
+use crate::errors::Entry;
 use crate::page::{self, FormTarget, Page, View};
 use crate::{Failure, Markup, Shell, failure};
 
@@ -31,6 +32,18 @@ pub enum Why {
     TooMany,
 }
 
+impl Why {
+    pub(crate) const ALL: &[Self] = &[
+        Self::Rejected,
+        Self::Unconfirmed,
+        Self::Expired,
+        Self::Completed,
+        Self::NotFound,
+        Self::Odd,
+        Self::TooMany,
+    ];
+}
+
 /// An error, and what its page says about it.
 #[derive(Debug)]
 pub struct Problem<'a> {
@@ -49,7 +62,7 @@ pub fn page<'a>(
     problem.error.log();
     let error = problem.error;
     let mut response = if prefers_json(headers) {
-        json(error, &shell.request_id)
+        json(shell, &problem)
     } else {
         html(shell, problem, now)
     };
@@ -123,6 +136,12 @@ impl ErrorPage<'_> {
         }
     }
 
+    /// Where a developer reads what it means.
+    fn about(&self) -> String {
+        let entry = Entry::of(self.error.code(), self.why);
+        format!("{}{}", self.shell.base, entry.path())
+    }
+
     /// `2026-01-31 09:30:00 UTC`
     fn time_in_words(&self) -> String {
         failure::in_words(self.at)
@@ -132,7 +151,7 @@ impl ErrorPage<'_> {
 fn html(shell: &Shell, problem: Problem<'_>, now: Timestamp) -> Response {
     let status = problem.error.status();
     if let Some(failure) = Failure::of(status) {
-        return failure.page(&shell.base, &shell.request_id, now);
+        return failure.page(&shell.base, &shell.operator, &shell.request_id, now);
     }
     Page::new(ErrorPage {
         shell,
@@ -144,23 +163,34 @@ fn html(shell: &Shell, problem: Problem<'_>, now: Timestamp) -> Response {
     .into_response()
 }
 
+/// A problem document: RFC 9457 §3.1, with two members of ours.
 #[derive(serde::Serialize)]
 struct Body<'a> {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: &'a str,
     error: ErrorCode,
-    error_description: &'a str,
     request_id: &'a str,
 }
 
-fn json(error: &Error, request_id: &str) -> Response {
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+fn json(shell: &Shell, problem: &Problem<'_>) -> Response {
+    let error = problem.error;
+    let entry = Entry::of(error.code(), problem.why);
     let body = Body {
+        r#type: format!("{}{}{}", shell.origin, shell.base, entry.path()),
+        title: entry.title(shell.texts),
+        status: error.status().as_u16(),
+        detail: error.description(),
         error: error.code(),
-        error_description: error.description(),
-        request_id,
+        request_id: &shell.request_id,
     };
     let mut response = (error.status(), Json(body)).into_response();
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, PROBLEM);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if error.status() == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
@@ -170,13 +200,14 @@ fn json(error: &Error, request_id: &str) -> Response {
 }
 
 /// RFC 9110 §12.5.1. Only a stated preference counts: `*/*` and no header at all get the page.
-fn prefers_json(headers: &HeaderMap) -> bool {
+pub fn prefers_json(headers: &HeaderMap) -> bool {
     let accept: Vec<&str> = headers
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .collect();
-    quality(&accept, "application", "json") > quality(&accept, "text", "html")
+    let json = quality(&accept, "application", "json").max(quality(&accept, "application", "problem+json"));
+    json > quality(&accept, "text", "html")
 }
 
 /// The quality given to a media type by the most specific range that covers it.
@@ -235,6 +266,7 @@ mod tests {
         for part in [
             "<h1>Request rejected</h1>",
             "invalid_request",
+            "href=\"/auth/errors#invalid_request\"",
             "the redirect_uri is not registered for this client",
             "req-1_A",
             "<time datetime=\"1970-01-01T00:00:00Z\">1970-01-01 00:00:00 UTC</time>",
@@ -296,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_gets_json() {
+    async fn a_program_gets_a_problem_document() {
         let error = Error::invalid_request("no").because("canary");
         let response = page(
             &shell(),
@@ -305,11 +337,29 @@ mod tests {
             Timestamp::from_secs(0),
         );
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
         let wanted = serde_json::json!({
-            "error": "invalid_request", "error_description": "no", "request_id": "req-1_A"
+            "type": "https://example.com/auth/errors#invalid_request",
+            "title": "The request lacks a parameter, has one twice, or has one with a value that can't be right.",
+            "status": 400,
+            "detail": "no",
+            "error": "invalid_request",
+            "request_id": "req-1_A"
         });
         assert_eq!(body, wanted);
+        let error = Error::invalid_request("no").with_status(StatusCode::NOT_FOUND);
+        let response = page(
+            &shell(),
+            &accepting("application/json"),
+            &error,
+            Timestamp::from_secs(0),
+        );
+        let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+        assert_eq!(
+            (&body["type"], &body["status"]),
+            (&"https://example.com/auth/errors#not_found".into(), &404.into())
+        );
     }
 
     #[test]
@@ -321,6 +371,7 @@ mod tests {
             ("nonsense", false),
             ("application/json", true),
             ("application/*", true),
+            ("application/problem+json", true),
             ("APPLICATION/JSON; charset=utf-8", true),
             ("text/html, application/json;q=0.9", false),
             ("text/html;q=0.5, application/json;q=0.9", true),

@@ -8,8 +8,8 @@ use http::StatusCode;
 use protocol::{ErrorCode, Timestamp};
 
 use crate::page::{self, FormTarget};
-use crate::shell::BRAND;
-use crate::{Base, assets};
+use crate::{Base, Markup, Operator, assets};
+use protocol::BRAND;
 
 /// What happened, by its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Failure {
             ),
             Self::Busy => (
                 "Busy just now",
-                "Wait a few seconds, then reload this page. What you were doing isn't lost.",
+                "Wait a few seconds, then reload this page. If that doesn't help, go back and try again.",
             ),
             Self::Slow => (
                 "That took too long to arrive",
@@ -104,7 +104,7 @@ impl Failure {
         }
     }
 
-    pub fn page(self, base: &Base, request_id: &str, at: Timestamp) -> Response {
+    pub fn page(self, base: &Base, operator: &Operator, request_id: &str, at: Timestamp) -> Response {
         let (title, advice) = self.title_and_advice();
         let request_id: String = request_id
             .chars()
@@ -114,13 +114,28 @@ impl Failure {
             .replace("%BRAND%", BRAND)
             .replace("%STYLESHEET%", &assets::STYLE.url(base))
             .replace("%ICON%", &assets::MARK.url(base))
+            .replace("%SCRIPT%", &assets::SCRIPT.as_script(base))
             .replace("%TITLE%", title)
             .replace("%ADVICE%", advice)
             .replace("%CODE%", self.code().as_str())
             .replace("%REQUEST_ID%", &request_id)
             .replace("%TIME%", &at.to_string())
-            .replace("%TIME_IN_WORDS%", &in_words(at));
+            .replace("%TIME_IN_WORDS%", &in_words(at))
+            // The last: what stands in it is read for no place.
+            .replace("%FOOT%", &foot(operator));
         page::send(self.status(), FormTarget::Ourselves, body)
+    }
+}
+
+/// The links of the operator, as in `layout.html`.
+fn foot(operator: &Operator) -> String {
+    let links = operator.links().into_iter().map(|(link, address)| {
+        let (address, text) = (Markup::plain(&address), link.in_english());
+        format!("<li><a href=\"{address}\" rel=\"noreferrer\">{text}</a></li>\n")
+    });
+    match links.collect::<String>() {
+        links if links.is_empty() => links,
+        links => format!("<footer>\n<ul class=\"aside links\">\n{links}</ul>\n</footer>\n"),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a handler of pages asks of a browser's request: which flow it carries, who is signed in, and whether
 //! a form is ours. There is one place that opens flows and one that loads sessions.
 
+use std::sync::Arc;
+
 use accounts::sessions::{self, BrowserSessions, Session};
 use clients::{Client, Names};
 use db::{Conn, Database};
@@ -10,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use keyring::{Keyring, Purpose};
 use protocol::{Clock, Error, Issuer, RequestId, Secret, Subject, Timestamp};
 
-use crate::{Cookies, Problem, Shell, Site, Why, cookies, csrf, error};
+use crate::{Cookies, Operator, Problem, Shell, Site, Why, cookies, csrf, error};
 
 /// What every crate with pages leans on.
 #[derive(Clone, Debug)]
@@ -39,6 +41,15 @@ impl Front {
             clock,
             site,
             cookies,
+        }
+    }
+
+    /// The same, on a site that is run by whoever says so.
+    #[must_use]
+    pub fn run_by(self, operator: Arc<Operator>) -> Self {
+        Self {
+            site: self.site.run_by(operator),
+            ..self
         }
     }
 

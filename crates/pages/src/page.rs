@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use protocol::Clock;
 
-use crate::{Failure, Shell, form_post};
+use crate::{Failure, Shell, assets, form_post};
 
 /// What a page shows: a template that knows its frame.
 pub trait View: askama::Template {
@@ -44,17 +44,25 @@ pub struct Page<V> {
 }
 
 macro_rules! policy {
-    ($($form_action:literal)?) => {
+    ($($more:literal)*) => {
         concat!(
             "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; ",
-            $($form_action, "; ",)?
+            $($more, "; ",)*
             "frame-ancestors 'none'"
         )
     };
 }
 
+/// With scripts of ours from a file of ours where a page loads it, and no other: text never becomes code there, not even
+/// by that file (Trusted Types).
+macro_rules! scripted {
+    ($($more:literal)*) => { policy!($($more)* "script-src 'self'" "require-trusted-types-for 'script'") };
+}
+
 const POLICY_OURSELVES: &str = policy!("form-action 'self'");
+const POLICY_OURSELVES_SCRIPTED: &str = scripted!("form-action 'self'");
 pub(crate) const POLICY_CLIENT: &str = policy!();
+const POLICY_CLIENT_SCRIPTED: &str = scripted!();
 
 /// Passkeys stay allowed on our own pages, which is the browsers' default.
 const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
@@ -89,15 +97,21 @@ impl<V: View> IntoResponse for Page<V> {
                 tracing::error!(%cause, "a page could not be rendered");
                 let shell = self.view.shell();
                 // A page that failed asks nobody what time it is.
-                Failure::Trouble.page(&shell.base, &shell.request_id, Clock::System.now())
+                Failure::Trouble.page(
+                    &shell.base,
+                    &shell.operator,
+                    &shell.request_id,
+                    Clock::System.now(),
+                )
             }
         }
     }
 }
 
 pub(crate) fn send(status: StatusCode, form_target: FormTarget, body: String) -> Response {
+    let is_scripted = assets::SCRIPT.is_loaded_by(&body);
     let mut response = (status, Html(body)).into_response();
-    protect(response.headers_mut(), form_target);
+    protect(response.headers_mut(), form_target, is_scripted);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
@@ -121,11 +135,13 @@ fn admit(frames: &[&str], headers: &mut HeaderMap) {
     }
 }
 
-fn protect(headers: &mut HeaderMap, form_target: FormTarget) {
-    let policy = match form_target {
-        FormTarget::Ourselves => HeaderValue::from_static(POLICY_OURSELVES),
-        FormTarget::Client => HeaderValue::from_static(POLICY_CLIENT),
-        FormTarget::ClientAtOnce => form_post::POLICY.clone(),
+fn protect(headers: &mut HeaderMap, form_target: FormTarget, is_scripted: bool) {
+    let policy = match (form_target, is_scripted) {
+        (FormTarget::Ourselves, false) => HeaderValue::from_static(POLICY_OURSELVES),
+        (FormTarget::Ourselves, true) => HeaderValue::from_static(POLICY_OURSELVES_SCRIPTED),
+        (FormTarget::Client, false) => HeaderValue::from_static(POLICY_CLIENT),
+        (FormTarget::Client, true) => HeaderValue::from_static(POLICY_CLIENT_SCRIPTED),
+        (FormTarget::ClientAtOnce, _) => form_post::POLICY.clone(),
     };
     headers.insert(CONTENT_SECURITY_POLICY, policy);
     let referrer = match form_target {
@@ -189,6 +205,35 @@ mod tests {
             assert_eq!(header("cache-control"), "no-store");
             assert_eq!(header("referrer-policy"), "same-origin"); // c015
             assert_eq!(header("content-type"), "text/html; charset=utf-8");
+        }
+    }
+
+    #[test]
+    fn c094_the_policy_admits_our_script_where_a_page_loads_it_and_nowhere_else() {
+        let shell = Site::new("https://example.com/auth").shell(&HeaderMap::new(), None, "r1");
+        let script = shell.script().0;
+        assert!(script.starts_with("<script src=\"/auth/assets/page-"), "{script}");
+        let escaped = crate::Markup::plain(&script).to_string();
+        for target in [FormTarget::Ourselves, FormTarget::Client] {
+            let elsewhere = script.replace("/assets/page-", "/assets/evil-");
+            for (body, is_scripted) in [
+                (script.clone(), true),
+                (escaped.clone(), false),
+                (elsewhere, false),
+                (String::new(), false),
+            ] {
+                let response = send(StatusCode::OK, target, body.clone());
+                let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+                let directives: Vec<&str> = policy.split("; ").collect();
+                for own in ["script-src 'self'", "require-trusted-types-for 'script'"] {
+                    assert_eq!(directives.contains(&own), is_scripted, "{body}: {policy}");
+                }
+                let kept = ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"];
+                assert!(kept.iter().all(|own| directives.contains(own)), "{policy}");
+                assert!(!policy.contains("unsafe"), "{policy}");
+                let form_action = directives.contains(&"form-action 'self'");
+                assert_eq!(form_action, target == FormTarget::Ourselves);
+            }
         }
     }
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use askama::filters::Safe;
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 use protocol::BRAND;
 
-use crate::{Locale, Markup, Texts, assets};
+use crate::{Locale, Markup, Operator, Texts, assets};
 
 /// The path of the issuer, without a slash at its end: empty for `https://id.example.com`, `/auth` for
 /// `https://example.com/auth`. Every link of ours begins with it.
@@ -19,13 +20,17 @@ pub struct Base(Arc<str>);
 pub struct Site {
     origin: Arc<str>,
     base: Base,
+    operator: Arc<Operator>,
 }
 
 /// What one request's page is framed with.
 #[derive(Clone, Debug)]
 pub struct Shell {
     pub brand: &'static str,
+    /// Our own, as in [`Site::origin`].
+    pub origin: Arc<str>,
     pub base: Base,
+    pub operator: Arc<Operator>,
     pub texts: Texts,
     pub request_id: String,
 }
@@ -39,7 +44,14 @@ impl Site {
         Self {
             origin: format!("{scheme}://{authority}").into(),
             base: Base(path.trim_end_matches('/').into()),
+            operator: Arc::default(),
         }
+    }
+
+    /// The same, run by whoever says so.
+    #[must_use]
+    pub fn run_by(self, operator: Arc<Operator>) -> Self {
+        Self { operator, ..self }
     }
 
     /// Our origin as browsers write it in `Origin`.
@@ -49,6 +61,10 @@ impl Site {
 
     pub fn base(&self) -> &Base {
         &self.base
+    }
+
+    pub fn operator(&self) -> &Operator {
+        &self.operator
     }
 
     /// `ui_locales` is what the client asked for, where the page belongs to a client's request.
@@ -61,7 +77,9 @@ impl Site {
         let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         Shell {
             brand: BRAND,
+            origin: self.origin.clone(),
             base: self.base.clone(),
+            operator: self.operator.clone(),
             texts: Texts::of(Locale::negotiate(ui_locales, accepted)),
             request_id: request_id.into(),
         }
@@ -87,6 +105,11 @@ impl Shell {
 
     pub fn stylesheet(&self) -> String {
         assets::STYLE.url(&self.base)
+    }
+
+    /// For the head of a page whose markup names what the script adds.
+    pub fn script(&self) -> Safe<String> {
+        Safe(assets::SCRIPT.as_script(&self.base))
     }
 
     pub fn icon(&self) -> String {

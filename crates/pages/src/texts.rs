@@ -121,6 +121,15 @@ impl Markup {
         Self(format!("<bdi>{}</bdi>", Self::plain(text)))
     }
 
+    /// A link to an address of ours or our operator's, around text that stands for it.
+    pub(crate) fn link(address: &str, text: &str) -> Self {
+        Self(format!(
+            "<a href=\"{}\" rel=\"noreferrer\">{}</a>",
+            Self::plain(address),
+            Self::isolated(text)
+        ))
+    }
+
     /// A time as a machine reads it, around the words for it.
     pub fn time(exact: &str, words: &Self) -> Self {
         Self(format!(

@@ -19,6 +19,15 @@ month-10 = October
 month-11 = November
 month-12 = December
 
+## Who runs this site
+
+operator-terms = Terms of service
+operator-privacy = Privacy policy
+operator-help = Help
+operator-imprint = Imprint
+operator-contact = Contact
+operator-reach = You can reach them at { $contact }.
+
 ## Sign-in
 
 login-title = Sign in
@@ -73,6 +82,9 @@ recover-sent-somewhere = If there's an account for the address you gave, we've s
 recover-sent-do = It works once, for 30 minutes. If nothing comes, look among unwanted mail.
 recover-again = Send another link
 recover-other = Use another email
+password-show = Show password
+password-show-current = Show current password
+password-show-new = Show new password
 password-title = Set a new password
 password-for = For { $email }
 password-label = New password
@@ -138,7 +150,7 @@ sign-up-used = An account was made with it. Sign in with your email and your pas
 sign-up-done-title = Your account is ready
 sign-up-done = Sign in with your email and your password. If you were on your way to an app in another browser, go back there.
 sign-up-reset = Set a new password
-sign-up-link-new = Get a new link
+sign-up-link-new = Get another link
 invitation-expired-title = This invitation has expired
 invitation-expired = An invitation works for 7 days. Ask the people who run this site for another.
 invitation-withdrawn-title = This invitation was taken back
@@ -164,8 +176,8 @@ link-disabled-title = This account is turned off
 link-disabled = Nothing was changed. Ask the people who run this site to turn it on again.
 link-foreign-title = We don't know this link
 link-foreign = Open it from the email again, or copy all of it. A link that is older than a week is forgotten.
-link-new = Get a new link
-link-send = Send a new link
+link-new = Get another link
+link-send = Send another link
 link-too-many = Too many links were asked for. Use the newest one in your mailbox, or try again later.
 
 ## Your account
@@ -189,7 +201,7 @@ profile-done = Saved.
 devices-ended = That device is signed out.
 devices-others-ended = You're signed out everywhere else.
 apps-removed = The app no longer has access to your account.
-profile-changed = Your profile was changed elsewhere meanwhile, so nothing was saved. This is what it says now.
+profile-changed = Your profile was changed while this page was open, so nothing was saved. This is what it says now.
 profile-submit = Save
 profile-unverified = Not confirmed yet
 profile-hint-birthdate = For example 1990-12-31
@@ -210,7 +222,7 @@ email-other = Use another email
 email-how = We'll send a link to the new address. Nothing changes before you open it.
 email-sent = We've sent a link to { $email }. Open it in this browser to make the change.
 email-sent-do = It works once, for 30 minutes. If nothing comes, look among unwanted mail, or check the address.
-email-again = Ask again
+email-again = Get another link
 email-changed = Your email is changed. You're signed out everywhere else.
 email-unavailable = This site doesn't send email, so your address can't be changed here. Ask the people who run it.
 email-confirm-title = Confirm your new email
@@ -259,7 +271,7 @@ apps-title = Connected apps
 apps-lead = Apps and sites that you allowed to use your account
 apps-none = No app uses your account. When you sign in to one with it, it's listed here.
 apps-unverified = We haven't checked this app
-apps-since = Allowed on { $day }.
+apps-since = Allowed on { $day }
 apps-last-used = Last used on { $day }
 apps-profile = See your name and profile
 apps-email = See your email address
@@ -271,6 +283,7 @@ app-may = { $app } may:
 app-remove-title = Remove access
 app-remove-lead = { $app } is signed out and can't use your account any more. To use it again, you sign in and allow it again.
 app-remove = Remove access
+app-report = Report this app
 
 activity-label = Activity
 activity-title = Security activity
@@ -288,8 +301,8 @@ activity-failed-once = Wrong password
 activity-signed-out = Signed out on one device
 activity-signed-out-elsewhere = Signed out everywhere else
 activity-allowed = Allowed access to { $app }
-activity-removed = Removed access of { $app }
-activity-ended = Access of { $app } ended
+activity-removed = Removed access for { $app }
+activity-ended = Access for { $app } ended
 activity-created = Account created
 activity-updated = Account changed by the people who run this site
 activity-disabled = Account turned off
@@ -325,7 +338,7 @@ delete-wrong = That isn't the address of this account
 delete-stay = Keep my account
 deleted-title = Your account will be deleted
 deleted = You're signed out everywhere, and no app can use your account.
-deleted-told = We've written to your address.
+deleted-told = We've emailed you.
 deleted-undo = Changed your mind? Sign in within 14 days to keep it.
 
 claim-name = Full name
@@ -370,7 +383,7 @@ mail-exported-subject = A copy of your { $brand } data was downloaded
 mail-exported = On { $time } a copy of everything in your { $brand } account was downloaded.
 mail-deletion-subject = Your { $brand } account will be deleted
 mail-deletion = On { $time } the deletion of your { $brand } account was asked for. You're signed out everywhere, and no app can use it.
-mail-deletion-undo = To keep it, sign in to { $brand } before { $day }. From then on it can't be had back.
+mail-deletion-undo = To keep it, sign in to { $brand } before { $day }. From then on it can't be restored.
 mail-undone-subject = Your { $brand } account stays
 mail-undone = On { $time } someone signed in to your { $brand } account, or set a new password for it. So it won't be deleted.
 mail-elsewhere-subject = You were signed out of { $brand } everywhere else
@@ -428,6 +441,14 @@ mail-recovered = Your { $brand } password was changed on { $time }, by a link th
 mail-recovered-ended = You're signed out everywhere, and all apps are disconnected.
 mail-recovered-stranger = If it wasn't you, someone can read your email. Make your mailbox safe first, then set a new password.
 
+## What would have been mailed, in development
+
+mailbox-title = Mailbox
+mailbox-lead = What would have been mailed. This page is only in development mode.
+mailbox-none = Nothing yet. A mail takes about a second; then reload this page.
+mailbox-to = To { $email }
+mailbox-html = As HTML
+
 ## What an app says of itself
 
 app-policy = Privacy policy at { $host }
@@ -477,6 +498,7 @@ consent-claim-email-verified = See whether your email address is confirmed
 consent-claim-address = See your postal address: { $value }
 consent-claim-phone-number = See your phone number: { $value }
 consent-claim-phone-number-verified = See whether your phone number is confirmed
+consent-no-policy = This app hasn't published a privacy policy.
 consent-later = If { $app } asks for more later, we'll ask you again.
 consent-remove = You can remove its access at any time, under Connected apps in your account.
 consent-allow = Allow
@@ -485,7 +507,7 @@ consent-deny = Don't allow
 ## Back to the app by a form
 
 form-post-title = Back to the app
-form-post-do = You're going back to { $app }. If nothing happens, continue by hand.
+form-post-do = You're going back to { $app }. If nothing happens, press Continue.
 form-post-continue = Continue
 
 ## Before leaving for an app that nobody checked
@@ -538,3 +560,77 @@ error-request-id = Request ID
 error-time = Time
 error-developers = For developers
 error-description = Description
+error-copy = Copy
+error-copied = Copied
+
+## What error codes mean, for developers
+
+errors-title = What errors mean
+errors-lead = For developers of apps: what each error of this server means, and what to change.
+errors-codes = Error codes
+errors-pages = Pages
+errors-pages-lead = When a request can't be answered to the app, the person sees a page of ours, and a program that asks for JSON gets a problem document (RFC 9457) whose type is one of these.
+errors-source = Specified in { $source }.
+errors-about = What this error means
+code-invalid-request = The request lacks a parameter, has one twice, or has one with a value that can't be right.
+code-invalid-request-do = Read error_description: it names the parameter. Where a person sees the page "Request rejected", most often the client_id is unknown here or the redirect_uri isn't registered for it, character by character.
+code-invalid-client = We couldn't tell that it's this client who asks.
+code-invalid-client-do = Check client_id and client_secret, and that the client uses the method that it's registered with (token_endpoint_auth_method). In HTTP Basic, both are form-encoded first (RFC 6749 §2.3.1).
+code-invalid-grant = The authorization code or refresh token isn't good, or not any more.
+code-invalid-grant-do = A code works once, for 60 seconds, for the client, the redirect_uri and the code_verifier that belong to it. A refresh token ends when it's used again after its successor, when access is removed, or with time: send the person through the authorization endpoint again.
+code-unauthorized-client = This client isn't registered for what it asks.
+code-unauthorized-client-do = Register the response type or grant type (response_types, grant_types), or ask for one that the client has.
+code-unsupported-grant-type = The token endpoint doesn't know this grant_type.
+code-unsupported-grant-type-do = Use one of grant_types_supported in our metadata.
+code-unsupported-response-type = The authorization endpoint doesn't answer with this response_type.
+code-unsupported-response-type-do = Use one of response_types_supported in our metadata. For nearly every app that's code.
+code-invalid-scope = None of the scopes that were asked for can be given.
+code-invalid-scope-do = Ask for scopes of scopes_supported in our metadata, or those of the API named by resource. On a refresh, ask for no more than was granted.
+code-invalid-target = The resource isn't an API that we issue tokens for, or not together with the others.
+code-invalid-target-do = Use the identifier that the API is registered with, and ask for APIs with different signing algorithms one at a time.
+code-access-denied = The person said no, or what the request makes essential can't be given.
+code-access-denied-do = Where they said no, nothing is wrong: let them go on without, or offer to try again. Otherwise error_description says what can't be given.
+code-server-error = Something failed on our side.
+code-server-error-do = Try again later. If it stays, tell the people who run this server the request ID and the time.
+code-temporarily-unavailable = We're busy, or you asked more often than we take.
+code-temporarily-unavailable-do = Wait as long as Retry-After says, then send the same request again.
+code-login-required = With prompt=none nobody may be asked to sign in, and somebody has to.
+code-login-required-do = Send the person here without prompt=none.
+code-consent-required = With prompt=none nobody may be asked for consent, and it's missing.
+code-consent-required-do = Send the person here without prompt=none, or ask for less.
+code-interaction-required = With prompt=none no page may be shown, and one is needed.
+code-interaction-required-do = Send the person here without prompt=none.
+code-request-not-supported = The request object in the request parameter is unsigned (alg none).
+code-request-not-supported-do = Sign it with a key or secret of the client, or send the parameters themselves.
+code-request-uri-not-supported = The request object behind request_uri is unsigned (alg none).
+code-request-uri-not-supported-do = Sign it with a key or secret of the client, or push the parameters themselves (RFC 9126).
+code-invalid-request-uri = The request_uri is unknown, was used or has expired, or what stands there couldn't be fetched.
+code-invalid-request-uri-do = Push the request again and use the new request_uri at once. One of your own has to be in the client's request_uris, and answer with a JWT within five seconds, without redirect.
+code-invalid-request-object = The request object isn't signed or encrypted as it has to be, or says something that can't be right.
+code-invalid-request-object-do = Check its algorithm, its key (jwks, jwks_uri), aud (our issuer), iss (the client_id) and its times. error_description says which.
+code-registration-not-supported = The registration parameter isn't taken.
+code-registration-not-supported-do = Register the client first, at the registration endpoint or with the people who run this server.
+code-invalid-token = The access token has expired, was revoked, or isn't for this resource.
+code-invalid-token-do = Get another one: by the refresh token, or by the authorization endpoint. Don't send the same again.
+code-insufficient-scope = The access token is good, and not for this.
+code-insufficient-scope-do = Ask for the scope that the resource needs, and let the person consent to it.
+code-invalid-redirect-uri = A redirect URI of the registration can't be taken.
+code-invalid-redirect-uri-do = Use https without a fragment. Native apps may use a scheme of their own, or http with 127.0.0.1, [::1] or localhost.
+code-invalid-client-metadata = A member of the registration can't be taken.
+code-invalid-client-metadata-do = Read error_description: it names the member and what we take.
+code-unapproved-software-statement = Software statements aren't taken here.
+code-unapproved-software-statement-do = Leave software_statement out, and send the members themselves.
+code-stale-feed = The place in the revocation feed is of another history, perhaps because the database was restored.
+code-stale-feed-do = Take the snapshot again, and go on from its number.
+page-unconfirmed = A form came from elsewhere, or without the cookie that it was made for.
+page-unconfirmed-do = Don't post to our pages from your own, and don't show them in a frame. Send the person to the authorization endpoint.
+page-expired = What was begun is older than an hour, or was begun in another browser.
+page-expired-do = Begin again: make a new authorization request. Don't keep addresses of our pages.
+page-completed = This request was answered before.
+page-completed-do = Look at your own answer to the first one. Each sign-in needs an authorization request of its own, with a new state.
+page-not-found = There is nothing at this address.
+page-not-found-do = Take addresses from our metadata, at .well-known/openid-configuration below the issuer.
+page-odd = What was sent isn't what the page asks for, or not by this HTTP method.
+page-odd-do = Our pages are for browsers. Programs use the endpoints in our metadata.
+page-many = More requests came from this network than we take.
+page-many-do = Wait as long as Retry-After says.

@@ -57,6 +57,8 @@ pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
 /// What would have been mailed; only where nothing is.
 pub const DEV_MAILBOX: &str = "/dev/mailbox";
 pub const DEV_MAIL: &str = "/dev/mailbox/{mail_id}";
+/// What our error codes mean, for developers.
+pub const ERRORS: &str = "/errors";
 /// Pictures of apps.
 pub const LOGOS: &str = "/logos/{name}";
 pub const ASSETS: &str = "/assets/{name}";

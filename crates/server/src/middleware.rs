@@ -11,6 +11,7 @@ mod certificate;
 mod cors;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use account::Mails;
 use accounts::attempts::Attempts;
@@ -22,7 +23,7 @@ use futures_util::FutureExt as _;
 use http::header::{ACCEPT, CONNECTION, REFERRER_POLICY};
 use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pages::{Base, Failure, Site};
+use pages::{Failure, Operator, Site};
 use protocol::{ClientAddress, Clock, Error, Issuer, RequestId};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -38,7 +39,7 @@ use body::Arrival;
 #[derive(Clone, Debug)]
 pub struct Shell {
     secure: bool,
-    base: Base,
+    site: Site,
     proxies: TrustedProxies,
     certificates: Certificates,
     limits: Limits,
@@ -54,7 +55,7 @@ impl Shell {
     pub fn new(issuer: &Issuer, proxies: TrustedProxies, limits: Limits) -> Self {
         Self {
             secure: issuer.is_secure(),
-            base: Site::new(issuer.as_str()).base().clone(),
+            site: Site::new(issuer.as_str()),
             proxies,
             certificates: Certificates::Ours,
             limits,
@@ -65,6 +66,13 @@ impl Shell {
     #[must_use]
     pub fn told_of_certificates_by(self, certificates: Certificates) -> Self {
         Self { certificates, ..self }
+    }
+
+    /// The same on a site that is run by whoever says so.
+    #[must_use]
+    pub fn run_by(self, operator: Arc<Operator>) -> Self {
+        let site = self.site.run_by(operator);
+        Self { site, ..self }
     }
 
     /// The bound on sign-ins that fail.
@@ -146,7 +154,7 @@ impl Shell {
     fn reader<'r>(&'r self, headers: &HeaderMap, id: &'r RequestId) -> Reader<'r> {
         let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
         match accept.is_some_and(|accept| accept.contains("text/html")) {
-            true => Reader::Person { base: &self.base, id },
+            true => Reader::Person { site: &self.site, id },
             false => Reader::Program,
         }
     }
@@ -179,7 +187,7 @@ fn out_of_time(reader: Reader<'_>, arrival: &Arrival) -> Response {
 
 /// Who will read an answer of this layer. Its page needs neither template nor texts nor database.
 enum Reader<'r> {
-    Person { base: &'r Base, id: &'r RequestId },
+    Person { site: &'r Site, id: &'r RequestId },
     Program,
 }
 
@@ -187,11 +195,11 @@ impl Reader<'_> {
     fn shown(self, error: Error) -> Response {
         match self {
             Self::Program => error.into_response(),
-            Self::Person { base, id } => {
+            Self::Person { site, id } => {
                 error.log();
                 let failure = Failure::outside_of_pages(error.status());
                 // The clock that a test may move is behind this layer.
-                failure.page(base, id.as_str(), Clock::System.now())
+                failure.page(site.base(), site.operator(), id.as_str(), Clock::System.now())
             }
         }
     }

@@ -50,6 +50,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     parts.mtls.clone_from(&settings.mtls);
     parts.mail = mail(&settings, mode)?;
     parts.sign_up = settings.sign_up;
+    parts.operator = settings.operator.clone().into();
     let limits = Limits::new(&settings);
     let told_by = settings.mtls.as_ref().map_or(Certificates::Ours, Mtls::told_by);
     let shell = Shell::new(&parts.issuer, settings.trusted_proxies.clone(), limits.clone())

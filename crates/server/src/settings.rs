@@ -8,6 +8,7 @@ mod keys;
 mod mail;
 mod mtls;
 mod name;
+mod operator;
 mod proxies;
 mod sources;
 mod values;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use accounts::passwords::Breached;
 use clients::registrations::quota::Hours;
 use clients::{AssertionAudience, Trust};
+use pages::Operator;
 use protocol::{Issuer, PushedRequests, ResponseTypes, SignUp};
 use registry::{Admission, Terms};
 
@@ -67,6 +69,8 @@ pub struct Settings {
     pub breached_passwords: Option<PathBuf>,
     /// None where no mail is sent.
     pub mail: Option<Mail>,
+    /// What the pages say of the people who run this site.
+    pub operator: Operator,
     /// What may be fetched from other servers, and whom they are trusted by.
     pub egress: egress::Settings,
     shown: BTreeMap<Name, Shown>,
@@ -127,6 +131,7 @@ impl Settings {
         let mail = reader.mail();
         let sign_up = reader.sign_up();
         let breached_passwords = reader.read(Name::BreachedPasswords, values::path);
+        let operator = reader.operator();
         reader.refuse_what_is_not_there_yet();
         reader.refuse_dev_beyond_this_machine(issuer.as_ref(), listen);
 
@@ -174,6 +179,7 @@ impl Settings {
             sign_up,
             breached_passwords,
             mail,
+            operator,
             egress,
             shown: reader.shown,
         })

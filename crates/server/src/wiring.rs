@@ -17,7 +17,7 @@ use events::changes::Watcher;
 use issuance::{Bearer, Gate, Known};
 use keyring::{Keyring, MasterKey};
 use mail::{Post, Way};
-use pages::{Front, Guesses, assets};
+use pages::{Front, Guesses, Operator, assets, errors};
 use protocol::{ClientCertificates, Clock, Issuer, PushedRequests, ResponseTypes, Routes, SignUp};
 use registry::{Admission, Registry, Terms};
 use signals::Signals;
@@ -61,6 +61,8 @@ pub struct Parts {
     pub mail: Option<Way>,
     /// Who may make an account for themselves.
     pub sign_up: SignUp,
+    /// What the pages say of the people who run this site.
+    pub operator: Arc<Operator>,
 }
 
 impl Parts {
@@ -116,6 +118,7 @@ impl Parts {
             registration: Terms::default(),
             mail: None,
             sign_up: SignUp::Closed,
+            operator: Arc::default(),
         })
     }
 
@@ -136,12 +139,8 @@ impl Parts {
     /// The same with their list, and with routes besides ours behind the same layer: what a measurement compares ours
     /// with.
     pub fn routes(&self, further: Routes, shell: Shell) -> Routes {
-        let front = Front::new(
-            self.db.clone(),
-            self.keyring.clone(),
-            self.clock.clone(),
-            &self.issuer,
-        );
+        let front = self.front();
+        let shell = shell.run_by(self.operator.clone());
         let offered = Offered {
             registration: self.registration.admission != Admission::Closed,
             signing: self.keyring.algs(),
@@ -158,7 +157,7 @@ impl Parts {
             &offered,
         ));
         let readable = |routes: Routes, by: Cors| {
-            let routes = fallback::for_methods(routes, front.clone());
+            let routes = fallback::for_programs(routes, front.clone());
             routes.within(|routes| routes.layer(from_fn_with_state(by, cors)))
         };
         let public = |documents: Routes| readable(documents, Cors::public());
@@ -193,13 +192,14 @@ impl Parts {
             .merge(self.mailbox(&front))
             .merge(readable(authorize::pushing(authorize), self.registered_origins()))
             .merge(readable(token::router(token.clone()), self.registered_origins()))
-            .merge(token::introspection(token))
-            .merge(feed::router(self.feed()))
-            .merge(fallback::for_methods(
-                registry::router(self.registry()),
+            .merge(fallback::for_programs(
+                token::introspection(token)
+                    .merge(feed::router(self.feed()))
+                    .merge(registry::router(self.registry())),
                 front.clone(),
             ))
             .merge(public(discovery::router(discovery.clone())))
+            .merge(errors::router(front.site.clone()))
             .merge(assets::router())
             .merge(health::router(self.db.clone()));
 
@@ -212,6 +212,11 @@ impl Parts {
                 .merge(health::router(self.db.clone())),
         };
         fallback::with(app.merge(further), front).within(|app| shell.around(app))
+    }
+
+    fn front(&self) -> Front {
+        let (db, keyring) = (self.db.clone(), self.keyring.clone());
+        Front::new(db, keyring, self.clock.clone(), &self.issuer).run_by(self.operator.clone())
     }
 
     /// Where mails are queued.
@@ -265,6 +270,7 @@ impl Parts {
         let letters = Letters {
             db: self.db.clone(),
             issuer: self.issuer.clone(),
+            contact: self.operator.contact.clone(),
             clock: self.clock.clone(),
         };
         Some((post, letters))
@@ -293,16 +299,14 @@ impl Parts {
     /// What is served where clients are asked for certificates: what programs call. No page is there, so no cookie
     /// counts.
     pub fn mtls_router(&self, url: &Issuer, shell: Shell) -> Router {
-        let front = Front::new(
-            self.db.clone(),
-            self.keyring.clone(),
-            self.clock.clone(),
-            &self.issuer,
-        );
+        let front = self.front();
+        let shell = shell.run_by(self.operator.clone());
         let token = self.token();
         let pushing = authorize::pushing(self.authorize(front.clone()));
-        let own = fallback::for_methods(token::router(token.clone()).merge(pushing), front.clone())
+        let programs = token::router(token.clone())
+            .merge(pushing)
             .merge(token::introspection(token));
+        let own = fallback::for_programs(programs, front.clone());
         let app = fallback::with(own.under(url.path()), front);
         shell.around(app.into_router())
     }

@@ -28,7 +28,7 @@ impl Letters {
         // To the address that the account has: the one that was typed may be another mailbox, where letters differ in case.
         let (to, words) = match &user {
             None => (&email, self.welcome(&link, texts)),
-            Some(user) if user.disabled_at.is_some() => (&user.email, disabled(texts)),
+            Some(user) if user.disabled_at.is_some() => (&user.email, self.disabled(texts)),
             Some(user) if is_over => (&user.email, leaving(texts)),
             Some(user) => (&user.email, self.known(&link, texts)),
         };
@@ -127,21 +127,21 @@ impl Letters {
         }
     }
 
+    /// Neither a link nor another password would help them.
+    fn disabled(&self, texts: Texts) -> Words {
+        let brand = [("brand", BRAND)];
+        let mut before = vec![texts.words("mail-known-disabled", &brand)];
+        before.extend(self.reach(texts));
+        before.push(texts.words("mail-known-ignore", &[]));
+        Words {
+            subject: texts.words("mail-known-subject", &brand),
+            before,
+            ..Words::default()
+        }
+    }
+
     fn to_account(&self, label: &str, link: &Secret, texts: Texts) -> (String, String) {
         (texts.words(label, &[]), self.address(path::SIGN_UP_ACCOUNT, link))
-    }
-}
-
-/// Neither a link nor another password would help them.
-fn disabled(texts: Texts) -> Words {
-    let brand = [("brand", BRAND)];
-    Words {
-        subject: texts.words("mail-known-subject", &brand),
-        before: vec![
-            texts.words("mail-known-disabled", &brand),
-            texts.words("mail-known-ignore", &[]),
-        ],
-        ..Words::default()
     }
 }
 

@@ -4,6 +4,7 @@ use events::Context;
 use mail::Content;
 
 use super::*;
+use crate::notices::What;
 use crate::outbox::Counts;
 
 #[tokio::test]
@@ -19,6 +20,7 @@ async fn c073_a_link_asked_for_before_the_credentials_changed_is_not_made_afterw
         let letters = Letters {
             db: db.clone(),
             issuer: Issuer::parse("https://id.example.com").unwrap(),
+            contact: None,
             clock,
         };
         for (epoch, is_made) in [(user.epoch, true), (user.epoch - 1, false)] {
@@ -43,6 +45,7 @@ async fn a_mail_that_only_a_newer_version_knows_is_left_to_it() {
             db,
             issuer: Issuer::parse("https://id.example.com").unwrap(),
             clock: Clock::System,
+            contact: None,
         };
         for row in [
             r#"{"postcard":{"to":"alex@example.com"}}"#,
@@ -70,4 +73,42 @@ fn c070_what_stands_behind_a_plus_makes_no_other_mailbox() {
     }
     assert_ne!(whose("Alex@Example.com"), tagged);
     assert_eq!(whose("+alex@example.com"), Counts::of("+alex@example.com"));
+}
+
+#[test]
+fn whoever_lost_their_address_is_told_whom_to_write_to() {
+    let texts = Texts::of(Locale::En);
+    let notice = |what| Notice {
+        to: "alex@example.com".to_owned(),
+        what,
+        at: Timestamp::from_secs(0),
+        locale: "en".to_owned(),
+        user_agent: None,
+    };
+    let issuer = Issuer::parse("https://id.example.com").unwrap();
+    for (what, contact, said) in [
+        (
+            What::EmailChanged,
+            Some(Contact::Mailbox("ops@example.com".to_owned())),
+            Some("You can reach them at ops@example.com."),
+        ),
+        (
+            What::EmailChanged,
+            Some(Contact::Page("https://www.example.com/help".to_owned())),
+            Some("You can reach them at https://www.example.com/help."),
+        ),
+        (What::EmailChanged, None, None),
+        (
+            What::DataExported,
+            Some(Contact::Mailbox("ops@example.com".to_owned())),
+            None,
+        ),
+    ] {
+        let reach = reach(contact.as_ref(), texts);
+        let letter = notice(what).letter(&issuer, reach, texts).unwrap();
+        for text in [&letter.text, &letter.html] {
+            assert_eq!(text.contains("You can reach them"), said.is_some(), "{text}");
+            assert!(said.is_none_or(|said| text.contains(said)), "{text}");
+        }
+    }
 }

@@ -77,6 +77,11 @@ pub(crate) async fn show(
         let logo = logos::of(&client, &mut conn).await?;
         let app = app(&allowed, &client, logo.as_ref(), &shell);
         drop(conn);
+        let report = shell
+            .operator
+            .contact
+            .as_ref()
+            .map(|contact| contact.about(client.id.as_str()));
         let groups = account.groups(&allowed).await?;
         Ok(page(
             AppPage {
@@ -84,6 +89,7 @@ pub(crate) async fn show(
                 frame,
                 app,
                 groups,
+                report,
             },
             StatusCode::OK,
             fresh,

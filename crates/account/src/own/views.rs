@@ -21,6 +21,7 @@ pub(crate) use profile::{ConfirmEmail, EmailFault, Field, MoveEmail, Profile, Sa
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) here: Here,
+    pub(crate) depth: Depth,
     pub(crate) csrf: String,
     /// Whose account it is.
     pub(crate) person: Person,
@@ -41,7 +42,32 @@ pub(crate) enum Here {
     Data,
 }
 
+/// Whether a page is one of those that the navigation names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    Itself,
+    /// It stands below, and the way back to its place is a link.
+    Below,
+}
+
+impl Depth {
+    /// As `aria-current` says it: the page, or what it belongs to.
+    fn current(self) -> &'static str {
+        match self {
+            Self::Itself => "page",
+            Self::Below => "true",
+        }
+    }
+}
+
 impl Here {
+    pub(crate) fn depth_of(self, path: &str) -> Depth {
+        match path == self.path() {
+            true => Depth::Itself,
+            false => Depth::Below,
+        }
+    }
+
     /// Where the navigation leads, in its order.
     const PLACES: [Self; 6] = [
         Self::Profile,

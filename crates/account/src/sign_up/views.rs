@@ -131,6 +131,14 @@ impl What {
         }
     }
 
+    /// Whether those who run this site are the ones to ask.
+    fn sends_to_the_operator(self) -> bool {
+        match self {
+            Self::Closed | Self::ByInvitation | Self::InvitationExpired | Self::Withdrawn => true,
+            Self::Known | Self::Expired | Self::Used | Self::Foreign | Self::Done => false,
+        }
+    }
+
     /// Whether another link would help.
     fn leads_to_another_link(self) -> bool {
         match self {

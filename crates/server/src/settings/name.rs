@@ -31,6 +31,11 @@ protocol::wire_enum! {
         MailFrom => "MAIL_FROM",
         SignUp => "SIGN_UP",
         BreachedPasswords => "BREACHED_PASSWORDS",
+        TermsUrl => "TERMS_URL",
+        PrivacyUrl => "PRIVACY_URL",
+        HelpUrl => "HELP_URL",
+        ImprintUrl => "IMPRINT_URL",
+        Contact => "CONTACT",
     }
 }
 
@@ -85,7 +90,12 @@ impl Name {
             | Self::EgressAllowPrivate
             | Self::MailSmtpUrl
             | Self::MailFrom
-            | Self::BreachedPasswords => None,
+            | Self::BreachedPasswords
+            | Self::TermsUrl
+            | Self::PrivacyUrl
+            | Self::HelpUrl
+            | Self::ImprintUrl
+            | Self::Contact => None,
             // `--dev` has another than the others.
             Self::Registration | Self::SignUp => None,
             Self::RegistrationTrust => Some("unverified"),
@@ -123,7 +133,12 @@ impl Name {
             | Self::MailSmtpUrl
             | Self::MailFrom
             | Self::SignUp
-            | Self::BreachedPasswords => return None,
+            | Self::BreachedPasswords
+            | Self::TermsUrl
+            | Self::PrivacyUrl
+            | Self::HelpUrl
+            | Self::ImprintUrl
+            | Self::Contact => return None,
             Self::PrivateListen => (
                 Some("off"),
                 "this version has no private listener; leave it unset or off",

@@ -1,9 +1,9 @@
+mod certificates;
+mod people;
+
 use std::io::Write as _;
 
-use protocol::ClientCertificates;
-
 use super::*;
-use crate::middleware::Certificates;
 
 const ISSUER: (&str, &str) = ("COUNTERSIGN_ISSUER", "https://sso.example.com");
 
@@ -198,65 +198,6 @@ fn what_the_contract_has_as_default_may_be_said_aloud() {
 }
 
 #[test]
-fn client_certificates_need_an_address_and_one_who_tells_of_them() {
-    let root = rcgen::generate_simple_self_signed(["authority".to_owned()]).unwrap();
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(root.cert.pem().as_bytes()).unwrap();
-    let (url, listen, roots) = (
-        ("COUNTERSIGN_MTLS_URL", "https://m.example.com"),
-        ("COUNTERSIGN_MTLS_LISTEN", "0.0.0.0:8443"),
-        ("COUNTERSIGN_MTLS_ROOTS", file.path().to_str().unwrap()),
-    );
-    let (cert, key) = (
-        ("COUNTERSIGN_TLS_CERT", "c.pem"),
-        ("COUNTERSIGN_TLS_KEY", "k.pem"),
-    );
-    let proxies = ("COUNTERSIGN_TRUSTED_PROXIES", "10.0.0.1");
-    for (pairs, line) in [
-        (&[listen, cert, key][..], "COUNTERSIGN_MTLS_URL: is missing"),
-        (&[roots], "COUNTERSIGN_MTLS_URL: is missing"),
-        (&[url], "COUNTERSIGN_MTLS_URL: needs"),
-        (&[url, listen], "COUNTERSIGN_TLS_CERT: is missing"),
-        (&[url, listen, proxies], "COUNTERSIGN_TLS_CERT: is missing"),
-    ] {
-        let told = lines(load(Mode::Serve, &[&[ISSUER], pairs].concat()));
-        assert!(told.len() == 1 && told[0].starts_with(line), "{told:?}");
-    }
-    let mtls = |pairs: &[(&str, &str)]| load(Mode::Serve, &[&[ISSUER], pairs].concat()).unwrap().mtls;
-    assert!(mtls(&[proxies, cert, key]).is_none());
-    for (pairs, told_by, certificates) in [
-        (
-            &[url, proxies][..],
-            Certificates::OfProxies,
-            ClientCertificates::Registered,
-        ),
-        (
-            &[url, proxies, roots],
-            Certificates::OfProxies,
-            ClientCertificates::Issued,
-        ),
-        (
-            &[url, listen, cert, key],
-            Certificates::Ours,
-            ClientCertificates::Registered,
-        ),
-        (
-            &[url, listen, cert, key, proxies, roots],
-            Certificates::Ours,
-            ClientCertificates::Issued,
-        ),
-    ] {
-        let mtls = mtls(pairs).unwrap();
-        assert_eq!(
-            (mtls.told_by(), mtls.certificates()),
-            (told_by, certificates),
-            "{pairs:?}"
-        );
-        assert_eq!(mtls.url.as_str(), "https://m.example.com");
-    }
-}
-
-#[test]
 fn registration_is_closed_unless_it_is_said_otherwise_and_open_for_development() {
     let terms = load(Mode::Serve, &[ISSUER]).unwrap().registration;
     assert_eq!(
@@ -417,111 +358,4 @@ fn c100_the_password_of_the_database_is_shown_nowhere() {
     let file = "database_url = \"postgres://app:canary@db/x\" oops";
     let lines = lines(load_file(file, &[ISSUER], Flags::default()));
     assert!(!lines[0].contains("canary"), "{lines:?}");
-}
-
-#[test]
-fn a_certificate_and_its_key_come_together_and_serve_an_https_issuer() {
-    let (cert, key) = (
-        ("COUNTERSIGN_TLS_CERT", "c.pem"),
-        ("COUNTERSIGN_TLS_KEY", "k.pem"),
-    );
-    let settings = load(Mode::Serve, &[ISSUER, cert, key]).unwrap();
-    let files = settings.tls.unwrap();
-    assert_eq!(
-        (files.cert.as_path(), files.key.as_path()),
-        (Path::new("c.pem"), Path::new("k.pem"))
-    );
-    assert_eq!(load(Mode::Serve, &[ISSUER]).unwrap().tls, None);
-
-    let http = ("COUNTERSIGN_ISSUER", "http://localhost:8080");
-    for (pairs, name, words) in [
-        (
-            vec![ISSUER, cert],
-            "COUNTERSIGN_TLS_KEY: ",
-            "COUNTERSIGN_TLS_CERT",
-        ),
-        (vec![ISSUER, key], "COUNTERSIGN_TLS_CERT: ", "COUNTERSIGN_TLS_KEY"),
-        (
-            vec![http, cert, key],
-            "COUNTERSIGN_TLS_CERT: ",
-            "the issuer is http",
-        ),
-    ] {
-        let lines = lines(load(Mode::Serve, &pairs));
-        let [line] = lines.as_slice() else {
-            panic!("{lines:?}")
-        };
-        assert!(line.starts_with(name) && line.contains(words), "{line}");
-    }
-}
-
-#[test]
-fn mail_needs_a_relay_and_a_sender_and_its_password_is_shown_nowhere() {
-    let url = (
-        "COUNTERSIGN_MAIL_SMTP_URL",
-        "smtps://office:canary@mail.example.com",
-    );
-    let from = ("COUNTERSIGN_MAIL_FROM", "Example <no-reply@example.com>");
-    assert!(load(Mode::Serve, &[ISSUER]).unwrap().mail.is_none());
-    let settings = load(Mode::Serve, &[ISSUER, url, from]).unwrap();
-    assert!(settings.mail.is_some());
-    let (value, _) = shown(&settings, Name::MailSmtpUrl);
-    assert_eq!(value.as_deref(), Some("smtps://office:***@mail.example.com"));
-    assert!(!format!("{settings:?}").contains("canary"));
-
-    for (given, missing) in [
-        (url, "COUNTERSIGN_MAIL_FROM: "),
-        (from, "COUNTERSIGN_MAIL_SMTP_URL: "),
-    ] {
-        let lines = lines(load(Mode::Serve, &[ISSUER, given]));
-        assert!(
-            matches!(&lines[..], [line] if line.starts_with(missing) && line.contains("is missing")),
-            "{lines:?}"
-        );
-    }
-    for (variable, value) in [
-        (url.0, "mail.example.com:587"),
-        (url.0, "https://office:canary@mail.example.com"),
-        (from.0, "no-reply"),
-        (from.0, "a@example.com\nBcc: b@example.com"),
-    ] {
-        let pairs = [(url.0, url.1), (from.0, from.1)].map(|own| match own.0 == variable {
-            true => (variable, value),
-            false => own,
-        });
-        let lines = lines(load(Mode::Serve, &[&[ISSUER][..], &pairs].concat()));
-        assert!(
-            matches!(&lines[..], [line] if line.starts_with(&format!("{variable}: must be")) && !line.contains("canary")),
-            "{lines:?}"
-        );
-    }
-}
-
-#[test]
-fn who_may_make_an_account_is_a_word_and_everybody_needs_mail() {
-    let mail = [
-        ("COUNTERSIGN_MAIL_SMTP_URL", "smtp://mail.example.com"),
-        ("COUNTERSIGN_MAIL_FROM", "no-reply@example.com"),
-    ];
-    for mode in [Mode::Serve, Mode::Command] {
-        let of = |word| [("COUNTERSIGN_SIGN_UP", word), ISSUER, mail[0], mail[1]];
-        assert_eq!(load(mode, &[ISSUER]).unwrap().sign_up, SignUp::Closed);
-        for (word, sign_up) in [
-            ("closed", SignUp::Closed),
-            ("invitation", SignUp::Invitation),
-            ("open", SignUp::Open),
-        ] {
-            assert_eq!(load(mode, &of(word)).unwrap().sign_up, sign_up);
-        }
-        let without = lines(load(mode, &of("open")[..2]));
-        assert!(
-            matches!(&without[..], [line] if line.starts_with("COUNTERSIGN_MAIL_SMTP_URL: is missing")),
-            "{without:?}"
-        );
-        let invitation = load(mode, &of("invitation")[..2]).unwrap();
-        assert_eq!(invitation.sign_up, SignUp::Invitation);
-        let odd = lines(load(mode, &of("everybody")));
-        assert!(odd.concat().contains("closed, invitation, open"), "{odd:?}");
-    }
-    assert_eq!(load(Mode::Dev, &[]).unwrap().sign_up, SignUp::Open);
 }

@@ -6,7 +6,7 @@ use pages::{Markup, Shell, Texts};
 use protocol::{Timestamp, scope};
 
 use super::profile::label;
-use super::{Frame, Here};
+use super::{Depth, Frame, Here};
 
 /// `templates/account/own/apps.html`: what uses the account.
 #[derive(Debug, Template)]
@@ -25,6 +25,8 @@ pub(crate) struct AppPage {
     pub(crate) frame: Frame,
     pub(crate) app: App,
     pub(crate) groups: Vec<Group>,
+    /// Where to tell of it the people who run this site.
+    pub(crate) report: Option<String>,
 }
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use askama::Template;
 use pages::{Markup, Shell, Texts};
 use protocol::Timestamp;
 
-use super::{Frame, Here};
+use super::{Depth, Frame, Here};
 use crate::own::proof::Unproven;
 
 /// `templates/account/own/activity.html`: what happened with the account.

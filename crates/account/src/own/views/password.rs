@@ -4,7 +4,7 @@ use accounts::attempts::TooMany;
 use askama::Template;
 use pages::{Markup, Shell, Texts};
 
-use super::{Frame, Here};
+use super::{Depth, Frame, Here};
 use crate::own::proof::Unproven;
 use crate::views::PasswordFault;
 
@@ -48,6 +48,12 @@ impl ChangeFault {
 }
 
 impl ChangePassword {
+    /// Whether nobody but those who run this site can help.
+    fn is_unjudged(&self) -> bool {
+        let unjudged = |fault: &ChangeFault| matches!(fault, ChangeFault::New(PasswordFault::Unjudged));
+        self.faults.iter().any(unjudged)
+    }
+
     fn at(&self, field: &str) -> Option<&ChangeFault> {
         self.faults.iter().find(|fault| fault.field() == Some(field))
     }

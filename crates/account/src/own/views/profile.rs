@@ -4,7 +4,7 @@ use accounts::claims::Claim;
 use askama::Template;
 use pages::{Markup, Shell, Texts};
 
-use super::{Frame, Here};
+use super::{Depth, Frame, Here};
 use crate::own::news::News;
 use crate::own::proof::Unproven;
 
@@ -157,6 +157,11 @@ impl EmailFault {
 }
 
 impl MoveEmail {
+    /// Whether there is anything to fill in.
+    fn has_form(&self) -> bool {
+        self.sent_to.is_none() && self.fault.is_none_or(|fault| fault != EmailFault::Unavailable)
+    }
+
     fn at(&self, field: &str) -> Option<EmailFault> {
         self.fault.filter(|fault| fault.field() == Some(field))
     }
