@@ -1,6 +1,7 @@
 //! The command line as operators and their scripts meet it: the real binary, on both databases.
 
 mod clients;
+mod dev;
 mod imports;
 mod keys;
 mod passwords;
