@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use accounts::deletion;
 use accounts::import::ImportedUser;
 use accounts::users::{self, Draft, Upserted};
 use db::Conn;
@@ -12,7 +13,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::{Subject, Timestamp};
 use serde::Deserialize as _;
 
-use super::{answer, hasher};
+use super::{hasher, with};
 use crate::cli::failure::Failure;
 use crate::cli::input::Records;
 use crate::cli::installation::Installation;
@@ -87,7 +88,13 @@ async fn write_one(
     {
         return Err(format!("sub: a client has the id {sub}").into());
     }
-    Ok(users::upsert(draft, &Context::command_line(), conn, now).await?)
+    match users::upsert(draft, &Context::command_line(), conn, now).await {
+        Err(users::Error::SubTaken(sub)) if deletion::is_former(&sub, conn).await? => Err(format!(
+            "sub: {sub} belonged to an account that was deleted, and is given to nobody again; leave `sub` out"
+        )
+        .into()),
+        written => Ok(written?),
+    }
 }
 
 fn told((user, upserted): &(users::User, Upserted)) -> Answer {
@@ -97,6 +104,6 @@ fn told((user, upserted): &(users::User, Upserted)) -> Answer {
     };
     Answer {
         lines: vec![format!("{:<22}  {}  {done}", user.sub, user.email)],
-        ..answer(user)
+        ..with("imported", done.into(), user)
     }
 }
