@@ -1,6 +1,7 @@
 //! The command line as operators and their scripts meet it: the real binary, on both databases.
 
 mod clients;
+mod dev;
 mod imports;
 mod keys;
 mod passwords;
@@ -111,6 +112,13 @@ impl Desk {
         fs::write(self.folder.path().join(name), text).unwrap();
     }
 
+    fn url(&self) -> db::Url {
+        match self.database.strip_prefix("sqlite://") {
+            Some(name) => db::Url::Sqlite(self.path().join(name)),
+            None => self.database.parse().unwrap(),
+        }
+    }
+
     fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -167,6 +175,7 @@ async fn every_command_has_help_and_refuses_what_it_does_not_know() {
         "user",
         "user create",
         "user list",
+        "user show",
         "user disable",
         "user enable",
         "user revoke",

@@ -1,5 +1,8 @@
 //! `user`.
 
+use accounts::deletion;
+use db::Database;
+use protocol::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Desk, column, desks, text, words};
@@ -129,13 +132,17 @@ async fn an_import_of_users_may_be_repeated_and_is_done_whole_or_not_at_all() {
         expected["has_password"] = true.into();
         expected["disabled"] = false.into();
         expected["created_at"] = imported[0]["created_at"].clone();
+        expected["imported"] = "created".into();
         assert_eq!(imported[0], expected);
         assert_eq!(
             column(&imported, "email"),
             ["jane@example.com", "john@example.com"]
         );
         assert_eq!(imported[1]["has_password"], true);
-        assert_eq!(desk.import("user", &json!([jane(), john()])).await, imported);
+        let again = desk.import("user", &json!([jane(), john()])).await;
+        assert_eq!(column(&again, "imported"), ["updated", "updated"]);
+        expected["imported"] = "updated".into();
+        assert_eq!(again[0], expected);
         let before = desk.json("user list").await;
         assert_eq!(before.as_array().unwrap().len(), 2);
 
@@ -174,6 +181,48 @@ async fn an_import_of_users_may_be_repeated_and_is_done_whole_or_not_at_all() {
             desk.json("user list").await,
             before,
             "nothing of a bad file is kept"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_to_be_deleted_is_shown_as_one_and_its_name_is_given_to_nobody_again() {
+    for desk in desks().await {
+        desk.import("user", &json!([jane(), john()])).await;
+        let at = Timestamp::from_secs(2_000_000_000);
+        let db = Database::connect(&desk.url()).await.unwrap();
+        let work = db
+            .transact(move |conn| Box::pin(async move { deletion::ask(&"jane".into(), 0, at, conn).await }));
+        assert!(work.await.unwrap());
+        let list = desk.json("user list").await;
+        for user in list.as_array().unwrap() {
+            let expected = (user["sub"] == "jane").then(|| json!(at));
+            assert_eq!(user.get("delete_at"), expected.as_ref(), "{user}");
+            assert_eq!(
+                &desk.json(&format!("user show {}", text(user, "email"))).await,
+                user
+            );
+        }
+        let lines = desk.run(&["user", "list"], "").await.stdout;
+        let marked: Vec<&str> = lines
+            .lines()
+            .filter(|line| line.contains("to be deleted after"))
+            .collect();
+        assert_eq!(
+            marked,
+            [format!("jane  jane@example.com  to be deleted after {at}")]
+        );
+        assert!(desk.failure("user show nobody").await.contains("nobody"));
+
+        let work = db.transact(move |conn| {
+            Box::pin(async move { deletion::carry_out(&"jane".into(), conn, at).await })
+        });
+        assert!(work.await.unwrap());
+        db.close().await;
+        let line = desk.import_failure("user", &jane()).await;
+        assert!(
+            line.contains("was deleted") && line.contains("leave `sub` out"),
+            "{line}"
         );
     }
 }

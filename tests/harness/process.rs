@@ -287,6 +287,13 @@ mod tests {
         assert_eq!(server.terminate().await.code(), Some(0), "{}", server.stderr());
         assert_ne!(server.stderr(), "", "it logs");
         assert_eq!(server.stdout(), "", "logs go to standard error");
+        let left = fs::read_dir(folder.path().join("data")).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(
+            left,
+            ["countersign.db"],
+            "a log that stays would be played on top of a backup"
+        );
     }
 
     #[tokio::test]

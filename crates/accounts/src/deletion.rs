@@ -1,5 +1,6 @@
 //! Accounts that their people want deleted: when, and how they think better of it. C093.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use db::{Conn, execute, run};
@@ -115,10 +116,35 @@ pub async fn carry_out(sub: &Subject, conn: &mut Conn, now: Timestamp) -> db::Re
     Ok(true)
 }
 
+const WAITING: &str =
+    "SELECT sub, delete_at FROM users WHERE sub >= $1 AND sub <= $2 AND delete_at IS NOT NULL";
+
+/// From when on accounts are to be deleted, of those whose `sub` is one of these or between them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn waiting(
+    first: &Subject,
+    last: &Subject,
+    conn: &mut Conn,
+) -> db::Result<BTreeMap<Subject, Timestamp>> {
+    let rows: Vec<(String, i64)> = run!(conn, |c| sqlx::query_as(WAITING)
+        .bind(first.as_str())
+        .bind(last.as_str())
+        .fetch_all(c))?;
+    let waiting = rows.into_iter();
+    Ok(waiting
+        .map(|(sub, at)| (sub.into(), Timestamp::from_secs(at)))
+        .collect())
+}
+
 const IS_FORMER: &str = "SELECT COUNT(*) FROM former_users WHERE sub = $1";
 
 /// Whether this was somebody's name, which is nobody's again.
-pub(crate) async fn is_former(sub: &Subject, conn: &mut Conn) -> db::Result<bool> {
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_former(sub: &Subject, conn: &mut Conn) -> db::Result<bool> {
     let (count,): (i64,) = run!(conn, |c| sqlx::query_as(IS_FORMER)
         .bind(sub.as_str())
         .fetch_one(c))?;

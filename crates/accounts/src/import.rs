@@ -36,10 +36,10 @@ impl TryFrom<Map<String, Value>> for ImportedUser {
             Email::parse(text).map_err(|bad| bad.to_string())
         })?;
         let password = take(&mut members, "password", |text| {
-            Password::chosen(&Secret::from(text)).map_err(|bad| bad.to_string())
+            Password::chosen(&Secret::from(text)).map_err(|bad| format!("is not taken: {bad}"))
         })?;
         let password_hash = take(&mut members, "password_hash", |text| {
-            StoredHash::parse(text).map_err(|bad| bad.to_string())
+            StoredHash::parse(text).map_err(|bad| format!("is not taken: {bad}"))
         })?;
         if password.is_some() && password_hash.is_some() {
             return Err(BadClaim::of("password_hash", "and `password` exclude each other"));

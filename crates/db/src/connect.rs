@@ -1,6 +1,6 @@
 //! Opening the database, with the settings that durability and safety need.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, Sqlite, SqliteConnection, SqlitePool};
 use tokio::time::{Instant, sleep};
 
+use crate::closing::Closing;
 use crate::conn::{PostgresConn, SqliteConn};
 use crate::mark::Mark;
 use crate::presence::Presence;
@@ -22,7 +23,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for a lock that another process (the command line) holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
-const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+/// Without waiting for anybody: a command must not hold up the server beside it. Who is in the way makes it do what can
+/// be done beside them.
+const CHECKPOINT: [&str; 3] = [
+    "PRAGMA busy_timeout = 0",
+    "PRAGMA wal_checkpoint(TRUNCATE)",
+    "PRAGMA busy_timeout = 5000",
+];
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// For batches alone: of the two kinds two each at a time, and whichever connection they come by has their statements
@@ -35,6 +42,8 @@ pub struct Database {
     pub(crate) pools: Pools,
     pub(crate) presence: Presence,
     pub(crate) mark: Mark,
+    /// Asks those who listen to let go.
+    pub(crate) closing: Closing,
     statements: Statements,
 }
 
@@ -98,6 +107,14 @@ impl Database {
         match url {
             Url::Sqlite(path) => sqlite(path).await,
             Url::Postgres(url) => postgres(url).await,
+        }
+    }
+
+    /// The file, where it is one.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => Some(writer.connect_options().get_filename().to_owned()),
+            Pools::Postgres { .. } => None,
         }
     }
 
@@ -177,15 +194,21 @@ impl Database {
         self.mark.highest()
     }
 
-    /// Closes every connection. On SQLite everything is in the one file then, unless another process has it open: who
-    /// copies that file alone has all of it.
+    /// The same for a process that ends: whoever listens lets go first, so that on SQLite nothing stands beside the file.
+    pub async fn leave(&self) {
+        self.closing.all_let_go().await;
+        self.close().await;
+    }
+
+    /// Closes every connection but those that listen. On SQLite everything is in the one file then, unless another
+    /// process has it open: who copies that file alone has all of it.
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;
-                // Whoever listens may not have let go yet, and only the last connection checkpoints by itself. Passively:
-                // a command must not hold up the server beside it.
-                if let Err(error) = sqlx::query(CHECKPOINT).execute(writer).await {
+                // A log that stayed would be played on top of whatever file stands there at the next start, a backup
+                // for one. SQLite removes it with the last connection, if that one is closed and not cut off.
+                if let Err(error) = checkpoint(writer).await {
                     tracing::debug!(%error, "the write-ahead log stays");
                 }
                 writer.close().await;
@@ -198,7 +221,15 @@ impl Database {
     }
 }
 
-async fn sqlite(path: &std::path::Path) -> Result<Database> {
+async fn checkpoint(writer: &SqlitePool) -> sqlx::Result<()> {
+    let mut conn = writer.acquire().await?;
+    for statement in CHECKPOINT {
+        sqlx::query(statement).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+async fn sqlite(path: &Path) -> Result<Database> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| {
             Error::Setup(format!("the folder {} cannot be made: {error}", folder.display()))
@@ -222,8 +253,9 @@ async fn sqlite(path: &std::path::Path) -> Result<Database> {
             .idle_timeout(None)
             .max_lifetime(None)
     };
+    make_private(path);
     // Held until the pools have theirs: whoever closes the last connection of a file locks out who opens one.
-    let first = first(&options).await?;
+    let first = first(&options).await.map_err(|error| unopened(path, error))?;
     let writer = pool(1).connect_with(options.clone()).await?;
     let readers = pool(SQLITE_READERS)
         .connect_with(options.pragma("query_only", "ON"))
@@ -233,8 +265,38 @@ async fn sqlite(path: &std::path::Path) -> Result<Database> {
         pools: Pools::Sqlite { writer, readers },
         presence: Presence::new(),
         mark: Mark::default(),
+        closing: Closing::default(),
         statements: Statements::default(),
     })
+}
+
+/// Makes a file that is missing, for its owner's eyes only: it holds addresses and hashes of passwords. SQLite gives
+/// the files beside it the same mode.
+///
+/// It is made elsewhere and linked into place: closing a file that SQLite has open in this process as well would take
+/// its locks away. Where that cannot be done SQLite makes the file, and says what is wrong if it cannot either.
+fn make_private(path: &Path) {
+    if path.exists() {
+        return;
+    }
+    let temporary = path.with_extension(format!("new-{}", protocol::random::id()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options.open(&temporary).map(drop);
+    if let Err(error) = made.and_then(|()| std::fs::hard_link(&temporary, path)) {
+        // Somebody else may have been first.
+        tracing::debug!(%error, "the database file is left to SQLite to make");
+    }
+    let _ = std::fs::remove_file(&temporary);
+}
+
+fn unopened(path: &Path, error: impl std::fmt::Display) -> Error {
+    let path = path.display();
+    Error::Setup(format!(
+        "{path} cannot be opened: {error}; is this the folder of the server, and its user?"
+    ))
 }
 
 /// The connection that turns a new file to WAL.
@@ -286,10 +348,10 @@ async fn postgres(url: &str) -> Result<Database> {
         Ok(shared) => shared,
         // It waited for a server that may just be starting, and no longer knows what was wrong.
         Err(sqlx::Error::PoolTimedOut) => {
-            options.connect().await?;
+            options.connect().await.map_err(explained)?;
             return Err(sqlx::Error::PoolTimedOut.into());
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(explained(error)),
     };
     // A plan for the very rows of a batch is no better than one for any, and takes as long as carrying it out. It is made
     // once, perhaps when the tables are empty; but a batch finds its rows by their keys, however many others there are.
@@ -304,8 +366,22 @@ async fn postgres(url: &str) -> Result<Database> {
         pools: Pools::Postgres { shared, batches },
         presence,
         mark: Mark::default(),
+        closing: Closing::default(),
         statements: Statements::default(),
     })
+}
+
+/// What an operator can mend, without the line of PostgreSQL's source that said it.
+fn explained(error: sqlx::Error) -> Error {
+    let sqlx::Error::Database(said) = &error else {
+        return error.into();
+    };
+    let advice = match said.code().as_deref() {
+        Some("3D000") => "; make it with createdb",
+        Some("28000" | "28P01") => "; look at the user and the password in the URL",
+        _ => return error.into(),
+    };
+    Error::Setup(format!("{}{advice}", said.message()))
 }
 
 #[cfg(test)]
@@ -364,9 +440,90 @@ mod tests {
         let expected = tables(&db).await;
         let _listening = db.listen("any").await.unwrap();
         db.close().await;
+        let log = std::fs::metadata(beside(&path, "-wal"));
+        assert!(
+            log.is_err() || log.unwrap().len() == 0,
+            "nothing is left to be played"
+        );
         std::fs::copy(&path, &copied).unwrap();
         let copy = Database::connect(&Url::Sqlite(copied)).await.unwrap();
         assert!(expected > 10 && tables(&copy).await == expected);
+    }
+
+    fn beside(path: &Path, suffix: &str) -> PathBuf {
+        path.with_extension(format!("db{suffix}"))
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn after_opening_a_new_file_is_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let db = Database::connect(&Url::Sqlite(path.clone())).await.unwrap();
+        db.migrate().await.unwrap();
+        for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")] {
+            let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+        }
+    }
+
+    #[tokio::test]
+    async fn after_failing_to_open_the_path_is_named_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Database::connect(&Url::Sqlite(folder.path().into()))
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains(&folder.path().display().to_string()),
+            "{error}"
+        );
+
+        let Url::Postgres(url) = crate::testing::postgres_url().await else {
+            panic!("a postgres:// URL")
+        };
+        let (server, name) = url.rsplit_once('/').unwrap();
+        let (_, options) = name.split_once('?').unwrap_or((name, ""));
+        let url = format!("{server}/nowhere?{options}");
+        let error = Database::connect(&Url::Postgres(url))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("\"nowhere\" does not exist; make it"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn after_leaving_nothing_stands_beside_the_file_whoever_listened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        for _ in 0..20 {
+            let db = Database::connect(&Url::Sqlite(path.clone())).await.unwrap();
+            db.migrate().await.unwrap();
+            let mut listener = db.listen("any").await.unwrap();
+            let listening = tokio::spawn(async move {
+                loop {
+                    listener.heard(Duration::from_millis(250)).await.unwrap();
+                }
+            });
+            db.transact(|conn| {
+                Box::pin(async move {
+                    const WRITE: &str = "UPDATE schema_migrations SET name = name";
+                    crate::execute!(conn, sqlx::query(WRITE))?;
+                    Ok::<_, Error>(())
+                })
+            })
+            .await
+            .unwrap();
+            db.leave().await;
+            for suffix in ["-wal", "-shm"] {
+                assert!(!beside(&path, suffix).exists(), "{suffix} is left");
+            }
+            assert!(
+                !listening.is_finished(),
+                "a database that is closed is no failure"
+            );
+            listening.abort();
+        }
     }
 
     async fn tables(db: &Database) -> i64 {

@@ -54,6 +54,16 @@ impl Error {
             .is_some_and(|code| CONTENDED.contains(&&*code) || code == LOCKED_OUT)
     }
 
+    /// Whether SQLite says that the file cannot be written.
+    pub(crate) fn is_read_only(&self) -> bool {
+        let Self::Unavailable(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        let code = error.code().and_then(|code| code.parse::<i32>().ok());
+        // PostgreSQL's codes have five characters, and may be digits alone.
+        error.code().is_some_and(|code| code.len() < 5) && code.is_some_and(|code| code & 0xff == 8)
+    }
+
     fn passing(&self) -> Passing {
         match self {
             Self::Unavailable(_) | Self::Away | Self::Overloaded => Passing::Yes,

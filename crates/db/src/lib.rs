@@ -4,6 +4,7 @@
 //! is behind [`Conn`]. SQLite has one writer and a few readers; PostgreSQL has one pool.
 
 pub mod batch;
+mod closing;
 mod conn;
 mod connect;
 mod error;

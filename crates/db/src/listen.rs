@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{ConnectOptions as _, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::closing::Open;
 use crate::connect::Pools;
 use crate::mark::Mark;
 use crate::presence::Presence;
@@ -29,7 +30,11 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Ear {
-    Sqlite { conn: SqliteConnection, version: i64 },
+    Sqlite {
+        /// None once the process leaves.
+        conn: Option<(SqliteConnection, Open)>,
+        version: i64,
+    },
     Postgres(PgListener),
 }
 
@@ -53,8 +58,10 @@ impl Database {
         let opened = Instant::now();
         let ear = match &self.pools {
             Pools::Sqlite { readers, .. } => {
+                let open = self.closing.open();
                 let mut conn = readers.connect_options().as_ref().clone().connect().await?;
                 let version = data_version(&mut conn).await?;
+                let conn = Some((conn, open));
                 Ear::Sqlite { conn, version }
             }
             Pools::Postgres { shared, .. } => Ear::Postgres(in_time(listener(shared, channel)).await?),
@@ -84,7 +91,7 @@ async fn listener(pool: &PgPool, channel: &str) -> sqlx::Result<PgListener> {
 }
 
 impl Listener {
-    /// Waits for a commit, at most `patience`.
+    /// Waits for a commit, at most `patience`; on SQLite for ever once the process leaves.
     ///
     /// # Errors
     /// When the connection is lost: open another, and read again.
@@ -100,9 +107,9 @@ impl Listener {
                 Ok(Ok(None)) => Err(cut_off()),
                 Ok(Err(error)) => Err(error.into()),
             },
-            Ear::Sqlite { conn, version } => {
+            Ear::Sqlite { conn: held, version } => {
                 let until = Instant::now() + patience;
-                loop {
+                while let Some((conn, open)) = held {
                     let now = data_version(conn).await?;
                     if std::mem::replace(version, now) != now {
                         return Ok(Heard::Notice);
@@ -113,8 +120,11 @@ impl Listener {
                     tokio::select! {
                         () = self.mark.raised() => {}
                         () = sleep(LOOK) => {}
+                        () = open.asked_to_close() => let_go(held).await,
                     }
                 }
+                // Nothing will come any more, and nothing is wrong: this process is about to end.
+                std::future::pending().await
             }
         }
     }
@@ -126,7 +136,11 @@ impl Listener {
     pub async fn numbers(&mut self, query: &'static str) -> Result<Vec<(String, i64)>> {
         in_time(async {
             match &mut self.ear {
-                Ear::Sqlite { conn, .. } => sqlx::query_as(query).fetch_all(conn).await,
+                Ear::Sqlite {
+                    conn: Some((conn, _)),
+                    ..
+                } => sqlx::query_as(query).fetch_all(conn).await,
+                Ear::Sqlite { conn: None, .. } => Err(sqlx::Error::PoolClosed),
                 Ear::Postgres(listener) => sqlx::query_as(query).fetch_all(listener).await,
             }
         })
@@ -138,6 +152,16 @@ async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
     match timeout(PATIENCE, work).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(Error::Unavailable(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// Closes a connection, and says so after that.
+async fn let_go(held: &mut Option<(SqliteConnection, Open)>) {
+    if let Some((conn, open)) = held.take() {
+        if let Err(error) = conn.close().await {
+            tracing::debug!(%error, "the connection that listens was not closed in order");
+        }
+        drop(open);
     }
 }
 

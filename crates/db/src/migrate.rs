@@ -23,6 +23,8 @@ include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
     (version BIGINT PRIMARY KEY, name TEXT NOT NULL, sql_digest BIGINT NOT NULL)";
+/// Changes nothing. On a SQLite file that cannot be written, reading would go well, and the first change fail.
+const TRY: &str = "UPDATE schema_migrations SET name = name WHERE version = 0";
 const APPLIED: &str = "SELECT version, sql_digest FROM schema_migrations ORDER BY version";
 const APPLY: &str = "INSERT INTO schema_migrations (version, name, sql_digest) VALUES ($1, $2, $3)";
 /// Any constant will do; this one spells "csmg". Whoever comes second waits for as long as the first takes.
@@ -46,8 +48,22 @@ impl Database {
                     tries += 1;
                     sleep(PAUSE).await;
                 }
+                Err(error) if error.is_read_only() => return Err(self.unwritable(error)),
                 outcome => return outcome,
             }
+        }
+    }
+}
+
+impl Database {
+    /// Whose file it is, is what an operator has to know.
+    fn unwritable(&self, error: Error) -> Error {
+        match self.file() {
+            Some(path) => Error::Setup(format!(
+                "{} cannot be written by this user; run this as the user of the server",
+                path.display()
+            )),
+            None => error,
         }
     }
 }
@@ -73,6 +89,7 @@ async fn apply_missing(conn: &mut Conn) -> Result<usize> {
         at_leisure(LOCK, conn).await?;
     }
     execute!(conn, sqlx::raw_sql(RECORD))?;
+    execute!(conn, sqlx::query(TRY))?;
     let applied: Vec<(i64, i64)> = run!(conn, |c| sqlx::query_as(APPLIED).fetch_all(c))?;
     for (version, digest) in &applied {
         match MIGRATIONS.iter().find(|known| known.version == *version) {

@@ -130,9 +130,11 @@ impl fmt::Debug for Setting {
 pub enum Error {
     #[error(transparent)]
     Database(#[from] db::Error),
-    #[error("the master key {path} is missing, but the database was made with one: restore that file")]
+    #[error(
+        "the master key {path} is missing, but the database was made with one: restore that file, or copy it from another replica"
+    )]
     Missing { path: PathBuf },
-    #[error("the master key {path} is not the one this database was made with: restore the right file")]
+    #[error("the master key {path} is not the one this database was made with: put the right one there")]
     Wrong { path: PathBuf },
     #[error(
         "the master key {path} was replaced by `countersign keys reseal`, and nothing is sealed under it any more: \
@@ -146,7 +148,7 @@ pub enum Error {
     OneOfTwo { path: PathBuf, id: String },
     #[error("the master key {path} is damaged: it has to be 43 characters of base64url")]
     Damaged { path: PathBuf },
-    #[error("the master key {path} cannot be read or written: {cause}")]
+    #[error("the master key {path} cannot be read or written: {cause}; is this the user of the server?")]
     File { path: PathBuf, cause: io::Error },
 }
 
@@ -164,8 +166,12 @@ impl Source {
         match self {
             // In this order: the next one becomes the first by being renamed.
             Self::Folder(folder) => {
-                let next = read(&folder.join(NEXT_FILE))?;
-                let first = read(&folder.join(FILE))?;
+                let next = read(&folder.join(NEXT_FILE));
+                if next.is_err() {
+                    // In a folder that is closed to us, the file that everybody has is named.
+                    read(&folder.join(FILE))?;
+                }
+                let (next, first) = (next?, read(&folder.join(FILE))?);
                 Ok(first.into_iter().chain(next).map(One::of).collect())
             }
             Self::Setting(Setting(keys)) => Ok(keys.clone()),

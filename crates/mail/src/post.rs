@@ -1,5 +1,6 @@
 //! Whoever sends what is in the queue. Any number of processes may; each row is taken by one at a time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use db::Database;
@@ -46,7 +47,30 @@ enum Unwritten {
     Database(#[from] db::Error),
 }
 
+/// Whether the relay takes nothing at present. That it begins is said once, however many mails wait and however long.
+#[derive(Debug, Default)]
+struct Outage(AtomicBool);
+
+impl Outage {
+    /// Says whether this is news.
+    fn began(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    fn ended(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
 impl Unwritten {
+    /// Whether it is about the relay as a whole and not about this mail.
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Relay(unsent) => unsent.is_outage(),
+            Self::Letter(_) | Self::Sealed | Self::Database(_) => false,
+        }
+    }
+
     fn may_pass(&self) -> bool {
         match self {
             Self::Relay(unsent) => unsent.may_pass(),
@@ -65,6 +89,7 @@ impl Post {
         C: Fn(Content) -> F,
         F: Future<Output = db::Result<Option<Letter>>>,
     {
+        let outage = Outage::default();
         let mut under_way = FuturesUnordered::new();
         let mut is_away = false;
         loop {
@@ -72,7 +97,11 @@ impl Post {
             match self.take(room).await {
                 Ok(taken) => {
                     is_away = false;
-                    under_way.extend(taken.into_iter().map(|mail| self.deliver(mail, &compose)));
+                    under_way.extend(
+                        taken
+                            .into_iter()
+                            .map(|mail| self.deliver(mail, &compose, &outage)),
+                    );
                 }
                 Err(error) => match std::mem::replace(&mut is_away, true) {
                     // Once for each time, however long it lasts.
@@ -100,20 +129,24 @@ impl Post {
     }
 
     /// One attempt, and what follows from it.
-    async fn deliver<C, F>(&self, mail: Taken, compose: &C)
+    async fn deliver<C, F>(&self, mail: Taken, compose: &C, outage: &Outage)
     where
         C: Fn(Content) -> F,
         F: Future<Output = db::Result<Option<Letter>>>,
     {
         let (mail_id, now) = (mail.mail_id.clone(), self.clock.now());
         let expires_at = Timestamp::from_secs(mail.expires_at);
-        let next = match self.send(&mail, compose, now).await {
+        let next = match self.send(&mail, compose, outage, now).await {
             Ok(()) => None,
             Err(why) => {
                 let next = pause(mail.tries)
                     .map(|pause| now + pause)
                     .filter(|next| *next < expires_at && why.may_pass());
                 match next {
+                    Some(_) if why.is_outage() && outage.began() => tracing::warn!(
+                        mail_id, %why,
+                        "the mail server takes no mail (COUNTERSIGN_MAIL_SMTP_URL); it is tried again, and this is said once"
+                    ),
                     Some(_) => tracing::info!(mail_id, %why, "a mail has not been sent yet"),
                     None => tracing::warn!(mail_id, %why, "a mail was never sent"),
                 }
@@ -138,7 +171,13 @@ impl Post {
     }
 
     /// Succeeds also where there is nothing to send, and where it would come too late.
-    async fn send<C, F>(&self, mail: &Taken, compose: &C, now: Timestamp) -> Result<(), Unwritten>
+    async fn send<C, F>(
+        &self,
+        mail: &Taken,
+        compose: &C,
+        outage: &Outage,
+        now: Timestamp,
+    ) -> Result<(), Unwritten>
     where
         C: Fn(Content) -> F,
         F: Future<Output = db::Result<Option<Letter>>>,
@@ -155,6 +194,9 @@ impl Post {
             Way::Smtp(smtp) => {
                 let message = letter.message(&mail.mail_id, smtp.from(), now)?;
                 smtp.send(message).await?;
+                if outage.ended() {
+                    tracing::info!("the mail server takes mail again");
+                }
             }
             Way::Mailbox(mailbox) => mailbox.deliver(Delivered {
                 mail_id: mail.mail_id.clone(),

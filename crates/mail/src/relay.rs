@@ -15,7 +15,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use crate::Sender;
 
@@ -52,6 +52,7 @@ pub struct Smtp(Arc<Spoken>);
 struct Spoken {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Sender,
+    encryption: Encryption,
 }
 
 /// Why a relay did not take a message. For our log only, and without the relay's words: they repeat the address.
@@ -62,8 +63,9 @@ pub(crate) enum Unsent {
     Refused(u16),
     #[error("the relay answered {0}")]
     Answered(u16),
-    #[error("{0}")]
-    Failed(lettre::transport::smtp::Error),
+    /// And what the operator may have meant instead.
+    #[error("{0}{1}")]
+    Failed(lettre::transport::smtp::Error, &'static str),
     #[error("the relay took longer than a minute")]
     Late,
 }
@@ -77,7 +79,10 @@ impl Relay {
         const WANTED: &str =
             "must be smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://USER:PASSWORD@HOST:465";
         let wanted = || WANTED.to_owned();
-        let url = Url::parse(text).map_err(|_| wanted())?;
+        let url = Url::parse(text).map_err(|fault| match fault {
+            ParseError::InvalidPort => format!("has a port that is no number up to 65535; it {WANTED}"),
+            _ => wanted(),
+        })?;
         let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
         let host = url.host_str().filter(|_| bare).ok_or_else(wanted)?;
         let host = Host::parse(host).map_err(|_| wanted())?;
@@ -89,7 +94,8 @@ impl Relay {
         };
         let login = match (url.username(), url.password()) {
             ("", None) => None,
-            ("", Some(_)) | (_, None) => return Err(wanted()),
+            (_, None) => return Err(format!("names a user and no password; it {WANTED}")),
+            ("", Some(_)) => return Err(wanted()),
             (user, Some(password)) => Some((
                 decoded(user).ok_or_else(wanted)?,
                 decoded(password).ok_or_else(wanted)?,
@@ -161,6 +167,7 @@ impl Smtp {
         Ok(Self(Arc::new(Spoken {
             transport: builder.build(),
             from,
+            encryption: relay.encryption,
         })))
     }
 
@@ -171,7 +178,7 @@ impl Smtp {
     pub(crate) async fn send(&self, message: Message) -> Result<(), Unsent> {
         match timeout(WHOLE, self.0.transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Unsent::of(error)),
+            Ok(Err(error)) => Err(Unsent::of(error, self.0.encryption)),
             Err(_) => Err(Unsent::Late),
         }
     }
@@ -189,12 +196,35 @@ fn parameters(relay: &Relay, extra_roots: &[u8]) -> Result<TlsParameters, String
 }
 
 impl Unsent {
-    fn of(error: lettre::transport::smtp::Error) -> Self {
+    fn of(error: lettre::transport::smtp::Error, encryption: Encryption) -> Self {
         match error.status().map(u16::from) {
             // RFC 5321 §4.2.3: of the mailbox or the message. What is said of us (530, 535) an operator can mend.
             Some(code @ (550..=553 | 555)) => Self::Refused(code),
             Some(code) => Self::Answered(code),
-            None => Self::Failed(error),
+            None => {
+                let advice = match encryption {
+                    // It spoke first, and not TLS.
+                    Encryption::Implicit if error.to_string().contains("corrupt message") => {
+                        "; is that a port for STARTTLS? Then write smtp:// instead of smtps://"
+                    }
+                    // It waits for TLS, and we for its greeting.
+                    Encryption::StartTls if error.is_timeout() => {
+                        "; is that a port for TLS from the first byte? Then write smtps:// instead of smtp://"
+                    }
+                    Encryption::Implicit | Encryption::StartTls | Encryption::None => "",
+                };
+                Self::Failed(error, advice)
+            }
+        }
+    }
+
+    /// Whether it is about us, or the relay as a whole: every other mail would fare the same. (RFC 5321 §4.2.3: 450 to
+    /// 452 are about a mailbox or a message.)
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Failed(..) | Self::Late => true,
+            Self::Answered(code) => !matches!(code, 450..=452),
+            Self::Refused(_) => false,
         }
     }
 
@@ -243,6 +273,34 @@ mod tests {
                 (host, port, encryption),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_where_it_can_be() {
+        for (text, said) in [
+            ("smtp://h:99999", "a port that is no number"),
+            ("smtp://u@h", "a user and no password"),
+            ("http://h", "must be smtp://"),
+        ] {
+            let line = Relay::parse(text).unwrap_err();
+            assert!(
+                line.contains(said) && line.contains("smtps://USER:PASSWORD@HOST:465"),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_outage_is_about_the_relay_and_not_about_a_mail() {
+        for (unsent, is_outage) in [
+            (Unsent::Late, true),
+            (Unsent::Answered(421), true),
+            (Unsent::Answered(535), true),
+            (Unsent::Answered(451), false),
+            (Unsent::Refused(550), false),
+        ] {
+            assert_eq!(unsent.is_outage(), is_outage, "{unsent}");
         }
     }
 

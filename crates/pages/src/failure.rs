@@ -153,7 +153,8 @@ mod tests {
         let base = crate::Site::new("https://id.example.com").base().clone();
         for status in [400, 403, 405, 408, 413, 414, 431, 500, 503] {
             let status = StatusCode::from_u16(status).unwrap();
-            let response = Failure::outside_of_pages(status).page(&base, "id", Timestamp::from_secs(0));
+            let failure = Failure::outside_of_pages(status);
+            let response = failure.page(&base, &Operator::default(), "id", Timestamp::from_secs(0));
             assert_eq!(response.status(), status);
         }
     }

@@ -26,6 +26,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
+use crate::serve::Told;
 use crate::settings::{Flags, Mode, Settings, environment};
 use crate::{logging, serve};
 
@@ -51,7 +52,8 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve {
-        /// Try it out on this machine: needs no configuration, brings a demo user, app and API
+        /// Try it out on this machine: needs no configuration, brings a demo user, and a demo app and API on the two
+        /// ports after its own
         #[arg(long)]
         dev: bool,
         #[command(flatten)]
@@ -118,8 +120,12 @@ impl Cli {
                 logging::start();
                 let mode = if dev { Mode::Dev } else { Mode::Serve };
                 let settings = load(flags, file, mode)?;
+                let told = match self.json {
+                    true => Told::AsJson,
+                    false => Told::ToPeople,
+                };
                 let runtime = tokio::runtime::Runtime::new()?;
-                Ok(runtime.block_on(serve::run(settings, mode))?)
+                Ok(runtime.block_on(serve::run(settings, mode, told))?)
             }
             Command::Config(config) => config.run(file, &mut printer),
             Command::Passwords(passwords) => passwords.run(&mut printer),

@@ -11,33 +11,85 @@ use accounts::passwords::{Password, StoredHash};
 use accounts::users::{self, Draft};
 use axum::Router;
 use clients::{ResourceServer, Trust, resources, secrets};
+use db::Conn;
 use demo::{Api, App, Credentials, IssuerUrl};
 use events::Context;
-use protocol::{ClientId, Secret, SigningAlg, path};
-use serde_json::{Value, json};
+use mail::Way;
+use protocol::{ClientId, Secret, SigningAlg, Timestamp, path};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::listener::{self, Limits};
-use crate::serve::bind;
 use crate::settings::Settings;
 use crate::wiring::Parts;
 
 const CLIENT_ID: &str = "demo";
+const API_NAME: &str = "Countersign demo API";
 const EMAIL: &str = "alex@example.com";
 /// Kept so that every start can print it: who missed it the first time need not delete the database.
 const PASSWORD_FILE: &str = "demo-password";
 
 /// The demo's servers; they end with this value.
 #[derive(Debug)]
-pub(crate) struct Demo(Vec<JoinHandle<()>>);
+pub(crate) struct Demo {
+    servers: Vec<JoinHandle<()>>,
+    app: Url,
+    api: Url,
+    /// Of the demo user.
+    password: String,
+}
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        for server in &self.0 {
+        for server in &self.servers {
             server.abort();
         }
     }
+}
+
+/// The three ports, taken before anything is written: a start that fails leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    pub(crate) own: TcpListener,
+    pub(crate) demo: DemoPorts,
+}
+
+/// Those of the demo.
+#[derive(Debug)]
+pub(crate) struct DemoPorts {
+    places: Places,
+    app: TcpListener,
+    api: TcpListener,
+}
+
+impl Ports {
+    /// # Errors
+    /// One line that says which port is taken, and how to have others.
+    pub(crate) async fn take(own: SocketAddr) -> Result<Self, String> {
+        let places = Places::after(own)?;
+        let (app, api) = (places.app, places.api);
+        Ok(Self {
+            own: bind(own, "the server").await?,
+            demo: DemoPorts {
+                app: bind(app, "the demo app").await?,
+                api: bind(api, "the demo API").await?,
+                places,
+            },
+        })
+    }
+}
+
+async fn bind(address: SocketAddr, whose: &str) -> Result<TcpListener, String> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| {
+        let host = SocketAddr::new(address.ip(), 9000);
+        format!(
+            "cannot listen on {address} for {whose}: {error}; --dev takes the port that it is given (8080) and the two \
+             after it, so try others: countersign serve --dev --listen {host}"
+        )
+    })
 }
 
 /// Where the demo lives: on the two ports after ours.
@@ -49,12 +101,21 @@ struct Places {
     api_url: Url,
 }
 
-/// Registers what the demo needs, serves it, and prints where to click.
+/// Registers what the demo needs, and serves it.
 ///
 /// # Errors
 /// One line for the person who started it.
-pub(crate) async fn start(parts: &Parts, settings: &Settings, limits: Limits) -> Result<Demo, String> {
-    let places = Places::after(settings.listen)?;
+pub(crate) async fn start(
+    ports: DemoPorts,
+    parts: &Parts,
+    settings: &Settings,
+    limits: Limits,
+) -> Result<Demo, String> {
+    let DemoPorts {
+        places,
+        app: for_app,
+        api: for_api,
+    } = ports;
     let password = ensure_user(parts, &settings.keys_dir).await?;
     let secrets = register(parts, &places).await?;
 
@@ -69,21 +130,19 @@ pub(crate) async fn start(parts: &Parts, settings: &Settings, limits: Limits) ->
     };
     let app = App::new(config, parts.clock.clone()).map_err(line)?;
     let servers = vec![
-        serve(places.app, app.router(), limits.clone()).await?,
-        serve(places.api, api.router().map_err(line)?, limits).await?,
+        serve(for_app, app.router(), limits.clone()),
+        serve(for_api, api.router().map_err(line)?, limits),
     ];
-    announce(parts, settings, &places, &password).map_err(line)?;
-    Ok(Demo(servers))
+    Ok(Demo {
+        servers,
+        app: places.app_url,
+        api: places.api_url,
+        password,
+    })
 }
 
-async fn serve(address: SocketAddr, app: Router, limits: Limits) -> Result<JoinHandle<()>, String> {
-    let listener = bind(address).await?;
-    Ok(tokio::spawn(listener::serve(
-        listener,
-        app,
-        limits,
-        std::future::pending(),
-    )))
+fn serve(listener: TcpListener, app: Router, limits: Limits) -> JoinHandle<()> {
+    tokio::spawn(listener::serve(listener, app, limits, std::future::pending()))
 }
 
 impl Places {
@@ -132,18 +191,13 @@ async fn register(parts: &Parts, places: &Places) -> Result<Secrets, String> {
     });
     let now = parts.clock.now();
     let scopes = [(demo::API_SCOPE.to_owned(), demo::API_SCOPE_TEXT.to_owned())].into();
-    let api = ResourceServer::define(
-        places.api_url.as_str(),
-        "Countersign demo API",
-        SigningAlg::Es256,
-        scopes,
-        now,
-    );
+    let api = ResourceServer::define(places.api_url.as_str(), API_NAME, SigningAlg::Es256, scopes, now);
     let api = api.map_err(line)?;
     let vault = parts.vault();
     let registered = parts.db.transact(move |conn| {
         Box::pin(async move {
             let by = Context::server();
+            follow_the_port(&api, &by, conn, now).await?;
             if resources::by_identifier(&api.identifier, conn).await?.is_none() {
                 resources::insert(&api, &by, conn).await?;
             }
@@ -162,6 +216,22 @@ async fn register(parts: &Parts, places: &Places) -> Result<Secrets, String> {
         })
     });
     registered.await.map_err(line)
+}
+
+/// Deletes the demo API of another port: its scope can belong to one API only.
+async fn follow_the_port(
+    api: &ResourceServer,
+    by: &Context,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> Result<(), protocol::Error> {
+    for other in resources::list(conn).await? {
+        let is_demo = other.name == API_NAME && other.scopes.contains_key(demo::API_SCOPE);
+        if is_demo && other.identifier != api.identifier {
+            resources::delete(&other.identifier, by, conn, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The demo user and the password, made at the first start.
@@ -205,31 +275,56 @@ fn demo_user(email: Email, hash: StoredHash) -> Result<Draft, String> {
     Ok(draft)
 }
 
-fn announce(parts: &Parts, settings: &Settings, places: &Places, password: &str) -> io::Result<()> {
-    let issuer = parts.issuer.as_str();
-    let database = settings.database.masked();
-    let (app, api) = (places.app_url.as_str(), places.api_url.as_str());
-    let mailbox = match settings.mail {
-        Some(_) => "mail is sent by COUNTERSIGN_MAIL_SMTP_URL".to_owned(),
-        None => format!("{issuer}{}", path::DEV_MAILBOX),
-    };
-    let mut out = io::stdout().lock();
-    write!(
-        out,
-        "\n  Countersign {version}, development mode: this machine only, not for production\n\n  \
-           Try it       {app}   click \"Sign in with Countersign\"\n  \
-           Sign in as   {EMAIL}\n  \
-           Password     {password}\n\n  \
-           Issuer       {issuer}\n  \
-           Discovery    {issuer}/.well-known/openid-configuration\n  \
-           Demo API     {api}\n  \
-           Mailbox      {mailbox}\n  \
-           Data         {database}, keys in {keys}\n\n  \
-           Next         countersign client create --help   (stop this server with Ctrl-C)\n\n",
-        version = env!("CARGO_PKG_VERSION"),
-        keys = settings.keys_dir.display(),
-    )?;
-    out.flush()
+impl Demo {
+    /// Prints where to click.
+    pub(crate) fn announce(&self, parts: &Parts, settings: &Settings) -> io::Result<()> {
+        let issuer = parts.issuer.as_str();
+        let database = settings.database.masked();
+        let (app, api, password) = (self.app.as_str(), self.api.as_str(), &self.password);
+        let mailbox = match mailbox(parts) {
+            None => "mail is sent by COUNTERSIGN_MAIL_SMTP_URL".to_owned(),
+            Some(mailbox) => mailbox,
+        };
+        let mut out = io::stdout().lock();
+        write!(
+            out,
+            "\n  Countersign {version}, development mode: this machine only, not for production\n\n  \
+               Try it       {app}   click \"Sign in with Countersign\"\n  \
+               Sign in as   {EMAIL}\n  \
+               Password     {password}\n\n  \
+               Issuer       {issuer}\n  \
+               Discovery    {issuer}/.well-known/openid-configuration\n  \
+               Demo API     {api}\n  \
+               Mailbox      {mailbox}\n  \
+               Data         {database}, keys in {keys}\n  \
+               Other ports  --listen 127.0.0.1:9000 (the demo app and API are on the two after it)\n\n  \
+               Next         countersign client create --help   (stop this server with Ctrl-C)\n\n",
+            version = env!("CARGO_PKG_VERSION"),
+            keys = settings.keys_dir.display(),
+        )?;
+        out.flush()
+    }
+
+    /// The same for programs.
+    pub(crate) fn members(&self, parts: &Parts) -> Map<String, Value> {
+        let all = [
+            ("demo_app", Some(self.app.to_string())),
+            ("demo_api", Some(self.api.to_string())),
+            ("email", Some(EMAIL.to_owned())),
+            ("password", Some(self.password.clone())),
+            ("mailbox", mailbox(parts)),
+        ];
+        let known = all
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+        known.collect()
+    }
+}
+
+/// Where mail is shown, if it is not sent.
+fn mailbox(parts: &Parts) -> Option<String> {
+    let is_shown = matches!(parts.mail, Some(Way::Mailbox(_)));
+    is_shown.then(|| format!("{}{}", parts.issuer.as_str(), path::DEV_MAILBOX))
 }
 
 fn line(error: impl std::fmt::Display) -> String {

@@ -3,6 +3,7 @@
 pub mod background;
 pub mod cli;
 mod dev;
+mod exposed;
 mod fallback;
 mod health;
 pub mod listener;

@@ -1,5 +1,6 @@
 //! `countersign serve`: from settings to a listening server, and its orderly end.
 
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
 use accounts::passwords::HasherSettings;
@@ -7,27 +8,42 @@ use egress::Egress;
 use futures_util::FutureExt as _;
 use mail::{Mailbox, Way};
 use protocol::Clock;
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::background::Background;
 use crate::dev;
+use crate::exposed;
 use crate::listener::{self, Limits, Socket};
 use crate::middleware::{Certificates, Shell};
-use crate::settings::{Mode, Mtls, Settings};
+use crate::settings::{Mode, Mtls, Name, Settings};
 use crate::tls::{Clients, Tls};
 use crate::wiring::Parts;
+
+/// In which form standard output is told that it serves, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The log says it, and `--dev` prints where to click.
+    ToPeople,
+    /// One object.
+    AsJson,
+}
 
 /// Serves until the process is told to stop.
 ///
 /// # Errors
 /// One line for the operator, when it cannot start.
-pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
+pub async fn run(settings: Settings, mode: Mode, told: Told) -> Result<(), String> {
     let issuer = settings
         .require_issuer()
         .map_err(|mistake| mistake.to_string())?
         .clone();
     let breached = settings.breached().map_err(|mistake| mistake.to_string())?;
     let database = settings.database.expose().parse()?;
+    let ports = match mode {
+        Mode::Dev => Some(dev::Ports::take(settings.listen).await?),
+        Mode::Serve | Mode::Command => None,
+    };
     let mut parts = Parts::open(
         issuer,
         &database,
@@ -38,6 +54,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     )
     .await?
     .admitting(settings.response_types);
+    exposed::warn(&settings, &database);
     if let Some(breached) = breached {
         tracing::info!(
             passwords = breached.len(),
@@ -64,24 +81,45 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
             .transpose()
     };
     let (tls, asking) = (load(Clients::NotAsked)?, load(Clients::Asked)?);
-    let socket = Socket::new(bind(settings.listen).await?, tls.clone());
+    let (own, ports) = match ports {
+        Some(ports) => (ports.own, Some(ports.demo)),
+        None => (bind(settings.listen, Name::Listen).await?, None),
+    };
+    let socket = Socket::new(own, tls.clone());
     let second = match settings
         .mtls
         .as_ref()
         .and_then(|mtls| Some((mtls.url.clone(), mtls.listen?)))
     {
         Some((url, listen)) => {
-            let socket = Socket::new(bind(listen).await?, asking.clone());
+            let socket = Socket::new(bind(listen, Name::MtlsListen).await?, asking.clone());
             Some((socket, parts.mtls_router(&url, shell.clone())))
         }
         None => None,
     };
     let mut stop = Stop::listen()?;
     let background = Background::start(&parts);
-    let demo = match mode {
-        Mode::Dev => Some(dev::start(&parts, &settings, limits.clone()).await?),
-        Mode::Serve | Mode::Command => None,
+    let demo = match ports {
+        Some(ports) => Some(dev::start(ports, &parts, &settings, limits.clone()).await?),
+        None => None,
     };
+    match (told, &demo) {
+        (Told::ToPeople, None) => {}
+        (Told::ToPeople, Some(demo)) => demo
+            .announce(&parts, &settings)
+            .map_err(|error| error.to_string())?,
+        (Told::AsJson, demo) => {
+            let demo = demo.as_ref().map(|demo| demo.members(&parts)).unwrap_or_default();
+            let mut members = json!({ "issuer": parts.issuer.as_str(), "listen": settings.listen });
+            if let Some(members) = members.as_object_mut() {
+                members.extend(demo);
+            }
+            let mut out = io::stdout().lock();
+            writeln!(out, "{members}")
+                .and_then(|()| out.flush())
+                .map_err(|error| error.to_string())?;
+        }
+    }
     tracing::info!(issuer = %parts.issuer.as_str(), listen = %settings.listen, "serving");
 
     let stopped = stop.wait().shared();
@@ -103,7 +141,7 @@ pub async fn run(settings: Settings, mode: Mode) -> Result<(), String> {
     }
     drop((background, demo));
     parts.restores.keep_mark();
-    parts.db.close().await;
+    parts.db.leave().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -125,10 +163,17 @@ async fn renew(tls: Option<Tls>) {
     }
 }
 
-pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen on {address}: {error}"))
+async fn bind(address: SocketAddr, name: Name) -> Result<TcpListener, String> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => "; stop what listens there, or set another port",
+            io::ErrorKind::PermissionDenied => "; ports below 1024 are for root: set another one",
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+            _ => "",
+        };
+        format!("{}: cannot listen on {address}: {error}{advice}", name.variable())
+    })
 }
 
 /// The orders to stop that an operating system gives.

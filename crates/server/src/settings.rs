@@ -264,7 +264,10 @@ impl Reader {
             .shown
             .get(&Name::Issuer)
             .is_none_or(|shown| shown.value.is_none());
-        if missing && self.mode == Mode::Serve {
+        let is_told = self.mistakes.iter().any(|mistake| {
+            mistake.0.ends_with(sources::EMPTY) && mistake.0.to_lowercase().contains("issuer")
+        });
+        if missing && !is_told && self.mode == Mode::Serve {
             self.mistakes.push(issuer_is_missing());
         }
         issuer

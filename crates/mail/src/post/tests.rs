@@ -166,6 +166,38 @@ async fn a_mail_that_is_not_taken_is_tried_again_later_and_one_that_is_refused_i
     .await;
 }
 
+#[test]
+fn an_outage_is_news_once_each_time() {
+    let outage = Outage::default();
+    assert!(!outage.ended());
+    for _ in 0..2 {
+        assert_eq!(
+            [outage.began(), outage.began(), outage.ended(), outage.ended()],
+            [true, false, true, false]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_speaks_no_tls_where_it_should_is_met_with_advice() {
+    let server = MailServer::open().await;
+    let relay = Relay::parse(&format!("smtps://localhost:{}", server.port())).unwrap();
+    let from = Sender::parse("no-reply@id.example.com").unwrap();
+    let smtp = Smtp::new(&relay, from.clone(), b"").unwrap();
+    let letter = Letter {
+        to: "alex@example.com".to_owned(),
+        subject: "Hello".to_owned(),
+        text: "Hello".to_owned(),
+        html: "<p>Hello".to_owned(),
+    };
+    let message = letter.message("m1", &from, Timestamp::from_secs(0)).unwrap();
+    let unsent = smtp.send(message).await.unwrap_err();
+    assert!(
+        unsent.is_outage() && unsent.to_string().contains("write smtp://"),
+        "{unsent}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_elsewhere_is_spoken_to_with_tls_that_checks_or_not_at_all() {
     let CertifiedKey { cert, signing_key } =

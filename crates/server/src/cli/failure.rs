@@ -17,6 +17,11 @@ impl Failure {
         Self(self.0.iter().map(|line| format!("{place}: {line}")).collect())
     }
 
+    /// Several at once.
+    pub(super) fn all(failures: Vec<Self>) -> Self {
+        Self(failures.into_iter().flat_map(|Self(lines)| lines).collect())
+    }
+
     pub(super) fn report(&self, stderr: &mut impl Write) {
         for line in &self.0 {
             // There is no other place left to say it.

@@ -27,7 +27,7 @@ impl Records {
         };
         let named = |fault: &dyn std::fmt::Display| Failure::from(fault.to_string()).at(path.display());
         let text = read.map_err(|fault| named(&fault))?;
-        Self::parse(&text).map_err(|fault| named(&fault))
+        Self::parse(&text).map_err(|fault| named(&format_args!("this is not JSON: {fault}")))
     }
 
     fn parse(text: &str) -> serde_json::Result<Self> {
@@ -40,10 +40,24 @@ impl Records {
         })
     }
 
-    /// Does the same to each record; a failure names its index.
+    /// Does the same to each record; a failure names its index. The first failures are told all together: whoever has a
+    /// file of thousands should not have to ask for each.
     pub(super) fn each<T>(&self, read: impl Fn(&Value) -> Result<T, Failure>) -> Result<Vec<T>, Failure> {
-        let read_at = |(at, record)| read(record).map_err(|failure| self.at(at, failure));
-        self.all.iter().enumerate().map(read_at).collect()
+        let mut done = Vec::with_capacity(self.all.len());
+        let mut failures = Vec::new();
+        for (at, record) in self.all.iter().enumerate() {
+            match read(record) {
+                Ok(one) => done.push(one),
+                Err(failure) => failures.push(self.at(at, failure)),
+            }
+            if failures.len() == TOLD_AT_ONCE {
+                break;
+            }
+        }
+        match failures.is_empty() {
+            true => Ok(done),
+            false => Err(Failure::all(failures)),
+        }
     }
 
     pub(super) fn at(&self, index: usize, failure: Failure) -> Failure {
@@ -54,6 +68,8 @@ impl Records {
     }
 }
 
+/// Failures; behind so many there is mostly one cause.
+const TOLD_AT_ONCE: usize = 20;
 /// More than any password has.
 const LONGEST_LINE: u64 = 4096;
 
@@ -100,6 +116,13 @@ mod tests {
         assert_eq!(one.each(refuse).unwrap_err().lines(), ["no seven"]);
         let many = Records::parse("[1, 7]").unwrap();
         assert_eq!(many.each(refuse).unwrap_err().lines(), ["[1]: no seven"]);
+        let worse = Records::parse("[7, 1, 7]").unwrap();
+        assert_eq!(
+            worse.each(refuse).unwrap_err().lines(),
+            ["[0]: no seven", "[2]: no seven"]
+        );
+        let worst = Records::parse(&format!("[{}7]", "7,".repeat(100))).unwrap();
+        assert_eq!(worst.each(refuse).unwrap_err().lines().len(), TOLD_AT_ONCE);
         assert_eq!(Records::parse("[]").unwrap().each(refuse), Ok(vec![]));
         assert!(Records::parse("[1,]").is_err());
     }

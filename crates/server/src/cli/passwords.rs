@@ -33,7 +33,14 @@ impl Passwords {
                 list,
                 filter,
                 at_least,
-            } => printer.answer(&answer(breached::build(&list, &filter, at_least)?)),
+            } => {
+                let built = breached::build(&list, &filter, at_least)?;
+                let answer = answer(built);
+                printer.answer(&match built.passwords {
+                    0 => answer.note("There is no password in it: the list is empty, or all were left out."),
+                    _ => answer,
+                })
+            }
         }
     }
 }

@@ -55,10 +55,13 @@ pub(super) struct Create {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "countersign resource update <IDENTIFIER> <--jwks <FILE>|--jwks-uri <URL>|--no-keys>"
+)]
 pub(super) struct Update {
     identifier: String,
     /// It has no keys any more
-    #[arg(long, conflicts_with_all = ["jwks", "jwks_uri"], required_unless_present_any = ["jwks", "jwks_uri"])]
+    #[arg(long, conflicts_with_all = ["jwks", "jwks_uri"])]
     no_keys: bool,
     #[command(flatten)]
     keys: Keys,
@@ -151,7 +154,11 @@ impl Update {
     async fn run(self, on: &Installation) -> Result<Answer, Failure> {
         let keys = match self.no_keys {
             true => None,
-            false => self.keys.judged()?,
+            false => {
+                let nothing =
+                    "nothing to change: give --jwks FILE or --jwks-uri URL for new keys, or --no-keys";
+                Some(self.keys.judged()?.ok_or(nothing)?)
+            }
         };
         let (identifier, now) = (self.identifier, on.now);
         let updated = on.db.transact(move |conn| {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use account::{Deed, Mails, Outbox};
 use accounts::claims::Claim;
+use accounts::deletion;
 use accounts::email::Email;
 use accounts::passwords::{About, Hasher, HasherSettings, Password, StoredHash};
 use accounts::users::{self, Draft};
@@ -16,7 +17,7 @@ use clap::{Args, Subcommand};
 use db::Conn;
 use events::Context;
 use pages::BRAND;
-use protocol::{Secret, Subject};
+use protocol::{Secret, Subject, Timestamp};
 use revocation::{Act, Outcome};
 use serde_json::{Map, Value, json};
 
@@ -33,8 +34,10 @@ use super::print::{Answer, Printer};
 pub(super) enum User {
     /// Make an account
     Create(Create),
-    /// All accounts
+    /// All accounts, in the order of their sub
     List,
+    /// One account
+    Show(Who),
     /// Stop a person from signing in and end all access that apps have in their name
     Disable(Who),
     /// Let a person sign in again
@@ -86,6 +89,7 @@ impl User {
         match self {
             Self::Create(create) => printer.answer(&create.run(on).await?),
             Self::List => list(on, printer).await,
+            Self::Show(Who { id }) => printer.answer(&show(&id, on).await?),
             Self::Disable(Who { id }) => {
                 printer.answer(&end(&id, (Act::DisableUser, Deed::Disabled), on).await?)
             }
@@ -162,18 +166,34 @@ async fn list(on: &Installation, printer: &mut Printer<'_>) -> Result<(), Failur
     let mut after = None;
     loop {
         let page = users::list(after.as_ref(), PAGE, &mut conn).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.sub.clone());
+        let (Some(first), Some(last)) = (page.first(), page.last()) else {
+            break;
+        };
+        let waiting = deletion::waiting(&first.sub, &last.sub, &mut conn).await?;
         for user in &page {
-            let disabled = user.disabled_at.map(|at| format!("  disabled since {at}"));
-            let line = format!("{:<22}  {}{}", user.sub, user.email, disabled.unwrap_or_default());
+            let deletion = waiting.get(&user.sub).copied();
+            let mut line = format!("{:<22}  {}", user.sub, user.email);
+            if let Some(at) = user.disabled_at {
+                line.push_str(&format!("  disabled since {at}"));
+            }
+            if let Some(at) = deletion {
+                line.push_str(&format!("  to be deleted after {at}"));
+            }
             list.item(&Answer {
                 lines: vec![line],
-                ..answer(user)
+                ..in_full(user, deletion)
             })?;
         }
+        after = Some(last.sub.clone());
     }
     list.end("there is no user yet: countersign user create --help")
+}
+
+async fn show(id: &str, on: &Installation) -> Result<Answer, Failure> {
+    let mut conn = on.db.reader().await?;
+    let user = known(id, &mut conn).await?;
+    let waiting = deletion::waiting(&user.sub, &user.sub, &mut conn).await?;
+    Ok(in_full(&user, waiting.get(&user.sub).copied()))
 }
 
 /// Turns a person off, or ends what they have, and tells them.
@@ -242,7 +262,8 @@ async fn verify(id: &str, on: &Installation) -> Result<Answer, Failure> {
         })
     });
     let user = queued.await?;
-    Ok(answer(&user).note("A link is on its way to them. It works once, for 30 minutes."))
+    Ok(with("mailed", true.into(), &user)
+        .note("A link is on its way to them. It works once, for 30 minutes."))
 }
 
 /// The same for a mail that goes along with what is done in any case.
@@ -290,6 +311,7 @@ const LAST: &[&str] = &[
     "has_password",
     "disabled",
     "disabled_at",
+    "delete_at",
     "created_at",
     "updated_at",
     "approvals_ended",
@@ -297,6 +319,14 @@ const LAST: &[&str] = &[
 
 fn answer(user: &users::User) -> Answer {
     shown(members(user))
+}
+
+/// With when the account is to be deleted, if its person wants that.
+fn in_full(user: &users::User, deletion: Option<Timestamp>) -> Answer {
+    match deletion {
+        Some(at) => with("delete_at", json!(at), user),
+        None => answer(user),
+    }
 }
 
 /// What is known of the user, and one thing more.
@@ -338,8 +368,6 @@ fn members(user: &users::User) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::Timestamp;
-
     use super::*;
 
     fn user(disabled_at: Option<Timestamp>) -> users::User {

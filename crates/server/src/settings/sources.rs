@@ -216,7 +216,8 @@ fn text_of(value: &toml::Value, form: Form) -> Result<String, &'static str> {
                 .ok_or("must be a string or an array of strings")
         }
         _ if form.name().is_list() => Err("must be a string or an array of strings"),
-        _ => Err("must be a string"),
+        _ if form.name() == Name::Limits => Err("must be \"on\" or \"off\", in quotes"),
+        _ => Err("must be a string, in quotes"),
     }
 }
 
@@ -243,6 +244,9 @@ impl Form {
     }
 }
 
+/// What is said of a setting without a value.
+pub(super) const EMPTY: &str = "is empty; give a value or take it away";
+
 /// What one source says. Between sources the higher wins; within one, two answers are a contradiction.
 struct Level {
     source: Source,
@@ -260,7 +264,7 @@ impl Level {
     fn add(&mut self, form: Form, label: String, text: String, mistakes: &mut Vec<Mistake>) {
         if text.is_empty() {
             // An empty variable is mostly an expansion that failed; the default would hide that.
-            mistakes.push(Mistake::new(&label, "is empty; give a value or take it away"));
+            mistakes.push(Mistake::new(&label, EMPTY));
             return;
         }
         if let Some(other) = self.given.get(&form.name()) {

@@ -57,6 +57,9 @@ fn the_defaults_are_those_of_the_contract() {
     let moved = load(Mode::Dev, &[("COUNTERSIGN_LISTEN", "[::1]:9000")]).unwrap();
     assert_eq!(moved.require_issuer().unwrap().as_str(), "http://localhost:9000");
 
+    let empty = load(Mode::Serve, &[("COUNTERSIGN_ISSUER", "")]);
+    assert_eq!(lines(empty).len(), 1, "one mistake, one line");
+
     let command = load(Mode::Command, &[]).unwrap();
     assert!(
         command
@@ -279,7 +282,7 @@ fn each_fault_of_the_file_is_named() {
         ("Issuer = \"x\"", "is no setting"),
         ("[server]\nissuer = \"x\"", "server in"),
         ("listen = 8080", "must be a string"),
-        ("limits = true", "must be a string"),
+        ("limits = true", "must be \"on\" or \"off\""),
         ("keys_dir = [\"a\"]", "must be a string"),
         ("trusted_proxies = [1]", "array of strings"),
         ("limits = \"on\"\nlimits = \"off\"", "line 2 is not valid TOML"),

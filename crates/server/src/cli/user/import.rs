@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use account::{Deed, Outbox};
+use accounts::deletion;
 use accounts::import::ImportedUser;
 use accounts::users::{self, Draft, Upserted};
 use db::Conn;
@@ -13,7 +14,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::{Subject, Timestamp};
 use serde::Deserialize as _;
 
-use super::{hasher, outbox_if_sent, with};
+use super::{hasher, members, outbox_if_sent, shown};
 use crate::cli::failure::Failure;
 use crate::cli::input::Records;
 use crate::cli::installation::Installation;
@@ -97,8 +98,16 @@ async fn write_one(draft: Draft, conn: &mut Conn, now: Timestamp) -> Result<Writ
         return Err(format!("sub: a client has the id {sub}").into());
     }
     let before = users::matching(&draft, conn).await?;
-    let (after, upserted) = revocation::import_user(draft, &Context::command_line(), conn, now).await?;
-    Ok((before, after, upserted))
+    match revocation::import_user(draft, &Context::command_line(), conn, now).await {
+        Err(users::Error::SubTaken(sub)) if deletion::is_former(&sub, conn).await? => Err(format!(
+            "sub: {sub} belonged to an account that was deleted, and is given to nobody again; leave `sub` out"
+        )
+        .into()),
+        written => {
+            let (after, upserted) = written?;
+            Ok((before, after, upserted))
+        }
+    }
 }
 
 /// Queues what a person is to know of their own account. An account that is new is none of it, nor a record that says what
@@ -123,13 +132,16 @@ async fn tell(
 }
 
 fn told((_, user, upserted): &Written) -> Answer {
-    let (done, is_kept) = match upserted {
+    let (imported, is_kept) = match upserted {
         Upserted::Created => ("created", false),
-        Upserted::Updated(update) if update.is_password_kept => ("updated, password kept", true),
-        Upserted::Updated(_) => ("updated", false),
+        Upserted::Updated(update) => ("updated", update.is_password_kept),
     };
+    let mut all = members(user);
+    all.insert("imported".to_owned(), imported.into());
+    all.insert("password_kept".to_owned(), is_kept.into());
+    let kept = if is_kept { ", password kept" } else { "" };
     Answer {
-        lines: vec![format!("{:<22}  {}  {done}", user.sub, user.email)],
-        ..with("password_kept", is_kept.into(), user)
+        lines: vec![format!("{:<22}  {}  {imported}{kept}", user.sub, user.email)],
+        ..shown(all)
     }
 }

@@ -74,7 +74,7 @@ impl Invite {
                     link.expose()
                 );
                 let members = json!({
-                    "invitation_id": invitation.id, "email": email.shown(), "invitation_url": url,
+                    "invitation_id": invitation.id, "email": email.shown(), "mailed": false, "invitation_url": url,
                     "expires_at": invitation.expires_at,
                 });
                 let order = ["invitation_id", "email", "invitation_url", "expires_at"];
