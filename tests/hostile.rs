@@ -118,6 +118,7 @@ const MALFORMED: &[&[u8]] = &[
     b"GET /\r\n\r\n",
     b"GET / HTTP/9.9\r\n\r\n",
     b"GET / HTTP/1.1\r\nhost localhost\r\n\r\n",
+    b"GET /livez HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\nconnection: close\r\n\r\n",
     b"GET / HTTP/1.1\r\n: empty\r\n\r\n",
     b"GET / HTTP/1.1\r\na\0b: c\r\n\r\n",
     b"GET / HTTP/1.1\r\na: b\r\n folded: c\r\n\r\n",

@@ -15,6 +15,7 @@ macro_rules! open_to_all {
 
 mod apps;
 mod invitations;
+mod own;
 
 use std::time::Duration;
 

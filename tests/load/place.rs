@@ -247,6 +247,7 @@ async fn sign_in(parts: &Parts) -> (Subject, SessionId) {
                 persistent: true,
                 user_agent: String::new(),
                 flow_id: None,
+                flow_cookie: None,
                 acr: Acr::Pwd,
                 amr: vec![Amr::Pwd],
             };

@@ -256,6 +256,7 @@ async fn sign_in_beforehand(world: &World, visitor: &mut Visitor<'_>) {
         persistent: false,
         user_agent: String::new(),
         flow_id: None,
+        flow_cookie: None,
         acr: Acr::Pwd,
         amr: vec![Amr::Pwd],
     };

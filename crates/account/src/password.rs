@@ -227,6 +227,8 @@ impl Account {
                 }
                 let act = Act::PasswordRecovered(link.sub.clone());
                 revocation::perform_in(&act, &by, conn, now).await?;
+                // The link was mailed to their address, and they have followed it.
+                users::verify_email(&link.sub, link.epoch + 1, &by, conn, now).await?;
                 // Who wants to sign in again wants the account, and whoever had its deletion asked for is out.
                 let came_back = deletion::undo(&link.sub, link.epoch + 1, &by, conn, now).await?;
                 if let Some(outbox) = outbox {

@@ -407,6 +407,7 @@ impl Consent {
                 .take(MAX_USER_AGENT)
                 .collect(),
             flow_id: Some(to.flow.clone()),
+            flow_cookie: self.front.cookies.flow(&visit.headers),
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
         })

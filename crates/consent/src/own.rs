@@ -13,7 +13,7 @@ use grants::OwnRequest;
 use grants::flow::OwnWhy;
 use http::header::SET_COOKIE;
 use pages::{ReturnPath, see_other};
-use protocol::{Params, path};
+use protocol::{Params, SignUp, path};
 
 use crate::login::{Entered, To, Try, about, sent};
 use crate::views::{Login, Person, Who};
@@ -109,6 +109,15 @@ impl Consent {
             Recovery::Offered => Some(self.front.at(path::RECOVER, &carried.sealed)),
             Recovery::NotOffered => None,
         };
+        let request = carried.flow.request();
+        // Where a certain account is asked for, nobody new will do.
+        let for_anybody = request.session.is_none() && request.why != Some(OwnWhy::AnotherAccount);
+        let create = match (self.sign_up, &who) {
+            (SignUp::Open, Who::Anyone { .. }) if for_anybody => {
+                Some(self.front.at(path::SIGN_UP, &carried.sealed))
+            }
+            (SignUp::Open | SignUp::Closed | SignUp::Invitation, _) => None,
+        };
         let view = Login {
             shell: self.front.shell(&visit.headers, None, &visit.id),
             csrf: self.front.csrf_token(&carried.cookie, &about(&carried.flow))?,
@@ -119,8 +128,7 @@ impl Consent {
             remember: before.remember,
             faults: before.faults,
             forgot,
-            // Nobody is led to an account of theirs from here that they do not have yet.
-            create: None,
+            create,
         };
         Ok(sent(view, status))
     }

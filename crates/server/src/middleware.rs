@@ -20,7 +20,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use http::header::{ACCEPT, CONNECTION, REFERRER_POLICY};
+use http::header::{ACCEPT, CONNECTION, HOST, REFERRER_POLICY};
 use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pages::{Failure, Operator, Site};
@@ -140,6 +140,10 @@ impl Shell {
     /// Everything that is refused before a handler sees the request.
     fn admit(&self, request: &mut Request) -> Result<(), Error> {
         caps::check(request)?;
+        // RFC 9112 §3.2: a server before us may have heeded the other one.
+        if request.headers().get_all(HOST).iter().count() > 1 {
+            return Err(Error::invalid_request("the request has more than one Host"));
+        }
         if let Some(&PeerAddress(peer)) = request.extensions().get() {
             let address = address::of_client(peer.ip(), request.headers(), &self.proxies)?;
             request.extensions_mut().insert(ClientAddress(address));

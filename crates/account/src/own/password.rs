@@ -209,6 +209,7 @@ impl Account {
             persistent: owner.session.persistent,
             user_agent: user_agent.unwrap_or_default().into_owned(),
             flow_id: None,
+            flow_cookie: self.front.cookies.flow(&visit.headers),
             acr: Acr::Pwd,
             amr: vec![Amr::Pwd],
         })

@@ -238,6 +238,7 @@ impl Account {
             browser,
             has_met: false,
         });
+        let flow_cookie = self.front.cookies.flow(&visit.headers);
         let agent = visit.headers.get(USER_AGENT);
         let user_agent = agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let work = self.front.db.transact(move |conn| {
@@ -262,6 +263,7 @@ impl Account {
                     persistent: false,
                     user_agent: user_agent.unwrap_or_default(),
                     flow_id: Some(flow_id),
+                    flow_cookie,
                     acr: Acr::Pwd,
                     amr: vec![Amr::Pwd],
                 };
@@ -294,6 +296,7 @@ impl Account {
             }
             Way::Own(flow) => self.at(flow.resume(), &[]),
         };
+        let preferred = &signed_in.session.session_id;
         let lifetime = signed_in
             .max_age
             .map_or(Lifetime::UntilBrowserCloses, Lifetime::For);
@@ -306,6 +309,8 @@ impl Account {
         for cookie in [
             self.front.cookies.set_browser(&signed_in.cookie, lifetime),
             self.front.acquaint(&signed_in.device, proven, &visit.headers)?,
+            // Of several accounts in the browser, their pages show this one from now on.
+            self.front.cookies.set_preferred(preferred),
         ] {
             response.headers_mut().append(SET_COOKIE, cookie);
         }

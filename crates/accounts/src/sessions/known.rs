@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use db::{Conn, execute, run};
 use protocol::opaque::{self, Kind};
-use protocol::{FlowId, Secret, Subject, Timestamp};
+use protocol::{Secret, Subject, Timestamp};
 
 use super::{SignIn, current};
 
@@ -41,29 +41,33 @@ pub(super) struct Recognised {
     pub(super) is_new: bool,
 }
 
-const TOUCH: &str = "UPDATE devices SET last_used_at = $3 WHERE sub = $1 AND digest = $2 RETURNING device_id";
+const TOUCH: &str =
+    "UPDATE devices SET last_used_at = $3, met_in = $4 WHERE sub = $1 AND digest = $2 RETURNING device_id";
 const IS_STORED: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM devices WHERE digest = $1 LIMIT 1) AS found";
 /// Also before browsers were remembered.
 const BEFORE: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM devices WHERE sub = $1 \
     UNION ALL SELECT 1 FROM sessions WHERE sub = $1 LIMIT 1) AS found";
-const INSERT: &str = "INSERT INTO devices (device_id, sub, digest, first_used_at, last_used_at) \
-    VALUES ($1, $2, $3, $4, $4) \
-    ON CONFLICT (sub, digest) DO UPDATE SET last_used_at = $4 RETURNING device_id";
+const INSERT: &str = "INSERT INTO devices (device_id, sub, digest, first_used_at, last_used_at, met_in) \
+    VALUES ($1, $2, $3, $4, $4, $5) \
+    ON CONFLICT (sub, digest) DO UPDATE SET last_used_at = $4, met_in = $5 RETURNING device_id";
 
 /// Expects the proof not to be recorded yet.
 pub(super) async fn recognise(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<Recognised> {
-    let device = sign_in.device.as_ref();
+    // Asked before this sign-in is noted.
+    let is_unheard_of = is_unheard_of(sign_in, conn, now).await?;
+    let (device, met_in) = (sign_in.device.as_ref(), met_in(sign_in));
     if let Some(device) = device {
         let row: Option<(String,)> = run!(conn, |c| sqlx::query_as(TOUCH)
             .bind(sign_in.sub.as_str())
             .bind(seal::digest(device.browser.expose()))
             .bind(now.as_secs())
+            .bind(&met_in)
             .fetch_optional(c))?;
         if let Some((device_id,)) = row {
             return Ok(Recognised {
                 device_id,
                 cookie: device.browser.clone(),
-                is_new: !device.has_met && is_unheard_of(sign_in, conn, now).await?,
+                is_new: !device.has_met && is_unheard_of,
             });
         }
     }
@@ -71,12 +75,11 @@ pub(super) async fn recognise(sign_in: &SignIn, conn: &mut Conn, now: Timestamp)
     let (before,): (i64,) = run!(conn, |c| sqlx::query_as(BEFORE)
         .bind(sign_in.sub.as_str())
         .fetch_one(c))?;
-    let is_new = before > 0 && is_unheard_of(sign_in, conn, now).await?;
-    let device_id = remember(&sign_in.sub, &cookie, conn, now).await?;
+    let device_id = remember(&sign_in.sub, &cookie, met_in.as_deref(), conn, now).await?;
     Ok(Recognised {
         device_id,
         cookie,
-        is_new,
+        is_new: before > 0 && is_unheard_of,
     })
 }
 
@@ -92,7 +95,7 @@ pub async fn meet(
     now: Timestamp,
 ) -> db::Result<Secret> {
     let cookie = named(presented, conn).await?;
-    remember(sub, &cookie, conn, now).await?;
+    remember(sub, &cookie, None, conn, now).await?;
     Ok(cookie)
 }
 
@@ -108,12 +111,19 @@ async fn named(presented: Option<&Secret>, conn: &mut Conn) -> db::Result<Secret
     Ok(opaque::random(Kind::Device))
 }
 
-async fn remember(sub: &Subject, cookie: &Secret, conn: &mut Conn, now: Timestamp) -> db::Result<String> {
+async fn remember(
+    sub: &Subject,
+    cookie: &Secret,
+    met_in: Option<&str>,
+    conn: &mut Conn,
+    now: Timestamp,
+) -> db::Result<String> {
     let (device_id,): (String,) = run!(conn, |c| sqlx::query_as(INSERT)
         .bind(protocol::random::id())
         .bind(sub.as_str())
         .bind(seal::digest(cookie.expose()))
         .bind(now.as_secs())
+        .bind(met_in)
         .fetch_one(c))?;
     execute!(conn, sqlx::query(FORGET_OLDEST).bind(sub.as_str()).bind(MOST))?;
     Ok(device_id)
@@ -133,19 +143,27 @@ async fn is_signed_in_here(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) ->
     Ok(sessions.is_some_and(|sessions| sessions.iter().any(|session| session.sub == sign_in.sub)))
 }
 
-const OF_FLOW: &str = "SELECT COUNT(*) FROM authentications a JOIN sessions s ON s.session_id = a.session_id \
-    WHERE s.sub = $1 AND a.flow_id = $2";
+const IN_FLOW: &str = "SELECT COUNT(*) FROM devices WHERE sub = $1 AND met_in = $2";
 
-/// The form was sent twice: a flow belongs to one browser, which had no cookie yet at either click.
+/// The form was sent twice, by a browser that had no cookie of ours yet at either click but that of the flow. The identifier
+/// of the flow says nothing: whoever sends somebody the link that they opened themselves has one in both browsers, and would
+/// sign in with a stolen password while nobody is told.
 async fn is_second_click(sign_in: &SignIn, conn: &mut Conn) -> db::Result<bool> {
-    let Some(flow_id) = sign_in.flow_id.as_ref().map(FlowId::as_str) else {
+    let Some(met_in) = met_in(sign_in) else {
         return Ok(false);
     };
-    let (count,): (i64,) = run!(conn, |c| sqlx::query_as(OF_FLOW)
+    let (count,): (i64,) = run!(conn, |c| sqlx::query_as(IN_FLOW)
         .bind(sign_in.sub.as_str())
-        .bind(flow_id)
+        .bind(&met_in)
         .fetch_one(c))?;
     Ok(count > 0)
+}
+
+fn met_in(sign_in: &SignIn) -> Option<String> {
+    sign_in
+        .flow_cookie
+        .as_ref()
+        .map(|cookie| seal::digest(cookie.expose()))
 }
 
 const SWEEP: &str = "DELETE FROM devices WHERE device_id IN \

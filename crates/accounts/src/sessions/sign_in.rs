@@ -29,6 +29,8 @@ pub struct SignIn {
     pub persistent: bool,
     pub user_agent: String,
     pub flow_id: Option<FlowId>,
+    /// By which the flow is bound to the browser.
+    pub flow_cookie: Option<Secret>,
     pub acr: Acr,
     pub amr: Vec<Amr>,
 }

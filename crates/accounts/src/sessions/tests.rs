@@ -31,6 +31,7 @@ fn proof(user: &User, presented: Option<&Secret>) -> SignIn {
         persistent: true,
         user_agent: "a browser".to_owned(),
         flow_id: None,
+        flow_cookie: None,
         acr: Acr::Pwd,
         amr: vec![Amr::Pwd],
     }
@@ -512,6 +513,25 @@ async fn who_shares_a_browser_is_known_there_by_a_mark_or_by_being_signed_in() {
         let given = made_up.device.clone().unwrap().browser;
         let other = enter(&db, made_up, NOW).await.unwrap();
         assert!(other.is_new_browser && other.device != given);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn c067_a_flow_that_is_open_in_two_browsers_makes_neither_of_them_known() {
+    both(|db| async move {
+        let alex = user(&db, "alex").await;
+        enter(&db, proof(&alex, None), NOW).await.unwrap();
+        let click = |cookie: &str| SignIn {
+            flow_id: Some("one".into()),
+            flow_cookie: Some(cookie.into()),
+            ..proof(&alex, None)
+        };
+        let mut told = Vec::new();
+        for cookie in ["hers", "hers", "a thief's", "a thief's", "hers"] {
+            told.push(enter(&db, click(cookie), NOW).await.unwrap().is_new_browser);
+        }
+        assert_eq!(told, [true, false, true, false, false]);
     })
     .await;
 }

@@ -20,6 +20,7 @@ async fn sign_in(sub: Subject, presented: Option<Secret>, db: Database) -> db::R
                 persistent: true,
                 user_agent: String::new(),
                 flow_id: None,
+                flow_cookie: None,
                 acr: Acr::Pwd,
                 amr: vec![Amr::Pwd],
             };

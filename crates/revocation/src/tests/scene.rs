@@ -209,6 +209,7 @@ pub(super) async fn session(db: &Database, sub: &Subject) -> SessionId {
                 persistent: true,
                 user_agent: String::new(),
                 flow_id: None,
+                flow_cookie: None,
                 acr: Acr::Pwd,
                 amr: vec![Amr::Pwd],
             };
