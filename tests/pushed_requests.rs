@@ -322,26 +322,65 @@ on_both_databases! {
         assert!(answer.status == 400 && answer.location().is_none(), "{}", answer.body);
         assert_eq!(forgotten().await, 1);
     }
+}
 
-    async fn strangers_cannot_fill_the_table_in_the_name_of_a_public_client(world: World) {
-        let app = world.public_app().await;
-        let mut refused = 0;
-        for _ in 0..210 {
-            let answer = push(&world, &app, &[]).await;
-            match answer.status.as_u16() {
-                201 => {}
-                429 => {
-                    assert_eq!(answer.header("retry-after"), Some("60"));
-                    refused += 1;
+/// A public client proves nothing: anybody pushes in its name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_neither_fill_the_table_in_the_name_of_a_public_client_nor_keep_its_people_out() {
+    for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
+        let own = Own {
+            proxies: Some("127.0.0.1"),
+            ..Own::default()
+        };
+        let world = World::here_with(database, own).await;
+        let (app, other) = (world.public_app().await, world.public_app().await);
+        let from = async |app: &App, network: usize| {
+            let address = [("x-forwarded-for", format!("203.0.{network}.7"))];
+            post(&world, "/par", &address, &app.request()).await
+        };
+        for sent in 0..210 {
+            let answer = from(&app, 1).await;
+            let is_refused = answer.status == 429 && answer.header("retry-after") == Some("1");
+            assert!(
+                if sent < 200 {
+                    answer.status == 201
+                } else {
+                    is_refused
+                },
+                "{sent}: {} {}",
+                answer.status,
+                answer.body
+            );
+        }
+        // Neither the people of another network, nor those of another app.
+        assert_eq!(from(&app, 2).await.status, 201);
+        assert_eq!(from(&other, 1).await.status, 201);
+        world.pass(Duration::from_secs(1));
+        assert_eq!(
+            [from(&app, 1).await.status, from(&app, 1).await.status],
+            [201, 429]
+        );
+        // All networks together fill no more than this.
+        let mut kept = 202;
+        'all: for network in 3..20 {
+            for _ in 0..200 {
+                let answer = from(&app, network).await;
+                if answer.status != 201 {
+                    assert_eq!(
+                        (answer.status.as_u16(), answer.header("retry-after")),
+                        (429, Some("60"))
+                    );
+                    break 'all;
                 }
-                other => panic!("{other} {}", answer.body),
+                kept += 1;
             }
         }
-        assert_eq!(refused, 10);
-        let large = push(&world, &app, &[("state", &"s".repeat(3 * 1024))]).await;
+        assert_eq!(kept, 2_000);
+        let large = changed(app.request(), &[("state", &"s".repeat(3 * 1024))]);
+        let large = post(&world, "/par", &[], &large).await;
         large.assert_refusal(400, "invalid_request");
         // Others go on, and so does the client a minute later.
-        pushed(&world, &world.app().await, &[]).await;
+        pushed(&world, &other, &[]).await;
         world.pass(Duration::from_secs(60));
         pushed(&world, &app, &[]).await;
     }

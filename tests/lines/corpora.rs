@@ -239,6 +239,11 @@ on_both! {
                 assert!(!answer.has(homograph), "{}", answer.body);
             }
         }
+        // Nor one that passes for ours, which people trust most.
+        for name in ["Countersign Security", "C\u{3BF}untersign", "counter-sign"] {
+            let document = json!({ "redirect_uris": ["https://app.example.com/cb"], "client_name": name });
+            register(document).await.assert_refusal(400, "invalid_client_metadata");
+        }
         assert_same("a refused registration", &before, &contents(&world).await);
         let honest = json!({ "redirect_uris": ["https://app.example.com/cb"], "client_name": "LINEギフト" });
         assert_eq!(register(honest).await.status, 201);
