@@ -356,10 +356,8 @@ async fn strangers_neither_fill_the_table_in_the_name_of_a_public_client_nor_kee
         assert_eq!(from(&app, 2).await.status, 201);
         assert_eq!(from(&other, 1).await.status, 201);
         world.pass(Duration::from_secs(1));
-        assert_eq!(
-            [from(&app, 1).await.status, from(&app, 1).await.status],
-            [201, 429]
-        );
+        assert_eq!(from(&app, 1).await.status, 201);
+        assert_eq!(from(&app, 1).await.status, 429);
         // All networks together fill no more than this.
         let mut kept = 202;
         'all: for network in 3..20 {
