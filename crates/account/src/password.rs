@@ -190,7 +190,7 @@ impl Account {
         Ok(with_cookie(Page::new(view).with_status(status), fresh))
     }
 
-    fn dead_recovery(&self, found: &Found, visit: &Visit) -> Response {
+    pub(crate) fn dead_recovery(&self, found: &Found, visit: &Visit) -> Response {
         let flow = match found {
             Found::Expired(link) | Found::Used(link) => link.flow.as_deref(),
             Found::Live(_) | Found::Disabled | Found::Foreign => None,

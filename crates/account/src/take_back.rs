@@ -26,7 +26,7 @@ use revocation::Act;
 
 use crate::letters::Job;
 use crate::notices::{Notice, What};
-use crate::views::{PasswordFault, Renewal, TakeBack};
+use crate::views::{PasswordFault, TakeBack};
 use crate::{Account, Lost, Visit, with_cookie};
 
 /// A link that works, and the address that it gives back.
@@ -47,7 +47,7 @@ pub(crate) async fn show(
         let given = params.get("link").unwrap_or_default();
         match account.way_back(given, &visit).await? {
             Ok(way) => account.take_back_page(given, &way, None, &visit),
-            Err(dead) => Ok(account.dead_way_back(&dead, &visit)),
+            Err(dead) => Ok(account.dead_recovery(&dead, &visit)),
         }
     };
     outcome
@@ -72,7 +72,7 @@ pub(crate) async fn submit(
             .check_csrf(&visit.headers, &about(given), params.get("csrf"))?;
         let way = match account.way_back(given, &visit).await? {
             Ok(way) => way,
-            Err(dead) => return Ok(account.dead_way_back(&dead, &visit)),
+            Err(dead) => return Ok(account.dead_recovery(&dead, &visit)),
         };
         let hash = match account.choose_anew(params.get("password"), &way).await? {
             Ok(hash) => hash,
@@ -99,7 +99,7 @@ pub(crate) async fn submit(
                     Ok(way) => Found::Used(way.link),
                     Err(dead) => dead,
                 };
-                Ok(account.dead_way_back(&dead, &visit))
+                Ok(account.dead_recovery(&dead, &visit))
             }
         }
     };
@@ -164,18 +164,6 @@ impl Account {
         };
         let status = PasswordFault::status(fault);
         Ok(with_cookie(Page::new(view).with_status(status), fresh))
-    }
-
-    fn dead_way_back(&self, found: &Found, visit: &Visit) -> Response {
-        let flow = match found {
-            Found::Expired(link) | Found::Used(link) => link.flow.as_deref(),
-            Found::Live(_) | Found::Disabled | Found::Foreign => None,
-        };
-        let renewal = match self.outbox {
-            Some(_) => Renewal::At(self.at(path::RECOVER, &[("flow", flow)])),
-            None => Renewal::None,
-        };
-        self.dead(found, renewal, None, visit)
     }
 
     /// What the browser is called from now on; none where the address is not to be had any more.
