@@ -125,7 +125,7 @@ impl Changed {
 async fn upsert(world: &World, draft: Draft) -> User {
     let now = world.now();
     let done = world.db.transact(move |conn| {
-        Box::pin(async move { users::upsert(draft, &Context::command_line(), conn, now).await })
+        Box::pin(async move { revocation::import_user(draft, &Context::command_line(), conn, now).await })
     });
     done.await.expect("the same user").0
 }

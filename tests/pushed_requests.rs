@@ -326,7 +326,8 @@ on_both_databases! {
 
 /// A public client proves nothing: anybody pushes in its name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_neither_fill_the_table_in_the_name_of_a_public_client_nor_keep_its_people_out() {
+async fn strangers_neither_fill_the_table_in_the_name_of_a_public_client_nor_keep_its_people_out_from_one_network()
+ {
     for database in [db::testing::sqlite_url(), db::testing::postgres_url().await] {
         let own = Own {
             proxies: Some("127.0.0.1"),

@@ -39,7 +39,7 @@ async fn move_to(visitor: &mut Visitor<'_>, (old, address): (&str, &str), letter
         .open(&letters.newest_link(address, before + 1).await)
         .await;
     assert!(
-        page.has("For 72 hours, whoever reads its mail can take the account back."),
+        page.has("For up to 72 hours, whoever reads its mail can take the account back."),
         "{}",
         page.body
     );

@@ -301,10 +301,6 @@ async fn record_update(
     if before == after {
         return Ok(());
     }
-    if credentials == Credentials::Changed {
-        // The user's sessions are void from now on, and no record names what hangs from them.
-        changes::bump(Topic::Revocations, conn).await?;
-    }
     let sub = &after.sub;
     audit::record(&Event::UserUpdated { sub, credentials }, by, conn, now).await
 }

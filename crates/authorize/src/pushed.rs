@@ -30,7 +30,7 @@ use crate::endpoint::Stop;
 pub(crate) const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// By which one network pushes in the name of one client that cannot prove who it is: what many people behind one address
-/// need, and no other network's people are kept out by.
+/// need, and a tenth of what all may, so that nobody keeps the others out from one network.
 const OF_ONE_NETWORK: Rate = Rate {
     at_once: 200,
     every: Duration::from_secs(1),

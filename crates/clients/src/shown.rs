@@ -69,14 +69,20 @@ pub fn is_of(brand: &str, name: &str) -> bool {
     plain(name).contains(&plain(brand))
 }
 
-/// A letter that no language in common use is written in, or a Latin one that differs from another by a hair.
+/// A letter of a script that is not in wide use today (UAX #31, table 5), or a Latin one that differs from a letter of the
+/// keyboard by a hair. Whoever writes in such a script is asked to name their app in another one: nobody here could tell what
+/// its letters look like.
 fn has_odd_letter(word: &str) -> bool {
-    word.chars().filter(|c| c.is_alphabetic()).any(|c| {
-        // The letter i of Turkish, which looks like the other one there is.
-        let is_like_ascii =
-            || is_latin(&c.to_string()) && c != 'ı' && skeleton(&c.to_string()).all(|c| c.is_ascii());
-        !c.is_ascii() && (!c.identifier_allowed() || is_like_ascii())
-    })
+    word.chars()
+        .filter(|c| c.is_alphabetic() && !c.is_ascii())
+        .any(|c| {
+            let own = c.to_string();
+            let mut like = skeleton(&own);
+            let is_like_ascii =
+                matches!((like.next(), like.next()), (Some(like), None) if like.is_ascii_alphabetic());
+            // The letter i of Turkish, which looks like the other one there is.
+            !c.identifier_allowed() || is_like_ascii && is_latin(&own) && c != 'ı'
+        })
 }
 
 /// A sign beside letters that is none of writing: among circles, bars and squares each has a letter that looks like it.
@@ -84,16 +90,19 @@ fn has_odd_letter(word: &str) -> bool {
 fn has_sign(word: &str) -> bool {
     let is_sign = |c: char| {
         let is_writing = c.is_ascii() || c.is_alphanumeric() || is_combining_mark(c);
-        !is_writing && !PUNCTUATION.contains(&c) && c < '\u{1f000}'
+        !is_writing && !is_emoji(c) && !WRITTEN.contains(c)
     };
     word.chars().any(char::is_alphanumeric) && word.chars().any(is_sign)
 }
 
-/// Of names as they are written, beside that of ASCII.
-const PUNCTUATION: [char; 34] = [
-    '·', '‧', '・', '‐', '‑', '‒', '–', '—', '’', '‘', '“', '”', '„', '‚', '«', '»', '‹', '›', '®', '©', '°',
-    '№', '€', '£', '¥', '…', '×', '、', '。', '「', '」', '׳', '״', '،',
-];
+/// What is shown in colours by itself: from here on all, and before that these (UTS #51, `Emoji_Presentation`).
+fn is_emoji(c: char) -> bool {
+    c >= '\u{1f000}'
+        || "⌚⌛⏩⏪⏫⏬⏰⏳☔☕♿⚓⚡⚽⚾⛄⛅⛎⛔⛪⛲⛳⛵⛺⛽✅✊✋✨❌❓❔❕❗➰➿⭐".contains(c)
+}
+
+/// Punctuation and money, beside that of ASCII, as names are written with.
+const WRITTEN: &str = "·‧・•‐‑‒–—−’‘“”„‚«»‹›¡¿§®©°№…×⁄€£¥₹₽₺₴₪₩฿、。「」『』《》〈〉【】〜׳״־་،؛؟।॥་";
 
 /// Chinese, Japanese and Korean words hold Latin letters as a matter of course, and none of theirs looks like one.
 fn mixes_scripts(word: &str) -> bool {
@@ -105,10 +114,16 @@ fn is_latin(word: &str) -> bool {
     format!("a{word}").is_single_script()
 }
 
-/// Whether the skeleton of UTS #39 §4 is a word in ASCII letters, whatever stands above them.
+/// Whether the skeleton of UTS #39 §4 is a word in ASCII letters, whatever stands above them. A letter that looks like a digit,
+/// or like a mark, says that it is another script.
 fn reads_as_latin(word: &str) -> bool {
-    let mut letters = skeleton(word).filter(|c| c.is_alphabetic()).peekable();
-    letters.peek().is_some() && letters.all(|c| c.is_ascii() || is_combining_mark(c))
+    let mut letters = word.chars().filter(|c| c.is_alphabetic()).peekable();
+    letters.peek().is_some()
+        && letters.all(|c| {
+            let own = c.to_string();
+            let mut like = skeleton(&own).filter(|c| !is_combining_mark(*c)).peekable();
+            like.peek().is_some() && like.all(|c| c.is_ascii_alphabetic())
+        })
 }
 
 /// The text as it is kept and shown: normalized, without spaces around it.
@@ -260,6 +275,23 @@ mod tests {
             "L·lull",
             "ไทยพาณิชย์",
             "セブン・イレブン",
+            "Færge & Læs",
+            "Cœur de Lyon",
+            "Oʻzbekiston",
+            "Сбер",
+            "АЗС",
+            "Кавʼярня",
+            "יוסי",
+            "תל־אביב",
+            "¡Hola!",
+            "¿Qué pasa?",
+            "عربي؟",
+            "सेवा।",
+            "《读书》",
+            "カラオケ〜館",
+            "₹500 Club",
+            "Coffee☕",
+            "བོད་ཡིག",
         ] {
             assert_eq!(name(honest).as_deref(), Ok(honest));
         }

@@ -20,8 +20,8 @@ pub enum Pusher {
     Proven,
     /// A client that anybody may have registered: it does not fill the table.
     Unverified,
-    /// Anybody who says to be this client: strangers neither fill the table nor keep its users out. Whoever asks counts what
-    /// comes from one network as well.
+    /// Anybody who says to be this client: strangers do not fill the table, and it takes those of many networks to keep its users
+    /// out. Whoever asks counts what comes from one network as well.
     Anybody,
 }
 

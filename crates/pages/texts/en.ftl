@@ -227,7 +227,7 @@ email-changed = Your email is changed. You're signed out everywhere else.
 email-unavailable = This site doesn't send email, so your address can't be changed here. Ask the people who run it.
 email-confirm-title = Confirm your new email
 email-confirm = Use { $new } in place of { $old }?
-email-confirm-former = We'll tell { $old }. For 72 hours, whoever reads its mail can take the account back.
+email-confirm-former = We'll tell { $old }. For up to 72 hours, whoever reads its mail can take the account back.
 email-confirm-submit = Use new email
 email-taken = This address can't be used. Nothing was changed.
 
@@ -404,6 +404,7 @@ mail-recover-ignore = If it wasn't you, ignore this email. Your password stays a
 mail-link-life = The link works once, for 30 minutes.
 mail-sign-up-subject = Create your { $brand } account
 mail-sign-up = Someone asked to create a { $brand } account with this address. If it was you, open this link:
+mail-sign-up-former = A { $brand } account had this address until a moment ago. If someone else changed it, you can have that account back: choose "Forgot your password?" where you sign in, and enter this address. Once you have another account with it, that isn't possible any more.
 mail-sign-up-ignore = If it wasn't you, ignore this email. No account is made.
 mail-known-subject = You already have a { $brand } account
 mail-known = Someone asked to create a { $brand } account with this address, which has one already. If it was you, sign in:

@@ -8,6 +8,7 @@ use accounts::users::{self, Draft, Upserted, User};
 use db::Conn;
 use events::Context;
 use events::audit::Credentials;
+use events::changes::{self, Topic};
 use protocol::Timestamp;
 
 use crate::acts;
@@ -27,6 +28,8 @@ pub async fn import_user(
         && update.credentials == Credentials::Changed
     {
         acts::end_sessions(&user.sub, conn, now).await?;
+        // Also where no record names what hangs from sessions that are void.
+        changes::bump(Topic::Revocations, conn).await?;
     }
     Ok((user, done))
 }

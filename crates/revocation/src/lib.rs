@@ -150,9 +150,7 @@ pub async fn end_here(
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<(Outcome, Left)> {
-    if let Some(presented) = presented {
-        sessions::hold(presented, conn).await?;
-    }
+    sessions::hold(presented, conn).await?;
     let outcome = perform_in(&Act::EndSessionOf(session, sub), by, conn, now).await?;
     let left = match (outcome, presented) {
         (Outcome::Ended(_), Some(presented)) => sessions::leave(presented, conn, now).await?,

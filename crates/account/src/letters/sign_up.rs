@@ -3,16 +3,26 @@
 //! The mail to an address that has an account says so: nobody but its owner reads that. Both of these mails carry a link
 //! of the same kind, made by the same statements.
 
-use accounts::deletion;
 use accounts::email::Email;
 use accounts::invitations;
 use accounts::sign_ups::{self, Way};
 use accounts::users::{self, User};
+use accounts::{deletion, former_addresses};
 use mail::Letter;
 use pages::{BRAND, Texts};
 use protocol::{Secret, path};
 
 use super::{Letters, Words, written};
+
+/// What is known of an address for which somebody asks, and a link that lets its owner on.
+struct Admission {
+    user: Option<User>,
+    /// The account is there only until it is deleted any moment.
+    is_over: bool,
+    /// An account had the address until a moment ago, and can be had back by it.
+    was_left: bool,
+    link: Secret,
+}
 
 impl Letters {
     pub(super) async fn sign_up(
@@ -24,10 +34,15 @@ impl Letters {
         let Ok(email) = Email::parse(address) else {
             return Ok(None);
         };
-        let (user, is_over, link) = self.admission(&email, flow).await?;
+        let Admission {
+            user,
+            is_over,
+            was_left,
+            link,
+        } = self.admission(&email, flow).await?;
         // To the address that the account has: the one that was typed may be another mailbox, where letters differ in case.
         let (to, words) = match &user {
-            None => (&email, self.welcome(&link, texts)),
+            None => (&email, self.welcome(&link, was_left, texts)),
             Some(user) if user.disabled_at.is_some() => (&user.email, self.disabled(texts)),
             Some(user) if is_over => (&user.email, leaving(texts)),
             Some(user) => (&user.email, self.known(&link, texts)),
@@ -79,8 +94,7 @@ impl Letters {
         written(email.shown(), &words, texts).map(Some)
     }
 
-    /// Who has this address, whether only until that account is deleted any moment, and a link that lets its owner on.
-    async fn admission(&self, email: &Email, flow: Option<&str>) -> db::Result<(Option<User>, bool, Secret)> {
+    async fn admission(&self, email: &Email, flow: Option<&str>) -> db::Result<Admission> {
         let (email, flow, now) = (email.clone(), flow.map(str::to_owned), self.clock.now());
         let made = self.db.transact(move |conn| {
             Box::pin(async move {
@@ -90,17 +104,25 @@ impl Letters {
                     None => false,
                 };
                 let link = sign_ups::make(Way::Asked, &email, flow.as_deref(), conn, now).await?;
-                Ok((user, is_over, link))
+                Ok(Admission {
+                    user,
+                    is_over,
+                    was_left: former_addresses::find(&email, conn, now).await?.is_some(),
+                    link,
+                })
             })
         });
         made.await
     }
 
-    fn welcome(&self, link: &Secret, texts: Texts) -> Words {
+    /// Who was moved out of their account by a stranger finds their address unknown, and a new account would end the way back.
+    fn welcome(&self, link: &Secret, was_left: bool, texts: Texts) -> Words {
         let brand = [("brand", BRAND)];
+        let former = was_left.then(|| texts.words("mail-sign-up-former", &brand));
+        let asked = texts.words("mail-sign-up", &brand);
         Words {
             subject: texts.words("mail-sign-up-subject", &brand),
-            before: vec![texts.words("mail-sign-up", &brand)],
+            before: former.into_iter().chain([asked]).collect(),
             link: Some(self.to_account("sign-up-account-submit", link, texts)),
             after: vec![
                 texts.words("mail-link-life", &[]),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use accounts::allowances;
 use accounts::deletion;
 use accounts::email::Email;
-use accounts::sessions::Left;
+use accounts::sessions::{self, Left};
 use accounts::users::User;
 use axum::Extension;
 use axum::extract::State;
@@ -170,6 +170,7 @@ impl Account {
                 if !deletion::ask(&sub, epoch, at, conn).await? {
                     return Err(Lost::Race);
                 }
+                sessions::hold(presented.as_ref(), conn).await?;
                 revocation::perform_in(&Act::DeletionAsked(sub), &by, conn, now).await?;
                 if let Some(outbox) = outbox {
                     outbox.put(&told, conn, now).await?;

@@ -304,6 +304,7 @@ impl Account {
             told(What::EmailChanged),
         );
         let (outbox, presented) = (self.outbox.clone(), self.presented(visit));
+        let browser = presented.clone();
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 let Some(before) = users::by_sub(&link.sub, conn).await? else {
@@ -316,6 +317,7 @@ impl Account {
                     Moved::Taken => return Ok(Move::Taken),
                     Moved::Changed => return Ok(Move::Changed),
                 }
+                sessions::hold(browser.as_ref(), conn).await?;
                 let epochs = (link.epoch, link.epoch + 1);
                 if !sessions::take_over(&kept, epochs, conn).await? || !links::claim(&link, conn, now).await?
                 {

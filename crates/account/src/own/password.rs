@@ -175,6 +175,7 @@ impl Account {
                 let taken = allowances::take(&format!("password of {sub}"), CHANGES, conn, now).await?;
                 taken.map_err(Lost::TooMany)?;
                 let set = users::replace_password(&sub, epoch, &hash, conn).await?;
+                sessions::hold(proof.presented.as_ref(), conn).await?;
                 if !set || !sessions::take_over(&kept, (epoch, epoch + 1), conn).await? {
                     return Err(Lost::Race);
                 }

@@ -131,7 +131,7 @@ async fn remember(
 
 /// Nothing else shows that the account is in use there.
 async fn is_unheard_of(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
-    Ok(!is_second_click(sign_in, conn).await? && !is_signed_in_here(sign_in, conn, now).await?)
+    Ok(!is_second_click(sign_in, conn, now).await? && !is_signed_in_here(sign_in, conn, now).await?)
 }
 
 /// By a session of before browsers were remembered, or of before others signed in there.
@@ -143,18 +143,22 @@ async fn is_signed_in_here(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) ->
     Ok(sessions.is_some_and(|sessions| sessions.iter().any(|session| session.sub == sign_in.sub)))
 }
 
-const IN_FLOW: &str = "SELECT COUNT(*) FROM devices WHERE sub = $1 AND met_in = $2";
+const IN_FLOW: &str = "SELECT COUNT(*) FROM devices WHERE sub = $1 AND met_in = $2 AND last_used_at > $3";
+/// Two clicks are closer together.
+const BETWEEN_CLICKS: Duration = Duration::from_secs(60);
 
-/// The form was sent twice, by a browser that had no cookie of ours yet at either click but that of the flow. The identifier
+/// The form was sent twice, by a browser that had no cookie of ours yet at either click but that of its flows. The identifier
 /// of the flow says nothing: whoever sends somebody the link that they opened themselves has one in both browsers, and would
-/// sign in with a stolen password while nobody is told.
-async fn is_second_click(sign_in: &SignIn, conn: &mut Conn) -> db::Result<bool> {
+/// sign in with a stolen password while nobody is told. Nor does the cookie for long: all who use a browser share it. Of two
+/// clicks that PostgreSQL serves at the very same time neither sees the other, and two mails go out.
+async fn is_second_click(sign_in: &SignIn, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
     let Some(met_in) = met_in(sign_in) else {
         return Ok(false);
     };
     let (count,): (i64,) = run!(conn, |c| sqlx::query_as(IN_FLOW)
         .bind(sign_in.sub.as_str())
         .bind(&met_in)
+        .bind((now - BETWEEN_CLICKS).as_secs())
         .fetch_one(c))?;
     Ok(count > 0)
 }

@@ -23,8 +23,8 @@ const HOLD: &str = "SELECT browser_id FROM browsers WHERE token_digest = $1 FOR 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn hold(presented: &Secret, conn: &mut Conn) -> db::Result<()> {
-    let Some(digest) = super::current::digest(presented) else {
+pub async fn hold(presented: Option<&Secret>, conn: &mut Conn) -> db::Result<()> {
+    let Some(digest) = presented.and_then(super::current::digest) else {
         return Ok(());
     };
     // SQLite has one writer, and this is it.

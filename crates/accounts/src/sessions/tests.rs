@@ -532,6 +532,9 @@ async fn c067_a_flow_that_is_open_in_two_browsers_makes_neither_of_them_known() 
             told.push(enter(&db, click(cookie), NOW).await.unwrap().is_new_browser);
         }
         assert_eq!(told, [true, false, true, false, false]);
+        // Who used the browser before has copied the cookie, and has the password now.
+        let later = NOW + Duration::from_secs(60);
+        assert!(enter(&db, click("hers"), later).await.unwrap().is_new_browser);
     })
     .await;
 }

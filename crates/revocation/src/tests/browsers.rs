@@ -34,7 +34,7 @@ async fn sign_in(sub: Subject, presented: Option<Secret>, db: Database) -> db::R
 async fn until_waiting(count: i64, db: &Database) {
     const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity \
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    for _ in 0..2_000 {
+    for _ in 0..30_000 {
         let mut conn = db.reader().await.unwrap();
         let (waiting,): (i64,) = run!(&mut conn, |c| sqlx::query_as(WAITING).fetch_one(c)).unwrap();
         drop(conn);
@@ -54,6 +54,7 @@ async fn who_signs_out_and_in_again_in_one_browser_at_once_is_refused_neither() 
         let (session, cookie) = (first.session.session_id, first.cookie);
         // Both come while a third looks at the session, so that each has what it takes first.
         let (release, released) = oneshot::channel::<()>();
+        let (hold, held) = oneshot::channel::<()>();
         let is_postgres = matches!(db.reader().await.unwrap(), Conn::Postgres(_));
         let looking = is_postgres.then(|| {
             let (db, session) = (db.clone(), session.clone());
@@ -63,6 +64,7 @@ async fn who_signs_out_and_in_again_in_one_browser_at_once_is_refused_neither() 
                         let lock = "SELECT session_id FROM sessions WHERE session_id = $1 FOR UPDATE";
                         let _: (String,) =
                             run!(conn, |c| sqlx::query_as(lock).bind(session.as_str()).fetch_one(c))?;
+                        hold.send(()).unwrap();
                         let _ = released.await;
                         Ok::<_, db::Error>(())
                     })
@@ -72,13 +74,8 @@ async fn who_signs_out_and_in_again_in_one_browser_at_once_is_refused_neither() 
         });
         let ending = {
             let (db, sub, session, cookie) = (db.clone(), sub.clone(), session, cookie.clone());
-            let mut is_held = looking.is_none();
-            while !is_held {
-                let mut conn = db.reader().await.unwrap();
-                let held = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
-                    AND state = 'idle in transaction'";
-                let (count,): (i64,) = run!(&mut conn, |c| sqlx::query_as(held).fetch_one(c)).unwrap();
-                is_held = count > 0;
+            if looking.is_some() {
+                held.await.unwrap();
             }
             tokio::spawn(async move {
                 let work = db.transact(move |conn| {
