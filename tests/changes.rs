@@ -2,7 +2,7 @@
 //! addresses (C067).
 
 use accounts::email::Email;
-use accounts::users::{self, Draft, User};
+use accounts::users::{Draft, User};
 use events::Context;
 use protocol::SigningAlg;
 use serde_json::{Value, json};

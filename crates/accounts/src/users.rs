@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use db::{Conn, execute, run};
 use events::audit::{self, Credentials};
-use events::changes::{self, Topic};
 use events::{Context, Event};
 use protocol::{Asked, Scope, Subject, Timestamp};
 use serde_json::{Map, Value};
