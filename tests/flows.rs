@@ -52,6 +52,9 @@ everywhere! {
                 answer.assert_page(400, EXPIRED);
             }
         }
+        // Whoever was on the way to a page of ours has no app to go back to.
+        let lost = visitor.get("/login?flow=A").await;
+        assert!(lost.has("/account\">Go to your account</a>"), "{}", lost.body);
         visitor.decide(&consent, "allow").await.code();
     }
 

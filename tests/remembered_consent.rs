@@ -33,6 +33,24 @@ everywhere! {
         assert!(visitor.open(&world.app().await.url(&[])).await.asks_for_consent());
     }
 
+    /// The attack: an app that people allow to sign them in asks once more, for less and without `openid`: in plain OAuth a
+    /// refresh token needs no scope.
+    async fn c019_access_that_outlives_the_session_is_asked_for_also_without_a_scope_for_it(world: World) {
+        let (app, user) = (world.app().await, world.user().await);
+        let (mut visitor, _) = app.sign_in(&world, &user, &[("scope", "openid profile")]).await;
+        let silent = app.url(&[("scope", "profile"), ("prompt", "none")]);
+        assert_eq!(visitor.open(&silent).await.param("error"), Some("consent_required".to_owned()));
+        let page = visitor.open(&app.url(&[("scope", "profile")])).await;
+        assert!(page.asks_for_consent() && page.has("Keep this access"), "{}", page.body);
+        let redirect = visitor.decide(&page, "allow").await;
+        let tokens = app.tokens(&world, &redirect).await;
+        assert!(!tokens.refresh().is_empty());
+        assert!(!tokens.text("scope").contains("offline_access"), "it was not asked for");
+        for scope in ["profile", "openid profile", "openid profile offline_access"] {
+            visitor.open(&app.url(&[("scope", scope), ("prompt", "none")])).await.code();
+        }
+    }
+
     async fn c019_an_app_that_looks_different_is_asked_about_again(world: World) {
         let (app, user) = (world.app().await, world.user().await);
         let (mut visitor, _) = app.sign_in(&world, &user, &[]).await;

@@ -123,6 +123,26 @@ with_mail! {
         assert!(letters.of_sign_ins(other.email.shown()).await.is_empty());
     }
 
+    async fn c067_after_a_recovery_every_other_browser_is_new_also_that_of_a_thief(world: World, letters: Letters) {
+        let user = world.user().await;
+        let address = user.email.shown();
+        at_home(&world, &user).await;
+        let mut thief = at_home(&world, &user).await;
+        assert_eq!(letters.of_sign_ins(address).await.len(), 1);
+        let mut own = world.visitor();
+        let page = own.get("/recover").await;
+        own.submit(&page.form().with("username", address)).await;
+        let before = letters.links(address);
+        let page = own.get(&letters.newest_link(address, before.max(1)).await).await;
+        assert_eq!(own.submit(&page.form().with("password", NEW)).await.status, 303);
+        for (visitor, mails) in [(&mut own, 1), (&mut thief, 2)] {
+            let login = visitor.open("/account").await;
+            let home = visitor.sign_in_with(&login, address, NEW).await;
+            assert!(home.has("<h1>Your account</h1>"), "{}", home.body);
+            assert_eq!(letters.of_sign_ins(address).await.len(), mails);
+        }
+    }
+
     async fn a_mail_about_another_password_names_the_browser_in_which_it_was_set(world: World, letters: Letters) {
         let user = world.user().await;
         let address = user.email.shown();

@@ -146,6 +146,20 @@ fn another(user: &User) -> String {
 }
 
 with_mail! {
+    async fn of_two_accounts_the_one_whose_address_was_confirmed_is_shown(world: World, letters: Letters) {
+        let (alex, jane) = (world.user().await, world.user().await);
+        let mut visitor = at_home(&world, &alex).await;
+        let new = another(&alex);
+        assert!(ask(&mut visitor, &new).await.has("Check your email"));
+        let login = visitor.open("/account/switch?other=1").await;
+        let home = visitor.sign_in(&login, jane.email.shown()).await;
+        assert!(home.has(jane.email.shown()), "{}", home.body);
+        let page = visitor.open(&letters.newest_link(&new, 1).await).await;
+        let answer = visitor.submit(&page.form()).await;
+        let profile = visitor.follow(answer).await;
+        assert!(profile.has(&new) && profile.has("Your email is changed"), "{}", profile.body);
+    }
+
     async fn another_address_is_theirs_once_they_have_read_its_mail(world: World, letters: Letters) {
         let (app, user) = (world.app().await, world.user().await);
         let (old, new) = (user.email.shown().to_owned(), another(&user));
@@ -298,6 +312,11 @@ async fn c070_each_kind_of_mail_counts_by_itself() {
         ask(&mut visitor, &tagged)
             .await
             .assert_page(429, "Too many links");
+        // Nobody is kept from moving there by somebody who asked for it first.
+        let mut another = at_home(&world, &world.user().await).await;
+        for _ in 0..3 {
+            assert!(ask(&mut another, address).await.has("Check your email"));
+        }
         for path in ["/signup", "/recover"] {
             let mut visitor = world.visitor();
             let form = visitor.open(path).await.form().with("username", address);
@@ -357,6 +376,8 @@ everywhere! {
         let stale = filled(&visitor.open("/account/profile").await);
         let form = filled(&visitor.open("/account/profile").await).with("nickname", "Al");
         assert!(visitor.submit(&form).await.location().unwrap().contains("?done="));
+        let twice = visitor.submit(&form).await;
+        assert!(twice.location().unwrap().contains("?done="), "the second of two clicks");
         let answer = visitor.submit(&stale.with("website", "https://example.com/alex")).await;
         assert_eq!(answer.status, 303, "{}", answer.body);
         let page = visitor.follow(answer).await;

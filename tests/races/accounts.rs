@@ -49,7 +49,7 @@ async fn mailed(world: &World, purpose: Purpose, user: &User) -> String {
         Purpose::Recovery => "/recover/password",
         Purpose::Email => "/verify",
         Purpose::Address => "/account/email/confirm",
-        Purpose::Former => "/recover/account",
+        Purpose::Former => panic!("of an address, not of a user"),
     };
     format!(
         "{}{path}?link={}",

@@ -46,6 +46,12 @@ const OF_ONE_NETWORK: Rate = Rate {
     at_once: 20,
     every: Duration::from_secs(60),
 };
+/// Of mails to an address that accounts want to have, beside [`OF_ONE_ADDRESS`] of each: nobody keeps another from moving
+/// there by asking for it first.
+const OF_ONE_WANTED: Rate = Rate {
+    at_once: 12,
+    every: Duration::from_secs(5 * 60),
+};
 /// Of mails that who has the password of an account can have sent: to addresses of their choice, or about sign-ins to its
 /// own.
 const OF_ONE_PERSON: Rate = Rate {
@@ -267,24 +273,48 @@ impl Outbox {
                 "sign-up" | "address" => (format!("mail {kind} all"), OF_ALL_STRANGERS),
                 _ => ("mail all".to_owned(), OF_ALL),
             };
-            let asker = asker.map(|sub| (format!("mail {kind} of {sub}"), OF_ONE_PERSON));
+            let of_address = if asker.is_some() {
+                OF_ONE_WANTED
+            } else {
+                OF_ONE_ADDRESS
+            };
+            let by_asker = |whose: &str| match asker {
+                Some(sub) => self.hidden(kind, &format!("{whose} by {sub}")).map(Some),
+                None => Ok(None),
+            };
+            let of_asker = asker.map(|sub| (format!("mail {kind} of {sub}"), OF_ONE_PERSON));
+            let of_both = by_asker(&whose.counted)?.map(|name| (name, OF_ONE_ADDRESS));
             // Locks are taken in one order everywhere.
             let bounds = [(format!("mail network {}", by.network()), OF_ONE_NETWORK)]
                 .into_iter()
-                .chain(asker)
-                .chain([(self.hidden(kind, &whose.counted)?, OF_ONE_ADDRESS)]);
+                .chain(of_asker)
+                .chain(of_both)
+                .chain([(self.hidden(kind, &whose.counted)?, of_address)]);
             for (name, rate) in bounds {
                 let taken = allowances::take(&name, rate, conn, now).await?;
                 taken.map_err(Lost::TooMany)?;
             }
             if let Some(tags) = &whose.tags {
                 // Spent with it, and refuses nothing.
-                let _ = allowances::take(&self.hidden(kind, tags)?, OF_ONE_ADDRESS, conn, now).await?;
+                let of_tags = by_asker(tags)?.map(|name| (name, OF_ONE_ADDRESS));
+                for (name, rate) in of_tags
+                    .into_iter()
+                    .chain([(self.hidden(kind, tags)?, of_address)])
+                {
+                    let _ = allowances::take(&name, rate, conn, now).await?;
+                }
             }
             let taken = allowances::take(&of_all, all, conn, now).await?;
             taken.map_err(Lost::TooMany)?;
         }
         Ok(self.put(job, conn, now).await?)
+    }
+
+    /// Lets whoever reads this address ask for a new password as if they never had: those links that they have are void from
+    /// now on. The attack: whoever knows the password asks in the owner's name until no more is sent, and then sets another
+    /// password. How often they do that is bounded as well, and more tightly.
+    pub(crate) async fn forget_asked(&self, email: &Email, conn: &mut Conn) -> db::Result<()> {
+        allowances::forget(&self.hidden(RECOVERY, email.canonical())?, conn).await
     }
 
     /// The database does not keep whom strangers asked about.
@@ -346,10 +376,13 @@ fn terms(job: &Job) -> (Duration, Place) {
     }
 }
 
+/// As what links to a new password count.
+const RECOVERY: &str = "recover";
+
 /// As what a mail counts, and who asks for it where that is known.
 fn counted(job: &Job) -> (&'static str, Option<&Subject>) {
     match job {
-        Job::Recover { .. } => ("recover", None),
+        Job::Recover { .. } => (RECOVERY, None),
         Job::Verify { .. } => ("verify", None),
         Job::Address { sub, .. } => ("address", Some(sub)),
         Job::SignUp { .. } => ("sign-up", None),

@@ -291,9 +291,10 @@ impl Account {
 }
 
 /// A change that is mailed and stands in the trail, by whoever knows the password: nobody fills a mailbox by going to and
-/// fro. Who is kept from it by somebody else sets a new password by a link.
+/// fro, nor makes the links void with which the owner would take the account back (C067) for longer than a few tries. Who is
+/// kept from it by somebody else sets a new password by a link.
 pub(crate) const CHANGES: Rate = Rate {
-    at_once: 10,
+    at_once: 3,
     every: Duration::from_secs(10 * 60),
 };
 

@@ -237,6 +237,7 @@ impl Account {
                         outbox.came_back(link.email, locale, conn, now).await?;
                     }
                 }
+                sessions::forget_acquaintances(&link.sub, conn).await?;
                 Ok(sessions::meet(&link.sub, device.as_ref(), conn, now).await?)
             })
         });

@@ -2,17 +2,18 @@
 //!
 //! The link was mailed to that address. Looking at the page uses nothing up; the POST gives the address back, sets a
 //! new password, uses up the link, ends every session and disconnects every app, and tells both addresses, in one
-//! transaction that is guarded by the epoch of the link. What the page shows is what the reader of that mailbox knows: not
+//! transaction that locks the user. Whatever a thief does with the account meanwhile, the link works. What the page shows is what the reader of that mailbox knows: not
 //! the address that the account has now, for they may be somebody whom its owner has left behind.
 
 use std::sync::Arc;
 
 use accounts::claims::Claim;
 use accounts::email::Email;
+use accounts::former_addresses::{self, Former};
 use accounts::links::{self, Found, Link, Purpose};
 use accounts::passwords::StoredHash;
-use accounts::users::{self, Moved};
-use accounts::{deletion, former_addresses, sessions};
+use accounts::users::{self, Moved, User};
+use accounts::{deletion, sessions};
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -32,7 +33,7 @@ use crate::{Account, Lost, Visit, with_cookie};
 /// A link that works, and the address that it gives back.
 struct Way {
     link: Link,
-    former: Email,
+    former: Former,
 }
 
 pub(crate) async fn show(
@@ -78,18 +79,15 @@ pub(crate) async fn submit(
             Ok(hash) => hash,
             Err(fault) => return account.take_back_page(given, &way, Some(fault), &visit),
         };
-        match account.take_back(&way, hash.clone(), by, &visit).await {
-            Ok(Some(browser)) => {
+        match account.take_back(&way, hash, by, &visit).await {
+            Ok(Some((user, browser))) => {
                 let link = &way.link;
                 tracing::info!(sub = %link.sub, "an account was taken back by a former address");
                 let mut response =
                     see_other(&account.at(path::RECOVER_DONE, &[("flow", link.flow.as_deref())]));
-                let proven = Proven {
-                    sub: &link.sub,
-                    epoch: link.epoch + 1,
-                    hash: Some(&hash),
-                };
-                let known = account.front.acquaint(&browser, proven, &visit.headers)?;
+                let known = account
+                    .front
+                    .acquaint(&browser, Proven::of(&user), &visit.headers)?;
                 response.headers_mut().append(SET_COOKIE, known);
                 Ok(response)
             }
@@ -121,15 +119,20 @@ impl Account {
         let Found::Live(link) = found else {
             return Ok(Err(found));
         };
-        let Some(former) = link
+        let Some(email) = link
             .wanted
             .as_deref()
             .and_then(|wanted| Email::parse(wanted).ok())
         else {
             return Ok(Err(Found::Foreign));
         };
+        let former = Former {
+            sub: link.sub.clone(),
+            email,
+            epoch: link.epoch,
+        };
         Ok(
-            match former_addresses::is_open(&link.sub, &former, &mut conn, visit.now).await? {
+            match former_addresses::is_open(&former, &mut conn, visit.now).await? {
                 true => Ok(Way { link, former }),
                 false => Err(Found::Used(link)),
             },
@@ -144,7 +147,7 @@ impl Account {
         let user = users::by_sub(&way.link.sub, &mut self.front.db.reader().await?).await?;
         let name = user.and_then(|user| user.claim(Claim::Name));
         let name = name.as_ref().and_then(|name| name.as_str());
-        Ok(self.chosen(given, way.former.shown(), name).await)
+        Ok(self.chosen(given, way.former.email.shown(), name).await)
     }
 
     fn take_back_page(
@@ -159,21 +162,22 @@ impl Account {
             shell: self.shell(visit, None),
             csrf,
             link: given.to_owned(),
-            email: way.former.shown().to_owned(),
+            email: way.former.email.shown().to_owned(),
             fault,
         };
         let status = PasswordFault::status(fault);
         Ok(with_cookie(Page::new(view).with_status(status), fresh))
     }
 
-    /// What the browser is called from now on; none where the address is not to be had any more.
+    /// The person as they are now, and what their browser is called from now on; none where the address is not to be had any
+    /// more.
     async fn take_back(
         &self,
         way: &Way,
         hash: StoredHash,
         by: Context,
         visit: &Visit,
-    ) -> Result<Option<Secret>, Lost> {
+    ) -> Result<Option<(User, Secret)>, Lost> {
         let (device, user_agent) = (self.front.device(&visit.headers), visit.user_agent());
         let (link, former, now) = (way.link.clone(), way.former.clone(), visit.now);
         let locale = self.shell(visit, None).locale().tag();
@@ -187,14 +191,13 @@ impl Account {
             })
         };
         let told = [
-            told(former.shown(), What::TakenBack),
+            told(former.email.shown(), What::TakenBack),
             told(&link.email, What::TakenFrom),
         ];
         let outbox = self.outbox.clone();
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
-                let whose = (&link.sub, link.epoch);
-                match former_addresses::take_back(whose, &former, &hash, conn, now).await? {
+                match former_addresses::take_back(&former, &hash, conn, now).await? {
                     Moved::Done => {}
                     // Nothing was written.
                     Moved::Taken | Moved::Changed => return Ok(None),
@@ -205,19 +208,21 @@ impl Account {
                 let act = Act::PasswordRecovered(link.sub.clone());
                 revocation::perform_in(&act, &by, conn, now).await?;
                 audit::record(&Event::EmailRestored { sub: &link.sub }, &by, conn, now).await?;
-                let came_back = deletion::undo(&link.sub, link.epoch + 1, &by, conn, now).await?;
+                let user = users::by_sub(&link.sub, conn).await?.ok_or(Lost::Race)?;
+                let came_back = deletion::undo(&link.sub, user.epoch, &by, conn, now).await?;
                 if let Some(outbox) = outbox {
                     for job in &told {
                         outbox.put(job, conn, now).await?;
                     }
                     if came_back {
                         outbox
-                            .came_back(former.shown().to_owned(), locale, conn, now)
+                            .came_back(former.email.shown().to_owned(), locale, conn, now)
                             .await?;
                     }
                 }
+                sessions::forget_acquaintances(&link.sub, conn).await?;
                 let browser = sessions::meet(&link.sub, device.as_ref(), conn, now).await?;
-                Ok(Some(browser))
+                Ok(Some((user, browser)))
             })
         });
         match work.await {

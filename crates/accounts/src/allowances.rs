@@ -75,6 +75,17 @@ pub async fn give_back(name: &str, rate: Rate, conn: &mut Conn) -> db::Result<()
     Ok(())
 }
 
+const FORGET: &str = "DELETE FROM allowances WHERE name = $1";
+
+/// Gives back all that was taken.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(name: &str, conn: &mut Conn) -> db::Result<()> {
+    execute!(conn, sqlx::query(FORGET).bind(name))?;
+    Ok(())
+}
+
 impl Rate {
     fn seconds(self) -> db::Result<i64> {
         i64::try_from(self.every.as_secs()).map_err(db::Error::corrupt)

@@ -34,6 +34,16 @@ pub enum Left {
     ForGood,
 }
 
+/// An address that an account has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    pub sub: Subject,
+    /// As they wrote it.
+    pub email: Email,
+    /// Of the user from when on it was not theirs: it tells this leaving of it from any other.
+    pub epoch: i64,
+}
+
 const EPOCH_OF: &str =
     "SELECT epoch FROM former_addresses WHERE sub = $1 AND email_canonical = $2 AND left_at > $3";
 const FORGET: &str = "DELETE FROM former_addresses WHERE sub = $1 AND email_canonical = $2";
@@ -63,6 +73,10 @@ pub async fn leave(before: &User, to: &Email, conn: &mut Conn, now: Timestamp) -
         return Ok(Left::ForGood);
     }
     execute!(conn, sqlx::query(FORGET).bind(sub).bind(to.canonical()))?;
+    // Nobody has shown that they read its mail: it may have been mistyped, and be a stranger's.
+    if !before.email_verified {
+        return Ok(Left::ForGood);
+    }
     let (count,): (i64,) = run!(conn, |c| sqlx::query_as(COUNT).bind(sub).bind(since).fetch_one(c))?;
     if count >= MOST {
         return Ok(Left::ForGood);
@@ -79,19 +93,23 @@ pub async fn leave(before: &User, to: &Email, conn: &mut Conn, now: Timestamp) -
     Ok(Left::Until(now + KEPT))
 }
 
-const FIND: &str = "SELECT sub, email, email_canonical FROM former_addresses \
+const FIND: &str = "SELECT sub, email, email_canonical, epoch FROM former_addresses \
     WHERE email_canonical = $1 AND left_at > $2 ORDER BY left_at DESC, sub LIMIT 1";
 
 /// Who had this address last, and how they wrote it. Says nothing of who has it by now.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(email: &Email, conn: &mut Conn, now: Timestamp) -> db::Result<Option<(Subject, Email)>> {
-    let row: Option<(String, String, String)> = run!(conn, |c| sqlx::query_as(FIND)
+pub async fn find(email: &Email, conn: &mut Conn, now: Timestamp) -> db::Result<Option<Former>> {
+    let row: Option<(String, String, String, i64)> = run!(conn, |c| sqlx::query_as(FIND)
         .bind(email.canonical())
         .bind((now - KEPT).as_secs())
         .fetch_optional(c))?;
-    Ok(row.map(|(sub, shown, canonical)| (sub.into(), Email::stored(shown, canonical))))
+    Ok(row.map(|(sub, shown, canonical, epoch)| Former {
+        sub: sub.into(),
+        email: Email::stored(shown, canonical),
+        epoch,
+    }))
 }
 
 /// For so long after it was left an address is good: who asked in time has their half hour.
@@ -100,39 +118,55 @@ fn still_good(now: Timestamp) -> i64 {
 }
 
 const IS_OPEN: &str = "SELECT COUNT(*) FROM former_addresses f WHERE f.sub = $1 AND f.email_canonical = $2 \
-    AND f.left_at > $3 AND NOT EXISTS (SELECT 1 FROM users u WHERE u.email_canonical = f.email_canonical)";
+    AND f.left_at > $3 AND f.epoch = $4 AND NOT EXISTS (SELECT 1 FROM users u WHERE u.email_canonical = f.email_canonical)";
 
-/// Whether this user can still be given this address back.
+/// Whether this address can still be given back to its user.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn is_open(sub: &Subject, email: &Email, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
+pub async fn is_open(former: &Former, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
     let (count,): (i64,) = run!(conn, |c| sqlx::query_as(IS_OPEN)
-        .bind(sub.as_str())
-        .bind(email.canonical())
+        .bind(former.sub.as_str())
+        .bind(former.email.canonical())
         .bind(still_good(now))
+        .bind(former.epoch)
         .fetch_one(c))?;
     Ok(count > 0)
 }
 
+const EPOCH_NOW: &str = "SELECT epoch FROM users WHERE sub = $1";
+const EPOCH_NOW_LOCKED: &str = "SELECT epoch FROM users WHERE sub = $1 FOR UPDATE";
 const TAKE_BACK: &str = "UPDATE users SET email = $3, email_canonical = $4, email_verified = TRUE, password_hash = $5, \
     epoch = epoch + 1, updated_at = $6 WHERE sub = $1 AND epoch = $2 AND disabled_at IS NULL \
-    AND EXISTS (SELECT 1 FROM former_addresses f WHERE f.sub = users.sub AND f.email_canonical = $4 AND f.left_at > $7)";
+    AND EXISTS (SELECT 1 FROM former_addresses f WHERE f.sub = users.sub AND f.email_canonical = $4 \
+    AND f.left_at > $7 AND f.epoch = $8)";
 const FORGET_TAKEN: &str = "DELETE FROM former_addresses WHERE sub = $1 \
     AND epoch >= (SELECT f.epoch FROM former_addresses f WHERE f.sub = $1 AND f.email_canonical = $2)";
 
-/// Gives the user of this epoch a former address back, whose mail they have shown that they read, with a new password and
-/// a new epoch; and forgets the addresses that were left since. Whoever asks ends what is void by it.
+/// Gives a former address back to its user, who has shown that they read its mail, with a new password and a new epoch; and
+/// forgets the addresses that were left since. Locks the user: what is done with the account meanwhile comes before or after,
+/// and is in the way of nobody. Whoever asks ends what is void by it.
 ///
 /// # Errors
 /// When the database fails, or another account was given that address at the same moment.
 pub async fn take_back(
-    (sub, epoch): (&Subject, i64),
-    email: &Email,
+    former: &Former,
     password: &StoredHash,
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Moved> {
+    let Former {
+        sub,
+        email,
+        epoch: left_with,
+    } = former;
+    let statement = conn.either(EPOCH_NOW, EPOCH_NOW_LOCKED);
+    let row: Option<(i64,)> = run!(conn, |c| sqlx::query_as(statement)
+        .bind(sub.as_str())
+        .fetch_optional(c))?;
+    let Some((epoch,)) = row else {
+        return Ok(Moved::Changed);
+    };
     if is_taken(email, sub, conn).await? {
         return Ok(Moved::Taken);
     }
@@ -146,6 +180,7 @@ pub async fn take_back(
             .bind(password.as_str())
             .bind(now.as_secs())
             .bind(still_good(now))
+            .bind(left_with)
     )?;
     if touched != 1 {
         return Ok(Moved::Changed);

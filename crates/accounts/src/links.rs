@@ -2,7 +2,7 @@
 //!
 //! A link is 256 random bits, of which only a digest is kept. It acts for one user, for one purpose, once, within half
 //! an hour, and only while that user's credentials are those of the time it was made: a password that is changed, or an
-//! address, makes every older link void. Looking at it changes nothing, because programs follow links before people do.
+//! address, makes every older link void. (Not one to a former address: that is for whom a thief changes passwords.) Looking at it changes nothing, because programs follow links before people do.
 //! A newer link does not end an older one: else a stranger who keeps asking would keep the owner out.
 
 use std::time::Duration;
@@ -14,6 +14,7 @@ use protocol::opaque::{self, Kind};
 use protocol::{Secret, Subject, Timestamp, wire_enum};
 
 use crate::email::Email;
+use crate::former_addresses::Former;
 use crate::users::User;
 
 /// For so long a link works.
@@ -40,7 +41,7 @@ wire_enum! {
 pub struct Link {
     digest: String,
     pub sub: Subject,
-    /// Of the user when it was made.
+    /// Of the user when it was made; of a former address, the one with which it was left.
     pub epoch: i64,
     /// Their address, as they wrote it.
     pub email: String,
@@ -75,7 +76,8 @@ pub async fn make(
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Secret> {
-    let link = write(purpose, user, (flow, None), conn, now).await?;
+    let whose = (&user.sub, user.epoch);
+    let link = write(purpose, whose, (flow, None), conn, now).await?;
     let made = Event::LinkMailed {
         sub: &user.sub,
         purpose: purpose.as_str(),
@@ -93,20 +95,23 @@ pub async fn make_for_address(
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Secret> {
-    write(Purpose::Address, user, (None, Some(wanted.shown())), conn, now).await
+    let whose = (&user.sub, user.epoch);
+    write(Purpose::Address, whose, (None, Some(wanted.shown())), conn, now).await
 }
 
-/// Makes a link that is mailed to a former address of the user's: whoever follows it reads the mail of that one.
+/// Makes a link that is mailed to a former address: whoever follows it reads the mail of that one. Nothing that is done with
+/// the account makes it void while that address is one to have it back by: else whoever stole it would only have to set
+/// another password as often as its owner asks.
 pub async fn make_for_former(
-    user: &User,
-    former: &Email,
+    former: &Former,
     flow: Option<&str>,
     conn: &mut Conn,
     now: Timestamp,
 ) -> db::Result<Secret> {
-    let link = write(Purpose::Former, user, (flow, Some(former.shown())), conn, now).await?;
+    let (whose, wanted) = ((&former.sub, former.epoch), former.email.shown());
+    let link = write(Purpose::Former, whose, (flow, Some(wanted)), conn, now).await?;
     let made = Event::LinkMailed {
-        sub: &user.sub,
+        sub: &former.sub,
         purpose: Purpose::Former.as_str(),
     };
     audit::record(&made, &Context::server(), conn, now).await?;
@@ -115,7 +120,7 @@ pub async fn make_for_former(
 
 async fn write(
     purpose: Purpose,
-    user: &User,
+    (sub, epoch): (&Subject, i64),
     (flow, wanted): (Option<&str>, Option<&str>),
     conn: &mut Conn,
     now: Timestamp,
@@ -126,8 +131,8 @@ async fn write(
         sqlx::query(MAKE)
             .bind(seal::digest(link.expose()))
             .bind(purpose.as_str())
-            .bind(user.sub.as_str())
-            .bind(user.epoch)
+            .bind(sub.as_str())
+            .bind(epoch)
             .bind(flow)
             .bind((now + LIFE).as_secs())
             .bind(wanted)
@@ -174,7 +179,12 @@ pub async fn find(purpose: Purpose, given: &str, conn: &mut Conn, now: Timestamp
     if row.disabled_at.is_some() {
         return Ok(Found::Disabled);
     }
-    let is_used = row.used_at.is_some() || row.epoch != row.epoch_now;
+    let is_void = match purpose {
+        Purpose::Recovery | Purpose::Email | Purpose::Address => row.epoch != row.epoch_now,
+        // Whoever asks looks whether the address is still good.
+        Purpose::Former => false,
+    };
+    let is_used = row.used_at.is_some() || is_void;
     let link = Link {
         digest,
         sub: row.sub.into(),
@@ -193,8 +203,8 @@ pub async fn find(purpose: Purpose, given: &str, conn: &mut Conn, now: Timestamp
 const CLAIM: &str = "UPDATE mailed_links SET used_at = $2 \
     WHERE digest = $1 AND used_at IS NULL AND expires_at > $2";
 
-/// Uses a link up; `false` when somebody else has. Expects the user to be locked, by a change that is guarded by the
-/// epoch of the link.
+/// Uses a link up; `false` when somebody else has. Expects the user to be locked, by a change that is guarded by their
+/// epoch.
 pub async fn claim(link: &Link, conn: &mut Conn, now: Timestamp) -> db::Result<bool> {
     let touched = execute!(conn, sqlx::query(CLAIM).bind(&link.digest).bind(now.as_secs()))?;
     Ok(touched == 1)

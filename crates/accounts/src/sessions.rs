@@ -18,7 +18,7 @@ use protocol::{FlowId, SessionId, Subject, Timestamp, wire_enum};
 
 pub use current::{BrowserSessions, current};
 pub use devices::{Device, of_user, rename, was_of};
-pub use known::{Acquaintance, forget as forget_devices, meet};
+pub use known::{Acquaintance, forget as forget_devices, forget_acquaintances, meet};
 pub use sign_in::{SignIn, SignedIn, sign_in};
 pub use sign_out::{Left, hold, leave};
 

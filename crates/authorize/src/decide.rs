@@ -118,5 +118,6 @@ fn is_enough(flow: &Flow, consent: &Consent, client: &Client) -> bool {
     let imitable = client.is_public() && !request.redirect_uri.starts_with("https://");
     let claims = by_name(flow, consent);
     let always = imitable || client.trust == Trust::Unverified || request.prompts(Prompt::Consent);
-    consent.covers(&request.scope, &request.resources, &claims, client.version) && (confirmed_here || !always)
+    let scope = request.to_allow(client.may_refresh());
+    consent.covers(&scope, &request.resources, &claims, client.version) && (confirmed_here || !always)
 }

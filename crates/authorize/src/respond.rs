@@ -5,7 +5,7 @@ use accounts::sessions::Session;
 use axum::response::Response;
 use grants::{Consent, Flow, consents};
 use issuance::{Approved, Approving, Target};
-use protocol::{Error, Subject, Timestamp, path, scope};
+use protocol::{Error, Subject, Timestamp, path};
 
 use crate::Authorize;
 use crate::bound::Bound;
@@ -84,10 +84,7 @@ fn approving(
 ) -> Approving {
     let (request, client) = (flow.request().clone(), &bound.client);
     let beyond = decide::by_name(flow, consent);
-    // A refresh token outlives the session, so OpenID Connect makes it a scope of its own (Core §11); plain
-    // OAuth knows no such scope.
-    let asked = request.scope.contains(scope::OFFLINE_ACCESS) || !request.scope.contains(scope::OPENID);
-    let offline = asked && client.may_refresh() && request.response_type.has_code();
+    let offline = request.outlives_session(client.may_refresh());
     Approving {
         flow_id: flow.id.clone(),
         client_id: client.id.clone(),

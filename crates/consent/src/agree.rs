@@ -129,6 +129,7 @@ impl Consent {
             .front
             .shell(&visit.headers, request.ui_locales.as_deref(), &visit.id);
         let app = self.app(&asked.client, &carried.flow, &shell).await?;
+        let scope = request.to_allow(asked.client.may_refresh());
         let view = views::Consent {
             shell,
             csrf: self
@@ -139,8 +140,8 @@ impl Consent {
                 name: asked.session.name.clone(),
                 email: asked.session.email.clone(),
             },
-            fresh: asked.groups(&request.scope.retain(|token| !allowed(token)), &fresh),
-            already: asked.groups(&request.scope.retain(allowed), &already),
+            fresh: asked.groups(&scope.retain(|token| !allowed(token)), &fresh),
+            already: asked.groups(&scope.retain(allowed), &already),
             flow: carried.sealed,
         };
         Ok(Page::new(view).into_response())
@@ -154,7 +155,8 @@ impl Consent {
         visit: &Visit,
     ) -> Result<Response, Stop> {
         let request = carried.flow.request();
-        let stays = asked.client.may_refresh() && request.response_type.has_code() && lasts(&request.scope);
+        let scope = request.to_allow(asked.client.may_refresh());
+        let stays = scope.contains(scope::OFFLINE_ACCESS);
         let language = self
             .front
             .shell(&visit.headers, request.ui_locales.as_deref(), &visit.id)
@@ -165,7 +167,7 @@ impl Consent {
             sub: asked.session.sub,
             client_id: asked.client.id,
             client_version: asked.client.version,
-            scope: request.scope.clone(),
+            scope,
             resources: request.resources.clone(),
             claims: by_name(request),
             session_id: asked.session.session_id,
@@ -182,7 +184,7 @@ impl Consent {
                 // Whoever sits at an open browser gives an app of theirs what outlives the session, and no new password.
                 if let Given::Anew(before) = given
                     && stays
-                    && !before.as_ref().is_some_and(lasts)
+                    && !before.is_some_and(|before| before.contains(scope::OFFLINE_ACCESS))
                 {
                     let app = vouched_for(Some(&confirmed.client_id), language, conn).await?;
                     let tiding = Tiding::AppStays { app };
@@ -200,11 +202,6 @@ impl Consent {
         let sealed = self.front.seal(&flow, Binding::Browser(&carried.cookie))?;
         Ok(self.resume(&flow, &sealed))
     }
-}
-
-/// Whether what an app is allowed by this outlives the session: OpenID Connect Core §11; plain OAuth has no scope for it.
-fn lasts(scope: &Scope) -> bool {
-    scope.contains(scope::OFFLINE_ACCESS) || !scope.contains(scope::OPENID)
 }
 
 /// The claims that are allowed by name, because the scope does not release them.

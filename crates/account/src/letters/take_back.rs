@@ -47,17 +47,17 @@ impl Letters {
                 if users::by_email(&email, conn).await?.is_some() {
                     return Ok(None);
                 }
-                let Some((sub, former)) = former_addresses::find(&email, conn, now).await? else {
+                let Some(former) = former_addresses::find(&email, conn, now).await? else {
                     return Ok(None);
                 };
-                let Some(user) = users::by_sub(&sub, conn).await? else {
+                let Some(user) = users::by_sub(&former.sub, conn).await? else {
                     return Ok(None);
                 };
-                if user.disabled_at.is_some() || deletion::is_over(&sub, conn, now).await? {
+                if user.disabled_at.is_some() || deletion::is_over(&former.sub, conn, now).await? {
                     return Ok(None);
                 }
-                let link = links::make_for_former(&user, &former, flow.as_deref(), conn, now).await?;
-                Ok(Some((former, link)))
+                let link = links::make_for_former(&former, flow.as_deref(), conn, now).await?;
+                Ok(Some((former.email, link)))
             })
         });
         made.await

@@ -168,7 +168,11 @@ pub(crate) async fn confirm(
                     .front
                     .acquaint(&done.browser, Proven::of(&done.user), &visit.headers)?;
                 let mut response = account.renewed(see_other(&profile), done.left);
-                response.headers_mut().append(SET_COOKIE, known);
+                // Of several accounts in the browser, the one that this was about.
+                let preferred = account.front.cookies.set_preferred(&owner.session.session_id);
+                for cookie in [known, preferred] {
+                    response.headers_mut().append(SET_COOKIE, cookie);
+                }
                 Ok(response)
             }
             Ok(Move::Taken) => {
@@ -335,6 +339,7 @@ impl Account {
                 };
                 revocation::perform_in(&act, &by, conn, now).await?;
                 if let Some(outbox) = outbox {
+                    outbox.forget_asked(&before.email, conn).await?;
                     outbox.put(&told, conn, now).await?;
                 }
                 let user = users::by_sub(&link.sub, conn).await?.ok_or(Lost::Race)?;

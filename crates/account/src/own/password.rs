@@ -169,7 +169,11 @@ impl Account {
         let proof = proof.map_err(|error| db::Error::Setup(error.to_string()))?;
         let told = self.told(owner, What::PasswordChanged(apps == Apps::Disconnected), visit);
         let (outbox, now) = (self.outbox.clone(), visit.now);
-        let (sub, kept) = (user.sub.clone(), owner.session.session_id.clone());
+        let (sub, email, kept) = (
+            user.sub.clone(),
+            user.email.clone(),
+            owner.session.session_id.clone(),
+        );
         let work = self.front.db.transact(move |conn| {
             Box::pin(async move {
                 let taken = allowances::take(&format!("password of {sub}"), CHANGES, conn, now).await?;
@@ -189,6 +193,7 @@ impl Account {
                 };
                 revocation::perform_in(&act, &by, conn, now).await?;
                 if let Some(outbox) = outbox {
+                    outbox.forget_asked(&email, conn).await?;
                     outbox.put(&told, conn, now).await?;
                 }
                 Ok(signed_in)

@@ -63,10 +63,16 @@ pub(crate) async fn submit(
         let user = account.user(&owner).await?;
         // Another tab, or another device: the person looks at that before theirs replaces it.
         let changed_meanwhile = see_other(&account.at(HERE, &[("changed", Some("1"))]));
-        if params.get("seen") != Some(seen(&user).as_str()) {
+        let (wanted, fields) = read(&params, &user);
+        let is_seen = params.get("seen") == Some(seen(&user).as_str());
+        // The second of two clicks finds what the first saved.
+        let is_done = wanted == user.claims && fields.iter().all(|field| !field.is_wrong);
+        if !is_seen && is_done {
+            return Ok(see_other(&account.telling(HERE, News::Saved, &owner, &visit)?));
+        }
+        if !is_seen {
             return Ok(changed_meanwhile);
         }
-        let (wanted, fields) = read(&params, &user);
         if fields.iter().any(|field| field.is_wrong) {
             return account.profile_page(&owner, &user, fields, Said::Nothing, &visit);
         }

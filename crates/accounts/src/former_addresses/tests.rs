@@ -14,7 +14,10 @@ fn email(text: &str) -> Email {
 }
 
 async fn user(address: &str, db: &Database) -> User {
-    let draft = Draft::new(email(address));
+    let draft = Draft {
+        email_verified: Some(true),
+        ..Draft::new(email(address))
+    };
     db.transact(|conn| Box::pin(async move { users::insert(draft, &Context::server(), conn, NOW).await }))
         .await
         .unwrap()
@@ -40,15 +43,29 @@ async fn moved(user: &User, to: &str, db: &Database, now: Timestamp) -> Left {
 }
 
 async fn taken_back(user: &User, address: &str, db: &Database, now: Timestamp) -> Moved {
-    let (before, address) = (reload(user, db).await, email(address));
+    let former = former(user, address, db).await;
     db.transact(move |conn| {
         Box::pin(async move {
             let hash = StoredHash::parse(HASH).unwrap();
-            take_back((&before.sub, before.epoch), &address, &hash, conn, now).await
+            take_back(&former, &hash, conn, now).await
         })
     })
     .await
     .unwrap()
+}
+
+/// As a link to it says, whether or not it is one.
+async fn former(user: &User, address: &str, db: &Database) -> Former {
+    const LEFT_WITH: &str = "SELECT epoch FROM former_addresses WHERE sub = $1 AND email_canonical = $2";
+    let (sub, email) = (user.sub.clone(), email(address));
+    let mut conn = db.reader().await.unwrap();
+    let row: Option<(i64,)> = run!(&mut conn, |c| sqlx::query_as(LEFT_WITH)
+        .bind(sub.as_str())
+        .bind(email.canonical())
+        .fetch_optional(c))
+    .unwrap();
+    let epoch = row.map_or(1, |(epoch,)| epoch);
+    Former { sub, email, epoch }
 }
 
 async fn kept(user: &User, db: &Database, now: Timestamp) -> Vec<String> {
@@ -58,9 +75,8 @@ async fn kept(user: &User, db: &Database, now: Timestamp) -> Vec<String> {
 }
 
 async fn whose(address: &str, db: &Database, now: Timestamp) -> Option<(Subject, Email)> {
-    find(&email(address), &mut db.reader().await.unwrap(), now)
-        .await
-        .unwrap()
+    let found = find(&email(address), &mut db.reader().await.unwrap(), now).await;
+    found.unwrap().map(|former| (former.sub, former.email))
 }
 
 #[tokio::test]
@@ -75,10 +91,19 @@ async fn a_former_address_is_good_for_72_hours_and_a_link_of_the_last_minute_for
         assert_eq!(whose("ALEX@example.com", &db, NOW + KEPT - HOUR).await, own);
         assert_eq!(whose("alex@example.com", &db, NOW + KEPT).await, None);
         let end = NOW + KEPT + links::LIFE;
+        let own = former(&user, "alex@example.com", &db).await;
         for (at, is) in [(end - Duration::from_secs(1), true), (end, false)] {
             let mut conn = db.reader().await.unwrap();
-            let open = is_open(&user.sub, &email("alex@example.com"), &mut conn, at).await;
+            let open = is_open(&own, &mut conn, at).await;
             assert_eq!(open.unwrap(), is);
+            let other = Former {
+                epoch: own.epoch + 1,
+                ..own.clone()
+            };
+            assert!(
+                !is_open(&other, &mut conn, at).await.unwrap(),
+                "another leaving of it"
+            );
         }
         assert_eq!(
             taken_back(&user, "alex@example.com", &db, end).await,
@@ -167,8 +192,9 @@ async fn an_address_of_another_account_by_now_is_given_back_to_nobody() {
             taken_back(&alex, "alex@example.com", &db, NOW).await,
             Moved::Taken
         );
+        let own = former(&alex, "alex@example.com", &db).await;
         let mut conn = db.reader().await.unwrap();
-        let open = is_open(&alex.sub, &email("alex@example.com"), &mut conn, NOW).await;
+        let open = is_open(&own, &mut conn, NOW).await;
         assert!(!open.unwrap());
         drop(conn);
         // Of two who had it, who had it last.
@@ -191,6 +217,28 @@ async fn only_so_many_are_kept_and_the_first_is_not_pushed_out() {
         let kept = kept(&user, &db, NOW).await;
         assert_eq!(kept.len(), usize::try_from(MOST).unwrap());
         assert_eq!(kept[0], "alex@example.com");
+    })
+    .await;
+}
+
+/// The attack: an address that an operator mistyped is a stranger's, who would have the account by it.
+#[tokio::test]
+async fn an_address_that_nobody_confirmed_is_left_for_good() {
+    both(|db| async move {
+        let draft = Draft::new(email("typo@example.com"));
+        let user = db
+            .transact(|conn| {
+                Box::pin(async move { users::insert(draft, &Context::server(), conn, NOW).await })
+            })
+            .await
+            .unwrap();
+        assert_eq!(moved(&user, "alex@example.com", &db, NOW).await, Left::ForGood);
+        assert_eq!(whose("typo@example.com", &db, NOW).await, None);
+        // The one that they moved to is confirmed by that.
+        assert!(matches!(
+            moved(&user, "thief@example.com", &db, NOW).await,
+            Left::Until(_)
+        ));
     })
     .await;
 }

@@ -99,6 +99,18 @@ pub async fn meet(
     Ok(cookie)
 }
 
+const FORGET_OF: &str = "DELETE FROM devices WHERE sub = $1";
+
+/// Makes every browser new to this account. Whoever sets a password by a mailed link may have lost the one before to
+/// somebody: if those come by the new one as well, their next sign-in is mailed, whatever their cookie says.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_acquaintances(sub: &Subject, conn: &mut Conn) -> db::Result<()> {
+    execute!(conn, sqlx::query(FORGET_OF).bind(sub.as_str()))?;
+    Ok(())
+}
+
 /// What was presented, if it is of ours: somebody was signed in there.
 async fn named(presented: Option<&Secret>, conn: &mut Conn) -> db::Result<Secret> {
     if let Some(presented) = presented {

@@ -1,7 +1,7 @@
 //! What an authorization request carries through sign-in and consent: RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1.
 
 use protocol::pkce::CodeChallenge;
-use protocol::{ClaimsRequest, ClientId, Prompt, ResponseMode, ResponseType, Scope, Subject, path};
+use protocol::{ClaimsRequest, ClientId, Prompt, ResponseMode, ResponseType, Scope, Subject, path, scope};
 use serde::{Deserialize, Serialize};
 
 use super::Request;
@@ -59,6 +59,24 @@ impl AuthorizationRequest {
     /// Whether it may be answered for this user, by the name that the client knows.
     pub fn is_for(&self, known_as: &Subject) -> bool {
         self.subs.is_empty() || self.subs.contains(known_as)
+    }
+
+    /// Whether what a client gets that may refresh outlives the session. OpenID Connect has a scope for it (Core §11), and
+    /// plain OAuth has none.
+    pub fn outlives_session(&self, may_refresh: bool) -> bool {
+        let asked = self.scope.contains(scope::OFFLINE_ACCESS) || !self.scope.contains(scope::OPENID);
+        asked && may_refresh && self.response_type.has_code()
+    }
+
+    /// What a person allows by it. Where plain OAuth gives without a word what OpenID Connect calls `offline_access`, it is
+    /// shown and remembered by that name: else whoever is allowed to sign somebody in would go on, by a request without
+    /// `openid` of which nobody is asked, to what does not end with the session.
+    pub fn to_allow(&self, may_refresh: bool) -> Scope {
+        let offline = Scope::from_tokens([scope::OFFLINE_ACCESS]);
+        match self.outlives_session(may_refresh) {
+            true => self.scope.union(&offline),
+            false => self.scope.clone(),
+        }
     }
 }
 
