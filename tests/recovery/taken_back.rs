@@ -213,6 +213,7 @@ with_mail! {
         let (user, thief, mut theirs) = stolen(&world, &letters).await;
         let address = user.email.shown();
         let link = way_back(&world, address, &letters).await;
+        let spare = way_back(&world, address, &letters).await;
         move_to(&mut theirs, (&thief, &thief.replace("thief-", "thief2-")), &letters).await;
         let page = theirs.open("/account/password").await;
         let form = page.form().with("current", PASSWORD).with("password", THEIRS);
@@ -226,7 +227,7 @@ with_mail! {
         own.submit(&page.form().with("email", &elsewhere).with("current", NEW)).await;
         let page = own.open(&letters.newest_link(&elsewhere, 1).await).await;
         assert_eq!(own.submit(&page.form()).await.status, 303);
-        world.visitor().get(&link).await.assert_page(410, "This link no longer works");
+        world.visitor().get(&spare).await.assert_page(410, "This link no longer works");
         way_back(&world, address, &letters).await;
 
         // Two former addresses, and two links of one of them, at once.
