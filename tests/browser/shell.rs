@@ -65,6 +65,12 @@ const NOTE: &str = "
         document.documentElement.dataset.left = field.type;
     }, { once: true })";
 
+async fn is_accessible(browser: &Browser) {
+    let broken = violations(browser).await;
+    let broken: Vec<String> = broken.iter().map(ToString::to_string).collect();
+    assert_eq!(broken, Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_can_be_looked_at_and_is_hidden_when_it_leaves() {
     let world = World::sqlite().await;
@@ -93,12 +99,7 @@ async fn a_password_can_be_looked_at_and_is_hidden_when_it_leaves() {
     for (kind, pressed) in [("text", "true"), ("password", "false"), ("text", "true")] {
         browser.execute(PRESS, vec![field.clone()]).await;
         assert_eq!(shown().await, of(kind, pressed));
-        let broken: Vec<String> = violations(&browser)
-            .await
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(broken, Vec::<String>::new());
+        is_accessible(&browser).await;
     }
     browser.execute(NOTE, vec![field.clone()]).await;
     browser.click("login-submit").await;
@@ -139,10 +140,5 @@ async fn every_password_on_a_page_has_a_button_of_its_own() {
             (Some(kind), Some(says))
         );
     }
-    let broken: Vec<String> = violations(&browser)
-        .await
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(broken, Vec::<String>::new());
+    is_accessible(&browser).await;
 }

@@ -273,34 +273,19 @@ impl Outbox {
                 "sign-up" | "address" => (format!("mail {kind} all"), OF_ALL_STRANGERS),
                 _ => ("mail all".to_owned(), OF_ALL),
             };
-            let of_address = if asker.is_some() {
-                OF_ONE_WANTED
-            } else {
-                OF_ONE_ADDRESS
-            };
-            let by_asker = |whose: &str| match asker {
-                Some(sub) => self.hidden(kind, &format!("{whose} by {sub}")).map(Some),
-                None => Ok(None),
-            };
             let of_asker = asker.map(|sub| (format!("mail {kind} of {sub}"), OF_ONE_PERSON));
-            let of_both = by_asker(&whose.counted)?.map(|name| (name, OF_ONE_ADDRESS));
             // Locks are taken in one order everywhere.
             let bounds = [(format!("mail network {}", by.network()), OF_ONE_NETWORK)]
                 .into_iter()
                 .chain(of_asker)
-                .chain(of_both)
-                .chain([(self.hidden(kind, &whose.counted)?, of_address)]);
+                .chain(self.of_address(kind, &whose.counted, asker)?);
             for (name, rate) in bounds {
                 let taken = allowances::take(&name, rate, conn, now).await?;
                 taken.map_err(Lost::TooMany)?;
             }
             if let Some(tags) = &whose.tags {
                 // Spent with it, and refuses nothing.
-                let of_tags = by_asker(tags)?.map(|name| (name, OF_ONE_ADDRESS));
-                for (name, rate) in of_tags
-                    .into_iter()
-                    .chain([(self.hidden(kind, tags)?, of_address)])
-                {
+                for (name, rate) in self.of_address(kind, tags, asker)? {
                     let _ = allowances::take(&name, rate, conn, now).await?;
                 }
             }
@@ -315,6 +300,21 @@ impl Outbox {
     /// password. How often they do that is bounded as well, and more tightly.
     pub(crate) async fn forget_asked(&self, email: &Email, conn: &mut Conn) -> db::Result<()> {
         allowances::forget(&self.hidden(RECOVERY, email.canonical())?, conn).await
+    }
+
+    /// What a mail to this address counts against, beside whoever asks for it.
+    fn of_address(
+        &self,
+        kind: &str,
+        whose: &str,
+        asker: Option<&Subject>,
+    ) -> db::Result<Vec<(String, Rate)>> {
+        let of_all = self.hidden(kind, whose)?;
+        let Some(sub) = asker else {
+            return Ok(vec![(of_all, OF_ONE_ADDRESS)]);
+        };
+        let of_both = self.hidden(kind, &format!("{whose} by {sub}"))?;
+        Ok(vec![(of_both, OF_ONE_ADDRESS), (of_all, OF_ONE_WANTED)])
     }
 
     /// The database does not keep whom strangers asked about.

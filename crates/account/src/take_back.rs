@@ -2,8 +2,9 @@
 //!
 //! The link was mailed to that address. Looking at the page uses nothing up; the POST gives the address back, sets a
 //! new password, uses up the link, ends every session and disconnects every app, and tells both addresses, in one
-//! transaction that locks the user. Whatever a thief does with the account meanwhile, the link works. What the page shows is what the reader of that mailbox knows: not
-//! the address that the account has now, for they may be somebody whom its owner has left behind.
+//! transaction that locks the user. Whatever a thief does with the account meanwhile, the link works. What the page shows is
+//! what the reader of that mailbox knows: not the address that the account has now, for they may be somebody whom its owner has
+//! left behind.
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ use pages::front::session_for;
 use protocol::form::Form;
 use protocol::{Error, Params, RequestId, Scope, scope};
 
-use crate::login::vouched_for;
+use crate::tidings::vouched_for;
 use crate::views::{self, Group, Permission, Person};
 use crate::{Carried, Consent, Stop, Tiding, Visit, awaits_account};
 

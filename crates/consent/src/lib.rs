@@ -9,6 +9,7 @@ mod login;
 mod logo;
 mod logout;
 mod own;
+mod proof;
 mod tidings;
 mod views;
 

@@ -15,7 +15,8 @@ use http::header::SET_COOKIE;
 use pages::{ReturnPath, see_other};
 use protocol::{Params, SignUp, path};
 
-use crate::login::{Entered, To, Try, about, sent};
+use crate::login::{Try, about, sent};
+use crate::proof::{Entered, To};
 use crate::views::{Login, Person, Who};
 use crate::{Carried, Consent, Recovery, Stop, Visit};
 

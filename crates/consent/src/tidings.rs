@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use accounts::sessions::Session;
+use clients::Trust;
 use db::{BoxFuture, Conn};
-use protocol::Timestamp;
+use protocol::{ClientId, Timestamp};
 
 /// One thing to tell.
 #[derive(Clone, Debug)]
@@ -68,4 +69,16 @@ impl fmt::Debug for Tidings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tidings")
     }
+}
+
+/// The name of an app as a mail may have it: what a stranger called theirs stands in none.
+pub(crate) async fn vouched_for(
+    app: Option<&ClientId>,
+    language: &str,
+    conn: &mut Conn,
+) -> db::Result<Option<String>> {
+    let Some(app) = app else { return Ok(None) };
+    let client = clients::records::by_id(app, conn).await?;
+    let trusted = client.filter(|client| client.trust == Trust::Trusted);
+    Ok(trusted.map(|client| client.name_in(language)))
 }

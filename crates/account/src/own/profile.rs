@@ -64,16 +64,15 @@ pub(crate) async fn submit(
         // Another tab, or another device: the person looks at that before theirs replaces it.
         let changed_meanwhile = see_other(&account.at(HERE, &[("changed", Some("1"))]));
         let (wanted, fields) = read(&params, &user);
-        let is_seen = params.get("seen") == Some(seen(&user).as_str());
-        // The second of two clicks finds what the first saved.
-        let is_done = wanted == user.claims && fields.iter().all(|field| !field.is_wrong);
-        if !is_seen && is_done {
-            return Ok(see_other(&account.telling(HERE, News::Saved, &owner, &visit)?));
+        let is_wrong = fields.iter().any(|field| field.is_wrong);
+        if params.get("seen") != Some(seen(&user).as_str()) {
+            // The second of two clicks finds what the first saved.
+            return match wanted == user.claims && !is_wrong {
+                true => Ok(see_other(&account.telling(HERE, News::Saved, &owner, &visit)?)),
+                false => Ok(changed_meanwhile),
+            };
         }
-        if !is_seen {
-            return Ok(changed_meanwhile);
-        }
-        if fields.iter().any(|field| field.is_wrong) {
+        if is_wrong {
             return account.profile_page(&owner, &user, fields, Said::Nothing, &visit);
         }
         let (session, now) = (owner.session.session_id.clone(), visit.now);

@@ -178,19 +178,23 @@ fn an_outage_is_news_once_each_time() {
     }
 }
 
-#[tokio::test]
-async fn a_relay_that_speaks_no_tls_where_it_should_is_met_with_advice() {
-    let server = MailServer::open().await;
-    let relay = Relay::parse(&format!("smtps://localhost:{}", server.port())).unwrap();
-    let from = Sender::parse("no-reply@id.example.com").unwrap();
-    let smtp = Smtp::new(&relay, from.clone(), b"").unwrap();
+fn hello(from: &Sender) -> lettre::Message {
     let letter = Letter {
         to: "alex@example.com".to_owned(),
         subject: "Hello".to_owned(),
         text: "Hello".to_owned(),
         html: "<p>Hello".to_owned(),
     };
-    let message = letter.message("m1", &from, Timestamp::from_secs(0)).unwrap();
+    letter.message("m1", from, Timestamp::from_secs(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_relay_that_speaks_no_tls_where_it_should_is_met_with_advice() {
+    let server = MailServer::open().await;
+    let relay = Relay::parse(&format!("smtps://localhost:{}", server.port())).unwrap();
+    let from = Sender::parse("no-reply@id.example.com").unwrap();
+    let smtp = Smtp::new(&relay, from.clone(), b"").unwrap();
+    let message = hello(&from);
     let unsent = smtp.send(message).await.unwrap_err();
     assert!(
         unsent.is_outage() && unsent.to_string().contains("write smtp://"),
@@ -235,13 +239,7 @@ async fn a_relay_elsewhere_is_spoken_to_with_tls_that_checks_or_not_at_all() {
         let relay = relay.encrypted();
         let from = Sender::parse("no-reply@id.example.com").unwrap();
         let smtp = Smtp::new(&relay, from.clone(), roots).unwrap();
-        let letter = Letter {
-            to: "alex@example.com".to_owned(),
-            subject: "Hello".to_owned(),
-            text: "Hello".to_owned(),
-            html: "<p>Hello".to_owned(),
-        };
-        let message = letter.message("m1", &from, Timestamp::from_secs(0)).unwrap();
+        let message = hello(&from);
         let outcome = smtp.send(message).await;
         assert_eq!(outcome.is_ok(), sent, "{scheme} {outcome:?}");
         match sent {
